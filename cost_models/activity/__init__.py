@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a mapped netlist does: bit-parallel simulation, toggles, and the energy they cost."""
+
+from cost_models.activity.energy import Energy, energy
+from cost_models.activity.netlist import Netlist, levelize
+from cost_models.activity.toggles import Simulator, Trace
+
+__all__ = [
+    "Energy",
+    "Netlist",
+    "Simulator",
+    "Trace",
+    "energy",
+    "levelize",
+]

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A mapped netlist as levelized arrays: what the gate simulator and the timing analysis walk."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+import json
+from typing import Any
+
+import networkx as nx
+import numpy as np
+import numpy.typing as npt
+
+from cost_models.technologies import Cell, Technology
+from cost_models.technologies.function import truth_table
+
+__all__ = [
+    "Netlist",
+    "levelize",
+]
+
+MAX_PINS = 6
+_CONSTANTS = {"0": 0, "1": 1, "x": 0, "z": 0}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Netlist:
+    """
+    A netlist of library cells. Net 0 is constant 0 and net 1 constant 1.
+
+    Attributes
+    ----------
+    top : str
+        Name of the module.
+    nets : int
+        Number of nets, the two constants included.
+    inputs, outputs : mapping of str to ndarray of int64
+        Port to its nets, least significant bit first. The clock is not an input.
+    clock : str
+        The clock port, empty in a netlist without flip-flops.
+    gates : ndarray of int64, shape (gates, 8)
+        Combinational outputs in topological order: output net, pin count, six input nets (unused ones are net 0).
+    tables : ndarray of uint64, shape (gates,)
+        Truth table of each: bit r is the value in row r, pin i is bit i of r.
+    gate_cells : tuple of str
+        The cell of each, by name.
+    flip_flops : ndarray of int64, shape (outputs, 3)
+        Of each flip-flop output: its net, the data net, 1 where the output is inverted.
+    flip_flop_cells : tuple of str
+        The cell of each, by name.
+    loads_ff : ndarray of float64, shape (nets,)
+        Sum of the capacitances of the input pins on each net, in fF.
+    cells : mapping of str to int
+        How many of each cell.
+    names : mapping of str to int
+        Net of each named bit, as ``name`` or ``name[index]``.
+    """
+
+    top: str
+    nets: int
+    inputs: Mapping[str, npt.NDArray[np.int64]]
+    outputs: Mapping[str, npt.NDArray[np.int64]]
+    clock: str
+    gates: npt.NDArray[np.int64]
+    tables: npt.NDArray[np.uint64]
+    gate_cells: tuple[str, ...]
+    flip_flops: npt.NDArray[np.int64]
+    flip_flop_cells: tuple[str, ...]
+    loads_ff: npt.NDArray[np.float64]
+    cells: Mapping[str, int]
+    names: Mapping[str, int]
+
+
+@dataclass(slots=True)
+class _Bits:
+    """Numbers the bits of a Yosys netlist from 2 on, in order of appearance."""
+
+    numbers: dict[int, int]
+
+    def net(self, bit: int | str) -> int:
+        return _CONSTANTS[bit] if isinstance(bit, str) else self.numbers.setdefault(bit, len(self.numbers) + 2)
+
+
+def levelize(netlist_json: str, technology: Technology, top: str) -> Netlist:
+    """
+    Read a flat netlist that Yosys wrote with ``write_json`` and put its gates in topological order.
+
+    Parameters
+    ----------
+    netlist_json : str
+        Text of the JSON file.
+    technology : Technology
+        Gives the cells' functions and capacitances.
+    top : str
+        The module.
+
+    Returns
+    -------
+    Netlist
+
+    Raises
+    ------
+    ValueError
+        No such module, a cell that the technology has not, more than one clock, a clock that is no input port, or a
+        combinational loop.
+    """
+    modules = json.loads(netlist_json)["modules"]
+    if top not in modules:
+        raise ValueError(f"netlist has no module {top!r}; it has {', '.join(sorted(modules))}")
+    module = modules[top]
+    bits = _Bits({})
+    instances = [(name, _cell(name, row["type"], technology), row["connections"])
+                 for name, row in module["cells"].items() if row["type"] != "$scopeinfo"]
+    inputs, outputs = _ports(module, bits)
+    clock = _clock(instances, module, top)
+    inputs.pop(clock, None)
+
+    rows: list[list[int]] = []
+    tables: list[int] = []
+    gate_cells: list[str] = []
+    flops: list[list[int]] = []
+    flop_cells: list[str] = []
+    pins: list[tuple[int, float]] = []
+    counts: dict[str, int] = {}
+    for _, cell, connections in instances:
+        counts[cell.name] = counts.get(cell.name, 0) + 1
+        nets = {pin: bits.net(connections[pin][0]) for pin in connections if connections[pin]}
+        pins += [(nets[pin], capacitance) for pin, capacitance in cell.pin_caps_ff.items() if pin in nets]
+        for pin, function in cell.outputs.items():
+            if pin not in nets:
+                continue
+            if cell.is_flip_flop:
+                flops.append([nets[pin], nets[cell.data], 1 - (truth_table(function, ("IQ",)) >> 1 & 1)])
+                flop_cells.append(cell.name)
+            else:
+                operands = [nets[name] for name in cell.inputs]
+                rows.append([nets[pin], len(operands), *operands, *[0] * (MAX_PINS - len(operands))])
+                tables.append(truth_table(function, cell.inputs))
+                gate_cells.append(cell.name)
+    names = _names(module, bits)
+    count = len(bits.numbers) + 2
+    loads = np.zeros(count)
+    for net, capacitance in pins:
+        loads[net] += capacitance
+    order = _order(rows, top)
+    return Netlist(
+        top=top, nets=count, inputs=inputs, outputs=outputs, clock=clock,
+        gates=np.array([rows[i] for i in order], dtype=np.int64).reshape(-1, 2 + MAX_PINS),
+        tables=np.array([tables[i] for i in order], dtype=np.uint64),
+        gate_cells=tuple(gate_cells[i] for i in order),
+        flip_flops=np.array(flops, dtype=np.int64).reshape(-1, 3), flip_flop_cells=tuple(flop_cells),
+        loads_ff=loads, cells=dict(sorted(counts.items())), names=names,
+    )  # fmt: skip
+
+
+def _cell(name: str, kind: str, technology: Technology) -> Cell:
+    """Look a cell up."""
+    if kind not in technology.cells:
+        raise ValueError(f"instance {name!r} is a {kind!r}, which technology {technology.name} has not")
+    return technology.cells[kind]
+
+
+def _ports(
+    module: Mapping[str, Any], bits: _Bits
+) -> tuple[dict[str, npt.NDArray[np.int64]], dict[str, npt.NDArray[np.int64]]]:
+    """Split the ports by direction."""
+    ports: dict[str, dict[str, npt.NDArray[np.int64]]] = {"input": {}, "output": {}}
+    for name, port in module["ports"].items():
+        if port["direction"] not in ports:
+            raise ValueError(f"port {name!r} is an {port['direction']}; want input or output")
+        ports[port["direction"]][name] = np.array([bits.net(bit) for bit in port["bits"]], dtype=np.int64)
+    return ports["input"], ports["output"]
+
+
+def _clock(instances: list[tuple[str, Cell, Any]], module: Mapping[str, Any], top: str) -> str:
+    """Name the port that clocks every flip-flop."""
+    clocks = {connections[cell.clock][0] for _, cell, connections in instances if cell.is_flip_flop}
+    if not clocks:
+        return ""
+    ports = [name for name, port in module["ports"].items() if port["direction"] == "input" and port["bits"] == [*clocks]]
+    if not ports:
+        raise ValueError(f"module {top!r} must have one clock, an input port, for all flip-flops, not {len(clocks)} nets")
+    return ports[0]
+
+
+def _names(module: Mapping[str, Any], bits: _Bits) -> dict[str, int]:
+    """Name every net that has a name."""
+    names = {}
+    for name, row in module["netnames"].items():
+        for index, bit in enumerate(row["bits"]):
+            names[name if len(row["bits"]) == 1 else f"{name}[{index}]"] = bits.net(bit)
+    return names
+
+
+def _order(rows: list[list[int]], top: str) -> list[int]:
+    """Sort gates so that each comes after the gates that drive it."""
+    driver = {row[0]: index for index, row in enumerate(rows)}
+    graph = nx.DiGraph()
+    graph.add_nodes_from(range(len(rows)))
+    graph.add_edges_from((driver[net], index) for index, row in enumerate(rows) for net in row[2:] if net in driver)
+    try:
+        return list(nx.topological_sort(graph))
+    except nx.NetworkXUnfeasible as error:
+        raise ValueError(f"module {top!r} has a combinational loop") from error

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The engine that gives every multiply-accumulate of a network to the accelerator's unit."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim import formats
+from hwsim.datapath import DotProductUnit, matmul
+from hwsim.formats import BlockSpec, FloatSpec, IntegerSpec
+from hwsim.network import Layer, Network
+from hwsim.network.layers.multiply_accumulate import MultiplyAccumulate
+
+__all__ = [
+    "UnitEngine",
+    "check_network",
+]
+
+Ranges = Mapping[str, tuple[float, float]]
+"""For each float layer, the largest magnitudes of its two operands in calibration."""
+
+
+def check_network(network: Network, unit: DotProductUnit, ranges: Ranges) -> None:
+    """Raise ValueError if the unit cannot run every layer of the network, with all such layers listed."""
+    wrong = []
+    for layer in network.layers:
+        if not isinstance(layer, MultiplyAccumulate):
+            continue
+        if not layer.quantized:
+            if layer.name not in ranges:
+                wrong.append(f"{layer.name} (float32, and no range of its operands is known: calibrate)")
+            continue
+        for operand, dtype, spec in (("a", layer.a_dtype, unit.a), ("b", layer.b_dtype, unit.b)):
+            if not _holds(spec, dtype):
+                wrong.append(f"{layer.name} ({operand} is {dtype}, the unit takes {spec.name})")
+    if wrong:
+        raise ValueError(f"network {network.name!r} cannot run on unit {unit.name}: {'; '.join(wrong)}")
+
+
+def _holds(spec: IntegerSpec | FloatSpec | BlockSpec, dtype: str) -> bool:
+    """Whether an operand format has every integer of an ONNX type."""
+    if not isinstance(spec, IntegerSpec) or spec.fraction_bits:
+        return False
+    codes = formats.named(dtype)
+    assert isinstance(codes, IntegerSpec)
+    low = spec.min_int - (spec.narrow and spec.signed)  # the code that `encode` leaves out computes all the same
+    return low <= codes.min_int and codes.max_int <= spec.max_int + (spec.narrow and not spec.signed)
+
+
+class UnitEngine:
+    """Run matrix products on a unit, K in ascending order.
+
+    Quantized layers enter with their integer codes. Operands of float layers are quantized to the unit's formats: the second one
+    (weights) with a scale for each column in a scalar format, the first with one scale for all, from calibration, so that a
+    result does not depend on what else is in the batch; block formats choose their scales block by block along K, under a
+    tensor scale from calibration where the format has one.
+
+    Parameters
+    ----------
+    unit : DotProductUnit
+    ranges : mapping of layer name to the largest magnitudes of its operands, for float layers
+    progress : callable, optional
+        Called with a layer's name before its product.
+    """
+
+    k_order = "channel_first"
+
+    def __init__(self, unit: DotProductUnit, ranges: Ranges, progress: Callable[[str], None] | None = None) -> None:
+        self._unit = unit
+        self._ranges = ranges
+        self._progress = progress
+
+    def matmul(self, layer: Layer, a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+        """Multiply `groups` pairs of matrices (see `hwsim.network.Engine`)."""
+        assert isinstance(layer, MultiplyAccumulate)
+        if self._progress is not None:
+            self._progress(layer.name)
+        one = self._codes if layer.quantized else self._values
+        return np.stack([one(layer, a[group], b[group]) for group in range(a.shape[0])])
+
+    def _codes(self, layer: MultiplyAccumulate, a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+        unit = self._unit
+        d = matmul(unit, _as_codes(unit.element_a, a), _as_codes(unit.element_b, b))
+        if isinstance(unit.output, IntegerSpec):
+            return unit.output.unpack(d).significand
+        return unit.output.decode(d)
+
+    def _values(self, layer: MultiplyAccumulate, a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+        unit = self._unit
+        largest_a, largest_b = self._ranges[layer.name]
+        a_codes, a_scales, a_factor = _quantized(unit.a, a, 1, largest_a, per_column=False)
+        b_codes, b_scales, b_factor = _quantized(unit.b, b, 0, largest_b, per_column=layer.weight is not None)
+        d = matmul(unit, a_codes, b_codes, a_scales=a_scales, b_scales=b_scales)
+        return (unit.output.decode(d) * a_factor * b_factor).astype(np.float32)
+
+
+def _as_codes(spec: IntegerSpec | FloatSpec, integers: NDArray[Any]) -> NDArray[np.unsignedinteger]:
+    """Return the unit's codes of integers that the format is known to hold."""
+    return (integers.astype(np.int64) & ((1 << spec.bits) - 1)).astype(formats.codes.code_dtype(spec.bits))
+
+
+def _quantized(
+    spec: IntegerSpec | FloatSpec | BlockSpec, values: NDArray[Any], k_axis: int, largest: float, *, per_column: bool
+) -> tuple[NDArray[Any], NDArray[Any] | None, NDArray[np.float64] | float]:
+    """Return codes, block scales if any, and the factor that the unit does not know of."""
+    if isinstance(spec, BlockSpec):
+        whole = np.float32(largest / (spec.element.max_value * spec.scale.max_value)) if spec.tensor_scale else None
+        q = formats.quantize(values, spec, k_axis, scale=whole if whole is None or whole > 0 else np.float32(1))
+        return q.codes, q.scales, q.tensor_scale
+    if per_column:
+        q = formats.quantize(values, spec, k_axis)
+        return q.codes, None, q.scales.astype(np.float64)
+    scale = np.float32(largest / spec.max_value)
+    q = formats.quantize(values, spec, None, scale=scale if scale > 0 else np.float32(1))
+    return q.codes, None, float(scale if scale > 0 else 1.0)

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a dot-product unit computes: its specification, an oracle in plain integers, and kernels that equal it."""
+
+from hwsim.datapath.accumulate import accumulate_exact, load_exact, output_exact, step_exact
+from hwsim.datapath.catalog import comparable, named, names
+from hwsim.datapath.stream import Row, dot_exact
+from hwsim.datapath.unit import (
+    DotProductUnit,
+    ExactAlignment,
+    FixedAccumulator,
+    FloatAccumulator,
+    TruncatedAlignment,
+)
+
+__all__ = [
+    "DotProductUnit",
+    "ExactAlignment",
+    "FixedAccumulator",
+    "FloatAccumulator",
+    "Row",
+    "TruncatedAlignment",
+    "accumulate_exact",
+    "comparable",
+    "dot_exact",
+    "load_exact",
+    "named",
+    "names",
+    "output_exact",
+    "step_exact",
+]

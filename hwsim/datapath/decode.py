@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Decode stage: a code becomes a significand, an exponent and, where there is one, a special."""
+
+from numpy.typing import ArrayLike
+
+from hwsim.datapath.terms import Term
+from hwsim.formats import FloatSpec, IntegerSpec, Specials, Unpacked
+from hwsim.formats.codes import NAN, NEGATIVE_INFINITY, POSITIVE_INFINITY
+
+__all__ = [
+    "decode",
+    "decode_exact",
+    "point_bits",
+]
+
+
+def point_bits(spec: IntegerSpec | FloatSpec) -> int:
+    """Return how far the place by which an operand is aligned stands above the last place of its significand."""
+    return spec.man_bits if isinstance(spec, FloatSpec) else spec.bits - 1
+
+
+def decode_exact(spec: IntegerSpec | FloatSpec, code: int) -> Term:
+    """Decode one code; the oracle of `decode`.
+
+    Parameters
+    ----------
+    spec : IntegerSpec or FloatSpec
+    code : int
+        In [0, 2**spec.bits).
+
+    Returns
+    -------
+    Term
+        Exact. The sign of a zero is lost.
+    """
+    if isinstance(spec, IntegerSpec):
+        negative = spec.signed and code >> (spec.bits - 1) == 1
+        exponent = -spec.fraction_bits
+        return Term(code - (1 << spec.bits) if negative else code, exponent, exponent + point_bits(spec))
+    sign = code >> (spec.bits - 1) if spec.signed else 0
+    field = (code >> spec.man_bits) & ((1 << spec.exp_bits) - 1)
+    mantissa = code & ((1 << spec.man_bits) - 1)
+    all_ones = field == (1 << spec.exp_bits) - 1
+    if spec.specials is Specials.IEEE and all_ones:
+        infinity = NEGATIVE_INFINITY if sign else POSITIVE_INFINITY
+        return Term(0, 0, 0, NAN if mantissa else infinity)
+    if spec.specials is Specials.FN and all_ones and mantissa == (1 << spec.man_bits) - 1:
+        return Term(0, 0, 0, NAN)
+    if spec.specials is Specials.FNUZ and code == 1 << (spec.bits - 1):
+        return Term(0, 0, 0, NAN)
+    subnormal = spec.subnormals and field == 0
+    significand = mantissa if subnormal else mantissa + (1 << spec.man_bits)
+    lead = (1 if subnormal else field) - spec.bias
+    return Term(-significand if sign else significand, lead - spec.man_bits, lead)
+
+
+def decode(spec: IntegerSpec | FloatSpec, codes: ArrayLike) -> Unpacked:
+    """Decode codes of any shape into int64 significands and exponents and uint8 specials.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the codes are not integers in [0, 2**spec.bits).
+    """
+    return spec.unpack(codes)

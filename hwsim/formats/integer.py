@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Integers and fixed-point numbers: two's complement codes with an implied binary point."""
+
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hwsim.formats.codes import Unpacked, check_bool, check_codes, check_int, check_values, code_dtype
+from hwsim.formats.rounding import Overflow, Rounding, round_shift
+
+__all__ = [
+    "IntegerSpec",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntegerSpec:
+    """An integer, or a fixed-point number, of 1 to 64 bits.
+
+    Parameters
+    ----------
+    bits : int
+        Width of a code, 1 to 64 if signed, 1 to 63 if not.
+    signed : bool
+        Two's complement, or unsigned.
+    narrow : bool
+        `encode` leaves out the code without an opposite: the most negative one of a signed format, the largest of an
+        unsigned one (QONNX calls it narrow range). `decode` gives that code its ordinary value.
+    fraction_bits : int
+        Position of the binary point, -1000 to 1000: a value is the code's integer times ``2**-fraction_bits``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a field is of the wrong kind, or out of the range above.
+    """
+
+    bits: int
+    signed: bool = True
+    narrow: bool = False
+    fraction_bits: int = 0
+
+    def __post_init__(self) -> None:
+        check_bool("signed", self.signed)
+        check_int("bits", self.bits, 1, 64 if self.signed else 63)
+        check_int("fraction_bits", self.fraction_bits, -1000, 1000)
+        check_bool("narrow", self.narrow)
+        if self.narrow and self.bits == 1:
+            raise ValueError("bits must be at least 2 for a narrow range, not 1")
+
+    @property
+    def name(self) -> str:
+        """The catalog's name: ``int8``, ``uint4``, ``int8_narrow``, ``fixed12_8``."""
+        prefix = "" if self.signed else "u"
+        suffix = "_narrow" if self.narrow else ""
+        if self.fraction_bits == 0:
+            return f"{prefix}int{self.bits}{suffix}"
+        point = f"m{-self.fraction_bits}" if self.fraction_bits < 0 else f"{self.fraction_bits}"
+        return f"{prefix}fixed{self.bits}_{point}{suffix}"
+
+    @property
+    def max_int(self) -> int:
+        """The largest integer that `encode` makes."""
+        return (1 << (self.bits - self.signed)) - 1 - (self.narrow and not self.signed)
+
+    @property
+    def min_int(self) -> int:
+        """The smallest integer that `encode` makes."""
+        return -(1 << (self.bits - 1)) + self.narrow if self.signed else 0
+
+    @property
+    def max_value(self) -> float:
+        """The largest value that `encode` makes."""
+        return float(np.ldexp(float(self.max_int), -self.fraction_bits))
+
+    @property
+    def min_value(self) -> float:
+        """The smallest value that `encode` makes."""
+        return float(np.ldexp(float(self.min_int), -self.fraction_bits))
+
+    @property
+    def has_nan(self) -> bool:
+        """Always false: an integer has no NaN."""
+        return False
+
+    @property
+    def has_inf(self) -> bool:
+        """Always false: an integer has no infinity."""
+        return False
+
+    @property
+    def exp_min(self) -> int:
+        """Exponent of a significand's unit; the same for all codes."""
+        return -self.fraction_bits
+
+    @property
+    def exp_max(self) -> int:
+        """Exponent of a significand's unit; the same for all codes."""
+        return -self.fraction_bits
+
+    @property
+    def sig_bits(self) -> int:
+        """Bits of the magnitude of the largest significand of any code."""
+        return self.bits
+
+    @property
+    def max_significand(self) -> int:
+        """The largest magnitude of a significand over all codes, those that `encode` leaves out included."""
+        return 1 << (self.bits - 1) if self.signed else (1 << self.bits) - 1
+
+    def unpack(self, codes: ArrayLike) -> Unpacked:
+        """Split codes into significand, exponent and specials: the decode stage (see `Unpacked`)."""
+        array = check_codes(self, codes)
+        wide = array.astype(np.uint64).view(np.int64)
+        if self.signed and self.bits < 64:
+            wide = (wide ^ (1 << (self.bits - 1))) - (1 << (self.bits - 1))
+        exponent = np.full(wide.shape, -self.fraction_bits, np.int64)
+        return Unpacked(significand=wide, exponent=exponent, special=np.zeros(wide.shape, np.uint8))
+
+    def decode(self, codes: ArrayLike) -> NDArray[np.float64]:
+        """Give the value of each code.
+
+        Parameters
+        ----------
+        codes : array of unsigned integers, any shape
+            In [0, 2**bits).
+
+        Returns
+        -------
+        ndarray of float64, same shape
+            Exact where the format has at most 53 bits; beyond, rounded to nearest even.
+
+        Raises
+        ------
+        TypeError
+            If the codes are not integers.
+        ValueError
+            If a code needs more than `bits` bits.
+        """
+        return np.asarray(np.ldexp(self.unpack(codes).significand.astype(np.float64), -self.fraction_bits))
+
+    def encode(
+        self, values: ArrayLike, rounding: Rounding | str = "nearest_even", overflow: Overflow | str = "saturate"
+    ) -> NDArray[np.unsignedinteger]:
+        """Round values to codes.
+
+        Parameters
+        ----------
+        values : array of floats or integers, any shape
+            Taken as float64, which is exact for every float type up to that one.
+        rounding : Rounding or str
+            Applied once, to the exact value.
+        overflow : Overflow or str
+            ``"saturate"`` or ``"wrap"`` (modulo ``2**bits``; not with a narrow range).
+
+        Returns
+        -------
+        ndarray of the smallest unsigned dtype that holds `bits`, same shape
+
+        Raises
+        ------
+        TypeError
+            If the values are not real numbers.
+        ValueError
+            If a value is NaN, or infinite while wrapping; if the rule does not apply to the format.
+        """
+        mode, rule = Rounding(rounding), Overflow(overflow)
+        if rule is Overflow.INFINITY:
+            raise ValueError(f"overflow must be 'saturate' or 'wrap' for {self.name}, which has no infinity, not 'infinity'")
+        if rule is Overflow.WRAP and self.narrow:
+            raise ValueError(f"overflow must be 'saturate' for the narrow range of {self.name}, not 'wrap'")
+        array = check_values(self, values, allow_nan=False)
+        if rule is Overflow.WRAP and not np.isfinite(array).all():
+            raise ValueError(f"values must be finite to wrap into {self.name}, not infinite")
+        keep = (1 << self.bits) - 1 if self.bits < 64 else -1
+        out = np.empty(array.size, np.int64)
+        limits = (self.fraction_bits, self.min_int, self.max_int, keep)
+        _encode_kernel(array.reshape(-1), *limits, mode.index, rule is Overflow.WRAP, out)
+        return out.view(np.uint64).reshape(array.shape).astype(code_dtype(self.bits))
+
+
+@numba.njit(cache=True)
+def _encode_kernel(
+    values: NDArray[np.float64],
+    fraction_bits: int,
+    low: int,
+    high: int,
+    keep: int,
+    rounding: int,
+    wrap: bool,
+    out: NDArray[np.int64],
+) -> None:
+    """Unchecked. A float64 significand has 53 bits, so a shift of up to 10 places to the left fits 63 bits."""
+    raw = values.view(np.int64)
+    for i in range(values.size):
+        negative = int(raw[i] < 0)
+        field = (raw[i] >> 52) & 0x7FF
+        significand = (raw[i] & 0xFFFFFFFFFFFFF) | (int(field != 0) << 52)
+        shift = 1075 - max(field, 1) - fraction_bits
+        huge = significand != 0 and shift < -10 and field != 0
+        if huge:
+            # Only the low bits matter, and only when wrapping; masked first so that the shift cannot overflow.
+            places = min(-shift, 63)
+            magnitude = (significand & ((1 << (63 - places)) - 1)) << places
+        else:
+            magnitude = round_shift(significand, shift, negative, rounding)
+        if wrap:
+            out[i] = (-magnitude if negative else magnitude) & keep
+        elif negative:
+            out[i] = (low if huge or -magnitude < low else -magnitude) & keep
+        else:
+            out[i] = high if huge or magnitude > high else magnitude

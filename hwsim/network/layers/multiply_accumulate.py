@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every layer of multiply-accumulates does: operands to the engine, its accumulators to the output."""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from hwsim.network.affine import AffineQuantization
+from hwsim.network.graph import Engine, KOrder, Layer, Shape, TensorSpec
+from hwsim.network.requantize import (
+    Activation,
+    Rule,
+    requantize_onnx,
+    requantize_qoperator,
+    requantize_tflite,
+)
+
+__all__ = [
+    "Form",
+    "MultiplyAccumulate",
+    "SplitBias",
+    "split_bias",
+]
+
+Array = npt.NDArray[Any]
+
+
+class Form(Enum):
+    """How the ONNX file expresses a layer.
+
+    Members
+    -------
+    FLOAT
+        Operands are float32 values.
+    QDQ
+        A float operator between DequantizeLinear and QuantizeLinear.
+    QOPERATOR
+        A QLinear operator: the ONNX rule is then ONNX Runtime's one float32 product.
+    INTEGER
+        ConvInteger or MatMulInteger: the accumulators are the output.
+    """
+
+    FLOAT = "float"
+    QDQ = "qdq"
+    QOPERATOR = "qoperator"
+    INTEGER = "integer"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class MultiplyAccumulate(Layer):
+    """A layer that is a matrix product.
+
+    Parameters
+    ----------
+    form : Form
+    weight : ndarray or None
+        The constant second operand in the ONNX layout: codes where the layer is quantized, else float32; None where
+        both operands vary.
+    a_quantization, b_quantization : AffineQuantization or None
+        Of the first and second operand; both None in the FLOAT form.
+    bias : ndarray of int64 or None
+        In units of the accumulator, one for each output channel.
+    bias_values : ndarray of float32 or None
+        A bias that is not a whole number of such units, or the bias of the FLOAT form.
+    output_quantization : AffineQuantization or None
+        None where the output is float32 (or int32 in the INTEGER form).
+    activation : tuple of two floats or None
+        Range of the Relu or Clip computed with the layer.
+    channel_scale : ndarray of float32 or None
+        Factors on each output channel (a BatchNormalization or a Gemm's alpha), None for 1.
+    """
+
+    form: Form
+    weight: Array | None
+    a_quantization: AffineQuantization | None = None
+    b_quantization: AffineQuantization | None = None
+    bias: npt.NDArray[np.int64] | None = None
+    bias_values: npt.NDArray[np.float32] | None = None
+    output_quantization: AffineQuantization | None = None
+    activation: Activation | None = None
+    channel_scale: npt.NDArray[np.float32] | None = None
+
+    @property
+    def quantized(self) -> bool:
+        """Whether the operands are integer codes."""
+        return self.form is not Form.FLOAT
+
+    @property
+    def a_dtype(self) -> str:
+        """Element type of the first operand as the engine gets it."""
+        return "float32" if self.a_quantization is None else self.a_quantization.dtype
+
+    @property
+    def b_dtype(self) -> str:
+        """Element type of the second operand as the engine gets it."""
+        return "float32" if self.b_quantization is None else self.b_quantization.dtype
+
+    @property
+    def output_dtype(self) -> str:
+        """Element type of the output."""
+        if self.form is Form.INTEGER:
+            return "int32"
+        return "float32" if self.output_quantization is None else self.output_quantization.dtype
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights and biases."""
+        return sum(0 if x is None else x.size for x in (self.weight, self.bias, self.bias_values))
+
+    @abstractmethod
+    def output_shape(self, shapes: tuple[Shape, ...]) -> Shape:
+        """Return the output's shape; ValueError where the shapes do not fit."""
+
+    @abstractmethod
+    def operands(self, values: tuple[Array, ...], k_order: KOrder) -> tuple[Array, Array]:
+        """Return the operands as (groups, m, k) and (groups, k, n)."""
+
+    @abstractmethod
+    def restore(self, product: Array, shapes: tuple[Shape, ...]) -> Array:
+        """Bring (groups, m, n) to the output's shape."""
+
+    def output_specs(self, specs: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
+        """Return the output's spec."""
+        shape = self.output_shape(tuple(spec.shape for spec in specs))
+        return (TensorSpec(name=self.outputs[0], shape=shape, dtype=self.output_dtype),)
+
+    def run(self, values: tuple[Array, ...], engine: Engine, rule: Rule) -> tuple[Array, ...]:
+        """Multiply on the engine, correct for the zero points, add the bias, requantize by the rule."""
+        a, b = self.operands(values, engine.k_order)
+        product = engine.matmul(self, a, b)
+        expected = (a.shape[0], a.shape[1], b.shape[2])
+        if product.shape != expected:
+            raise ValueError(f"layer {self.name!r}: the engine must return shape {expected}, not {product.shape}")
+        if self.form is Form.FLOAT:
+            result = product.astype(np.float32, copy=False)
+            if self.bias_values is not None:
+                result = result + self.over_channels(self.bias_values, expected)
+            if self.activation is not None:
+                result = np.clip(result, np.float32(self.activation[0]), np.float32(self.activation[1]))
+        else:
+            result = self._requantize(self._corrected(product, a, b), rule)
+        return (np.ascontiguousarray(self.restore(result, tuple(value.shape for value in values))),)
+
+    def over_channels(self, vector: Array, expected: tuple[int, int, int]) -> Array:
+        """Shape one number a channel (or one in all) to broadcast against (groups, m, n)."""
+        if vector.size == 1:
+            return vector.reshape(1, 1, 1)
+        groups, _, n = expected
+        return vector.reshape(groups, 1, n) if vector.size == groups * n else vector.reshape(1, 1, n)
+
+    def _corrected(self, product: Array, a: Array, b: Array) -> Array:
+        """Take the zero points out: sum (a-za)(b-zb) = sum ab - za sum b - zb sum a + k za zb; add the bias."""
+        assert self.a_quantization is not None
+        assert self.b_quantization is not None
+        shape = (a.shape[0], a.shape[1], b.shape[2])
+        acc = product.astype(np.int64) if np.issubdtype(product.dtype, np.integer) else product.astype(np.float64)
+        a_zero = int(self.a_quantization.zero_point)
+        b_zero = self.over_channels(self.b_quantization.zero_point, shape)
+        if a_zero:
+            acc = acc - a_zero * b.sum(axis=1, keepdims=True, dtype=np.int64)
+        if b_zero.any():
+            acc = acc - b_zero * a.sum(axis=2, keepdims=True, dtype=np.int64)
+            acc = acc + a.shape[2] * a_zero * b_zero
+        if self.bias is not None:
+            acc = acc + self.over_channels(self.bias, shape)
+        return acc
+
+    def _requantize(self, acc: Array, rule: Rule) -> Array:
+        """Bring corrected accumulators to the output's type."""
+        assert self.a_quantization is not None
+        assert self.b_quantization is not None
+        shape = acc.shape
+        if self.form is Form.INTEGER:
+            return acc.astype(np.int32)
+        scale = self.accumulator_scale()
+        bias = None if self.bias_values is None else self.over_channels(self.bias_values, shape)
+        if rule is Rule.TFLITE and self.output_quantization is not None:
+            if bias is not None:
+                acc = acc + np.rint(bias / self.over_channels(scale, shape)).astype(np.int64)
+            real = self.tflite_scale() / np.float64(self.output_quantization.scale)
+            return requantize_tflite(acc, self.over_channels(real, shape), self.activation, self.output_quantization)
+        if self.form is Form.QOPERATOR and self.output_quantization is not None:
+            product = self.a_quantization.scale * self.b_quantization.scale
+            if self.channel_scale is not None:
+                product = self.channel_scale * self.a_quantization.scale * self.b_quantization.scale
+            multiplier = np.asarray(product / self.output_quantization.scale, np.float32)
+            return requantize_qoperator(acc, self.over_channels(multiplier, shape), self.output_quantization)
+        return requantize_onnx(
+            acc, self.over_channels(scale, shape), bias, self.activation, self.output_quantization
+        )
+
+    def accumulator_scale(self) -> npt.NDArray[np.float64]:
+        """Return the value of one unit of the accumulator, one for the tensor or for each output channel."""
+        assert self.a_quantization is not None
+        assert self.b_quantization is not None
+        scale = np.asarray(np.float64(self.a_quantization.scale) * self.b_quantization.scale.astype(np.float64))
+        return scale if self.channel_scale is None else scale * self.channel_scale.astype(np.float64)
+
+    def tflite_scale(self) -> npt.NDArray[np.float64]:
+        """Return the scale that the TFLite rule divides by the output's: exact, as its convolutions take it."""
+        return self.accumulator_scale()
+
+
+class SplitBias(NamedTuple):
+    """A bias as accumulator units, or as values where it is not a whole number of them."""
+
+    units: npt.NDArray[np.int64] | None
+    values: npt.NDArray[np.float32] | None
+
+
+def split_bias(
+    bias: Array | None,
+    quantization: AffineQuantization | None,
+    unit: npt.NDArray[np.float64] | None,
+) -> SplitBias:
+    """Decide how a bias is added.
+
+    Parameters
+    ----------
+    bias : ndarray or None
+        Codes where `quantization` is given, else values.
+    quantization : AffineQuantization or None
+    unit : ndarray of float64 or None
+        Value of one accumulator unit; None in a float layer.
+
+    Returns
+    -------
+    SplitBias
+        Units where the bias's scale is the accumulator's to within float32 rounding (2**-22) and its zero point is 0.
+    """
+    if bias is None:
+        return SplitBias(None, None)
+    if quantization is None:
+        return SplitBias(None, bias.astype(np.float32).reshape(-1))
+    if unit is not None and not quantization.zero_point.any():
+        scale = quantization.scale.astype(np.float64)
+        if np.all(np.abs(scale - unit) <= np.abs(unit) * 2.0**-22):
+            return SplitBias(bias.astype(np.int64).reshape(-1), None)
+    return SplitBias(None, quantization.dequantize(bias).reshape(-1))

@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a layer's builder sees of the ONNX graph: operands behind dequantization, outputs up to quantization."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hwsim.network.affine import CODE_RANGES, AffineQuantization
+from hwsim.network.graph import Layer, TensorSpec
+from hwsim.network.requantize import Activation
+
+__all__ = [
+    "Builder",
+    "Operand",
+    "Pattern",
+    "RawNode",
+    "Tail",
+    "affine",
+]
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RawNode:
+    """A node of an ONNX graph, free of protobuf."""
+
+    name: str
+    operator: str
+    domain: str
+    opset: int
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: Mapping[str, Any]
+
+    @property
+    def label(self) -> str:
+        """Name and operator, as messages show them."""
+        return f"{self.name!r} ({self.domain + '::' if self.domain else ''}{self.operator})"
+
+    def present(self, index: int) -> bool:
+        """Tell whether an optional input is given."""
+        return index < len(self.inputs) and self.inputs[index] != ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Operand:
+    """An input of a node: a tensor that varies, or a constant; codes where `quantization` is given."""
+
+    spec: TensorSpec
+    constant: Array | None = None
+    quantization: AffineQuantization | None = None
+
+    @property
+    def values(self) -> Array:
+        """The constant as float32 values, dequantized where it is codes."""
+        assert self.constant is not None
+        if self.quantization is None:
+            return self.constant.astype(np.float32)
+        return self.quantization.dequantize(self.constant)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Tail:
+    """What follows a node and is computed with it: an activation, a quantization, and the tensor that results."""
+
+    output: str
+    activation: Activation | None = None
+    quantization: AffineQuantization | None = None
+
+
+class Pattern:
+    """A graph being turned into layers.
+
+    Parameters
+    ----------
+    nodes : tuple of RawNode
+        In topological order; constant subgraphs already folded, dead nodes removed.
+    constants : mapping of str to ndarray
+    inputs : tuple of TensorSpec
+    outputs : tuple of str
+    """
+
+    def __init__(
+        self,
+        nodes: tuple[RawNode, ...],
+        constants: Mapping[str, Array],
+        inputs: tuple[TensorSpec, ...],
+        outputs: tuple[str, ...],
+    ) -> None:
+        self.nodes = nodes
+        self.constants = constants
+        self.outputs = outputs
+        self.specs = {spec.name: spec for spec in inputs}
+        self.layers: list[Layer] = []
+        self._producers = {name: node for node in nodes for name in node.outputs if name}
+        self._readers: dict[str, list[RawNode]] = {}
+        for node in nodes:
+            for name in node.inputs:
+                self._readers.setdefault(name, []).append(node)
+        self._done: set[int] = set()
+        self._emitted: set[str] = set()
+
+    def is_done(self, node: RawNode) -> bool:
+        """Tell whether a node has become part of a layer."""
+        return id(node) in self._done
+
+    def add(self, layer: Layer) -> None:
+        """Append a layer, and learn the specs of its outputs."""
+        for spec in layer.output_specs(tuple(self.specs[name] for name in layer.inputs)):
+            self.specs[spec.name] = spec
+        self.layers.append(layer)
+
+    def constant(self, node: RawNode, index: int) -> Array:
+        """Return a constant input of a node.
+
+        Raises
+        ------
+        ValueError
+            Where the input is computed by the network.
+        """
+        name = node.inputs[index]
+        if name not in self.constants:
+            raise ValueError(f"node {node.label}: input {index} ({name!r}) must be a constant")
+        return self.constants[name]
+
+    def operand(self, name: str) -> Operand:
+        """Return an input as codes where a DequantizeLinear gives it, else as it is."""
+        node = self._producers.get(name)
+        if node is not None and node.operator == "DequantizeLinear":
+            quantization = self.quantization(node)
+            if quantization is not None:
+                inner = node.inputs[0]
+                spec = self._constant_spec(inner) if inner in self.constants else self.specs[inner]
+                return Operand(spec=spec, constant=self.constants.get(inner), quantization=quantization)
+        return self.plain(name)
+
+    def plain(self, name: str) -> Operand:
+        """Return an input as it is; a DequantizeLinear before it becomes a layer, or a constant of floats."""
+        if name in self.constants:
+            return Operand(spec=self._constant_spec(name), constant=self.constants[name])
+        node = self._producers.get(name)
+        if node is not None and node.operator == "DequantizeLinear" and name not in self._emitted:
+            behind = self.operand(name)
+            if behind.constant is not None and behind.quantization is not None:
+                values = behind.values
+                return Operand(spec=TensorSpec(name=name, shape=values.shape, dtype="float32"), constant=values)
+            self._emitted.add(name)
+            self.emit(node)
+        return Operand(spec=self.specs[name])
+
+    def emit(self, node: RawNode) -> None:
+        """Build a node's layer now; the reader replaces this by its table of builders."""
+        raise NotImplementedError
+
+    def quantization(self, node: RawNode) -> AffineQuantization | None:
+        """Return the parameters of a QuantizeLinear or DequantizeLinear, or None where no layer can take them in."""
+        if any(name not in self.constants for name in node.inputs[1:] if name) or node.attributes.get("block_size"):
+            return None
+        zero_point = self.constants[node.inputs[2]] if node.present(2) else None
+        if zero_point is not None:
+            dtype = zero_point.dtype.name
+        elif node.operator == "QuantizeLinear":
+            dtype = "uint8"
+        else:
+            dtype = self._dtype(node.inputs[0])
+        if dtype not in CODE_RANGES:
+            return None
+        return affine(node, self.constants[node.inputs[1]], zero_point, dtype, int(node.attributes.get("axis", 1)))
+
+    def tail(self, name: str, fuse_activation: bool = True) -> Tail:
+        """Take in the activation and the QuantizeLinear that follow a tensor, where nothing else reads between."""
+        reader = self._only_reader(name)
+        activation: Activation | None = None
+        taken: list[RawNode] = []
+        if reader is not None and fuse_activation and reader.operator in ("Relu", "Clip") and reader.domain == "":
+            activation = self.activation(reader)
+            if activation is not None:
+                taken.append(reader)
+                reader = self._only_reader(reader.outputs[0])
+        if reader is None or reader.operator != "QuantizeLinear" or reader.domain != "":
+            return Tail(output=name)
+        quantization = self.quantization(reader)
+        if quantization is None or quantization.axis is not None:
+            return Tail(output=name)
+        self._done.update(id(node) for node in (*taken, reader))
+        return Tail(output=reader.outputs[0], activation=activation, quantization=quantization)
+
+    def follower(self, name: str, operator: str) -> RawNode | None:
+        """Return the node that alone reads a tensor, where it is of the given operator."""
+        reader = self._only_reader(name)
+        return reader if reader is not None and reader.operator == operator and reader.domain == "" else None
+
+    def known(self, name: str) -> Operand | None:
+        """Return a constant, or the codes a DequantizeLinear makes a constant of; None for what varies."""
+        node = self._producers.get(name)
+        if name not in self.constants and (node is None or node.operator != "DequantizeLinear"):
+            return None
+        operand = self.operand(name)
+        return None if operand.constant is None else operand
+
+    def take(self, node: RawNode) -> None:
+        """Mark a node as part of a layer."""
+        self._done.add(id(node))
+
+    def activation(self, node: RawNode) -> Activation | None:
+        """Return the range of a Relu or Clip, or None where it is not constant."""
+        if node.operator == "Relu":
+            return (0.0, float("inf"))
+        bounds = [float("-inf"), float("inf")]
+        for index, key in enumerate(("min", "max")):
+            if key in node.attributes:
+                bounds[index] = float(node.attributes[key])
+            elif node.present(index + 1):
+                bound = self.known(node.inputs[index + 1])
+                if bound is None:
+                    return None
+                bounds[index] = float(bound.values.reshape(()))
+        return (bounds[0], bounds[1])
+
+    def _only_reader(self, name: str) -> RawNode | None:
+        readers = self._readers.get(name, [])
+        if len(readers) != 1 or name in self.outputs or self.is_done(readers[0]):
+            return None
+        return readers[0]
+
+    def _dtype(self, name: str) -> str:
+        return self.constants[name].dtype.name if name in self.constants else self.specs[name].dtype
+
+    def _constant_spec(self, name: str) -> TensorSpec:
+        value = self.constants[name]
+        return TensorSpec(name=name, shape=value.shape, dtype=value.dtype.name)
+
+
+def affine(
+    node: RawNode, scale: Array, zero_point: Array | None, dtype: str, axis: int | None = None
+) -> AffineQuantization:
+    """Make a quantization from a node's constants; `axis` counts only where the scale is a vector."""
+    if scale.dtype not in (np.float32, np.float16) and scale.dtype.name != "bfloat16":
+        raise ValueError(f"node {node.label}: scale must be float32, not {scale.dtype.name}")
+    scales = scale.astype(np.float32)
+    zeros = np.zeros(scales.shape, np.int64) if zero_point is None else zero_point.astype(np.int64)
+    if scales.size == 1:
+        scales, zeros, axis = scales.reshape(()), zeros.reshape(()), None
+    elif zeros.size == 1:
+        zeros = np.broadcast_to(zeros.reshape(()), scales.shape)
+    try:
+        return AffineQuantization(scale=scales, zero_point=zeros, dtype=dtype, axis=axis)
+    except ValueError as error:
+        raise ValueError(f"node {node.label}: {error}") from None
+
+
+Builder = Callable[[RawNode, Pattern], None]

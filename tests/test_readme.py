@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the README prints runs: blocks marked `tested` here, the installing commands in .ci/run."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+README = Path(__file__).resolve().parents[1] / "README.md"
+FENCE = re.compile(r"^(?P<fence>`{3,})(?P<info>[^\n`]*)\n(?P<body>.*?)^(?P=fence)[ \t]*$", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    language: str
+    tested: bool
+    line: int
+    body: str
+
+
+def _blocks() -> list[Block]:
+    """Read the fenced blocks of the README; the info string of a tested one is its language, then `tested`."""
+    text = README.read_text(encoding="utf-8")
+    found = []
+    for match in FENCE.finditer(text):
+        language, *marks = match["info"].split() or [""]
+        line = text.count("\n", 0, match.start()) + 1
+        assert set(marks) <= {"tested"}, f"README.md:{line}: unknown mark in {match['info']!r}"
+        found.append(Block(language=language, tested="tested" in marks, line=line, body=match["body"]))
+    return found
+
+
+def _commands(block: Block) -> list[str]:
+    """Split a shell block into its commands, without comments."""
+    body = re.sub(r"\\\n\s*", "", block.body)
+    lines = [re.sub(r"(^|\s)#.*", "", line).strip() for line in body.splitlines()]
+    return [command.strip() for line in lines for command in line.split("&&") if command.strip()]
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Return the environment in which `hwsim` and `python` are those of this test."""
+    folder = Path(sys.executable).parent
+    if shutil.which("hwsim", path=folder) is None:  # a checkout that is not installed
+        script = tmp_path_factory.mktemp("bin") / "hwsim"
+        script.write_text(f"#!{sys.executable}\nfrom hwsim.cli import main\n\nmain()\n")
+        script.chmod(0o755)
+        folder = Path(f"{script.parent}{os.pathsep}{folder}")
+    return os.environ | {
+        "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        "MPLBACKEND": "Agg",
+    }
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder in which all blocks run, one after the other, as a reader would."""
+    return tmp_path_factory.mktemp("reader")
+
+
+@pytest.mark.parametrize("block", [b for b in _blocks() if b.tested], ids=lambda block: f"line{block.line}")
+def test_readme_block_runs(block: Block, environment: dict[str, str], folder: Path) -> None:
+    runner = {"sh": ["bash", "-eu", "-c"], "python": [sys.executable, "-c"]}[block.language]
+    result = subprocess.run(
+        [*runner, block.body], cwd=folder, env=environment, capture_output=True, text=True, timeout=600, check=False
+    )
+    assert result.returncode == 0, f"README.md:{block.line}\n{result.stdout}{result.stderr}"
+    assert "Traceback" not in result.stderr
+
+
+def test_readme_every_command_is_run(root: Path) -> None:
+    ci = (root / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    run = {command.strip() for line in ci for command in line.split("&&")}
+    shell = [block for block in _blocks() if block.language in {"sh", "bash", "shell", "console"}]
+    commands = [(block.line, command) for block in shell if not block.tested for command in _commands(block)]
+    assert len(commands) >= 4, "the README's two commands install and run, install and test"
+    for line, command in commands:
+        assert command in run, f"README.md:{line}: {command!r} stands in no `sh tested` block and not in .ci/run"
