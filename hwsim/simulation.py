@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 import cost_models
-from cost_models.memory import dram_energy_pj_per_bit, sram_energy_pj_per_bit
+from cost_models.memory import dram, sram
 from hwsim.accelerator import Accelerator, UnitEngine, check_network, stored_bits, systolic
 from hwsim.network import Layer, Network, calibrate, run
 
@@ -196,9 +196,11 @@ def simulate(
     """
     arrays = {name: np.asarray(value) for name, value in inputs.items()}
     needs_ranges = any(shape is not None and not getattr(layer, "quantized", False) for layer, shape in _products(network))
-    ranges = calibrate(network, arrays if calibration is None else calibration) if needs_ranges else {}
+    chosen = arrays if calibration is None else {name: np.asarray(value) for name, value in calibration.items()}
+    ranges = calibrate(network, chosen) if needs_ranges else {}
     check_network(network, accelerator.unit, ranges)
-    outputs = run(network, arrays, UnitEngine(accelerator.unit, ranges, progress), accelerator.requantization)
+    engine = UnitEngine(accelerator.unit, ranges, progress)
+    outputs = run(network, arrays, engine=engine, rule=accelerator.requantization)
     step_pj, note = _step_energy(accelerator)
     layers = tuple(_layer(network, accelerator, layer, step_pj) for layer in network.layers)
     first = next(iter(arrays.values()))
@@ -220,7 +222,7 @@ def _step_energy(accelerator: Accelerator) -> tuple[float | None, str]:
     """Return the energy of one step of one unit in pJ, and where it is from."""
     try:
         cost = cost_models.estimate(accelerator.unit, accelerator.technology, pipeline=accelerator.pipeline)
-    except LookupError as error:
+    except cost_models.NotMeasuredError as error:
         return None, str(error.args[0])
     return cost.energy_pj, f"{cost.source}; {cost.operands}"
 
@@ -290,10 +292,13 @@ def _spilled_bits(network: Network, accelerator: Accelerator, layer: Layer, a_bi
 
 def _energy(accelerator: Accelerator, traffic: Traffic, units_pj: float | None) -> Energy:
     node = accelerator.sram_node_nm
-    activations, weights = accelerator.activations, accelerator.weights
-    a_read, a_write = sram_energy_pj_per_bit(activations.kilobytes, activations.width_bits, node)
-    b_read, b_write = sram_energy_pj_per_bit(weights.kilobytes, weights.width_bits, node)
-    sram = traffic.activation_read_bits * a_read + traffic.activation_write_bits * a_write
-    sram += traffic.weight_read_bits * b_read + traffic.weight_write_bits * b_write
-    dram = traffic.dram_bits * dram_energy_pj_per_bit(accelerator.dram.kind)
-    return Energy(units_pj=units_pj, sram_pj=sram, dram_pj=dram)
+    activations = sram(accelerator.activations.kilobytes * 1024, accelerator.activations.width_bits, node)
+    weights = sram(accelerator.weights.kilobytes * 1024, accelerator.weights.width_bits, node)
+    sram_pj = (
+        traffic.activation_read_bits * activations.read_pj_per_bit
+        + traffic.activation_write_bits * activations.write_pj_per_bit
+        + traffic.weight_read_bits * weights.read_pj_per_bit
+        + traffic.weight_write_bits * weights.write_pj_per_bit
+    )
+    dram_pj = traffic.dram_bits * dram(accelerator.dram.kind).energy_pj_per_bit
+    return Energy(units_pj=units_pj, sram_pj=sram_pj, dram_pj=dram_pj)

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""
-The cocotb bench of a unit's shell, run inside the simulator.
+"""The cocotb bench of a unit's shell, run inside the simulator.
 
 It needs the standard library and cocotb only, and reads what it is to do from the file that ``HWSIM_BENCH`` names
 (``bench.json`` in the working directory otherwise): the ports, the vectors, the stated latency, the modes, the seed.
@@ -206,10 +205,11 @@ class _Stream:
     def check_ports(self) -> None:
         """Compare the widths of the ports with those described."""
         vectors = self.vectors
-        described = [*zip(vectors.names, vectors.bits, self._fields, strict=True), ("d", vectors.output_bits, self.dut.o_d)]
-        for name, bits, port in described:
-            if len(port) != bits:
-                raise BenchError(f"port {name} has {len(port)} bits, described are {bits}")
+        inputs = [f"i_{name}" for name in vectors.names]
+        for name, bits in zip([*inputs, "o_d"], [*vectors.bits, vectors.output_bits], strict=True):
+            found = len(getattr(self.dut, name))
+            if found != bits:
+                raise BenchError(f"port {name} has {found} bits, described are {bits}")
 
     async def start(self) -> None:
         """Start the clock with every input driven and the reset held: before the first edges all else is unknown."""
@@ -300,8 +300,8 @@ async def _send(stream: _Stream, mode: str, gaps: _Pattern, stalls: _Pattern) ->
         if idle > deadline and stream.checker.pending:
             output = stream.checker.next
             raise BenchError(
-                f"output {output} does not come, nothing moved for {idle} cycles: {stream.checker.pending} outputs lost;"
-                f" expected {vectors.hexadecimal(vectors.expected[output])}; {vectors.describe(output)}"
+                f"output {output} does not come, nothing moved for {idle} cycles: {stream.checker.pending} outputs are"
+                f" lost; expected {vectors.hexadecimal(vectors.expected[output])}; {vectors.describe(output)}"
             )
         if idle > deadline:
             raise BenchError(f"row {stream.row} is not accepted, i_ready stays low: nothing moved for {idle} cycles")

@@ -16,8 +16,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Port:
-    """
-    One field of a stream.
+    """One field of a stream.
 
     Parameters
     ----------
@@ -42,8 +41,7 @@ class Port:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShellPorts:
-    """
-    The streams of a shell.
+    """The streams of a shell.
 
     Its module has ``clk``, ``rst``, ``i_valid``, ``i_ready``, one port ``i_<name>`` a field, ``o_valid``, ``o_ready``
     and ``o_d``.
@@ -79,8 +77,7 @@ class ShellPorts:
         return sum(port.bits for port in self.fields)
 
     def pack(self, stimulus: Mapping[str, Sequence[int]]) -> list[int]:
-        """
-        Put the fields of each row side by side.
+        """Put the fields of each row side by side.
 
         Parameters
         ----------
@@ -99,7 +96,8 @@ class ShellPorts:
         """
         names = {port.name for port in self.fields}
         if set(stimulus) != names:
-            raise ValueError(f"stimulus must have the fields {', '.join(sorted(names))}, not {', '.join(sorted(stimulus))}")
+            given = ", ".join(sorted(stimulus))
+            raise ValueError(f"stimulus must have the fields {', '.join(sorted(names))}, not {given}")
         lengths = {name: len(values) for name, values in stimulus.items()}
         if len(set(lengths.values())) != 1:
             raise ValueError(f"stimulus must have as many values in each field, not {lengths}")
@@ -121,8 +119,7 @@ def register_bits(unit: DotProductUnit) -> int:
 
 
 def shell_ports(unit: DotProductUnit) -> ShellPorts:
-    """
-    Give the ports of a unit's shell.
+    """Give the ports of a unit's shell.
 
     Parameters
     ----------

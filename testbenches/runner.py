@@ -16,72 +16,26 @@ from pathlib import Path
 from typing import Any
 
 from testbenches import simulators
-from testbenches.ports import ShellPorts
+from testbenches.design import MODES, Design, write_job
 
 __all__ = [
-    "MODES",
-    "Design",
     "ModeReport",
     "Report",
     "VerificationError",
     "run",
-    "write_job",
 ]
 
-MODES = ("full_throughput", "random_stalls", "long_stalls", "reset_in_stream")
-
-_STALLED_ROWS = 4096  # rows of the modes that pause: values do not depend on pauses, so that a part of the rows is enough
-_RESET_ROWS = 512
 _TAIL_LINES = 30
 _CACHED_BUILDS = 256
 
 
 class VerificationError(RuntimeError):
-    """The design differs from its model or breaks the contract of its ports, or it does not build; the text says where."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Design:
-    """
-    The Verilog of a shell and what is said of it.
-
-    Parameters
-    ----------
-    top : str
-        Module of the shell.
-    sources : tuple of (str, str)
-        File name and Verilog text of each source.
-    ports : ShellPorts
-        Its streams.
-    latency : int
-        Stated clock cycles from an accepted row with ``last`` to its output, at least 1: 1 where the output can be
-        taken at the next clock edge.
-    full_rate : bool, default True
-        Whether it accepts a row in every cycle as long as every output is taken at once.
-
-    Raises
-    ------
-    ValueError
-        If `latency` is less than 1 or there are no sources.
-    """
-
-    top: str
-    sources: tuple[tuple[str, str], ...]
-    ports: ShellPorts
-    latency: int
-    full_rate: bool = True
-
-    def __post_init__(self) -> None:
-        if self.latency < 1:
-            raise ValueError(f"latency must be at least 1, not {self.latency!r}")
-        if not self.sources:
-            raise ValueError("sources must hold at least one Verilog text, not ()")
+    """The design differs from its model, breaks the contract of its ports or does not build; the text says where."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModeReport:
-    """
-    What one mode of the bench did.
+    """What one mode of the bench did.
 
     Parameters
     ----------
@@ -89,8 +43,8 @@ class ModeReport:
         One of `MODES`.
     rows, outputs, cycles : int
         Rows sent, outputs compared, clock cycles.
-    latencies : tuple of int
-        The different latencies seen, in cycles; only with ``full_throughput`` is it a property of the design alone.
+    latency_cycles : tuple of (int, int)
+        The shortest and the longest latency seen: pauses make it longer.
     seconds : float
         Wall time.
     """
@@ -99,14 +53,13 @@ class ModeReport:
     rows: int
     outputs: int
     cycles: int
-    latencies: tuple[int, ...]
+    latency_cycles: tuple[int, int]
     seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """
-    What a run compared; there is none of a run that failed.
+    """What a run compared; there is none of a run that failed.
 
     Parameters
     ----------
@@ -124,8 +77,10 @@ class Report:
         Clock cycles of all modes together.
     latency_cycles : int
         The latency measured on every output at full throughput.
-    build_seconds, seconds : float
-        Wall time of the build (0.0 where a cached one served) and of everything.
+    cached_build : bool
+        Whether a build of an earlier run served.
+    seconds : float
+        Wall time.
     modes : tuple of ModeReport
         Each mode.
     """
@@ -147,79 +102,6 @@ class Report:
         return asdict(self)
 
 
-def write_job(
-    folder: Path, design: Design, stimulus: Mapping[str, Sequence[int]], expected: Sequence[int], *, seed: int
-) -> None:
-    """
-    Write what the bench reads: ``bench.json``, the vectors and the Verilog.
-
-    Parameters
-    ----------
-    folder : Path
-        Where to; it must exist.
-    design : Design
-        The shell.
-    stimulus : mapping of str to sequence of int
-        The rows: for each field of the ports one code a row. The first row has ``first`` set.
-    expected : sequence of int
-        The code of each output, in order: one for each row with ``last`` set.
-    seed : int
-        Seed of the pauses.
-
-    Raises
-    ------
-    ValueError
-        If the rows do not fit the ports, the first does not begin a sum, or the outputs are not one for each ``last``.
-    """
-    words = design.ports.pack(stimulus)
-    first, last = stimulus["first"], stimulus["last"]
-    if not words or not first[0]:
-        raise ValueError("stimulus must begin with a row that has first set")
-    asked = sum(map(bool, last))
-    if asked != len(expected) or asked == 0:
-        raise ValueError(f"expected must have one output for each row with last set, {asked} (not 0), not {len(expected)}")
-    bits = design.ports.output_bits
-    for index, value in enumerate(expected):
-        if not 0 <= value < 1 << bits:
-            raise ValueError(f"expected must fit {bits} bits, not {value:#x} in output {index}")
-    windows = {
-        mode: (_tail(first, rows), len(words))
-        for mode, rows in zip(MODES, (len(words), _STALLED_ROWS, _STALLED_ROWS, _RESET_ROWS), strict=True)
-    }
-    config = {
-        "top": design.top,
-        "sources": [name for name, _ in design.sources],
-        "fields": [(port.name, port.bits) for port in design.ports.fields],
-        "output_bits": bits,
-        "latency": design.latency,
-        "full_rate": design.full_rate,
-        "seed": seed,
-        "rows": "rows.mem",
-        "expected": "expected.mem",
-        "results": "results.json",
-        "modes": windows,
-    }
-    (folder / "bench.json").write_text(json.dumps(config, indent=1) + "\n")
-    _write_words(folder / "rows.mem", words, design.ports.row_bits)
-    _write_words(folder / "expected.mem", expected, bits)
-    for name, text in design.sources:
-        (folder / name).write_text(text)
-
-
-def _tail(first: Sequence[int], rows: int) -> int:
-    """Find where the last `rows` rows begin, at a row that begins a sum."""
-    begin = max(len(first) - rows, 0)
-    while not first[begin]:
-        begin -= 1
-    return begin
-
-
-def _write_words(path: Path, words: Sequence[int], bits: int) -> None:
-    """Write one hexadecimal word a line, as $readmemh reads it."""
-    digits = (bits + 3) // 4
-    path.write_text("".join(f"{word:0{digits}x}\n" for word in words))
-
-
 def run(
     design: Design,
     stimulus: Mapping[str, Sequence[int]],
@@ -230,8 +112,7 @@ def run(
     workdir: Path | None = None,
     timeout_seconds: float = 3600.0,
 ) -> Report:
-    """
-    Simulate a design on given rows and compare every output.
+    """Simulate a design on given rows and compare every output.
 
     Parameters
     ----------
@@ -265,7 +146,7 @@ def run(
         If the rows or the outputs do not fit the ports.
     """
     started = time.perf_counter()
-    found = simulators.find(simulator)
+    found = simulators.find(simulator, compiled=design.mapped)
     folder = Path(tempfile.mkdtemp(prefix="hwsim-")) if workdir is None else workdir.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     write_job(folder, design, stimulus, expected, seed=seed)
@@ -282,10 +163,7 @@ def run(
         raise VerificationError(_failure(design, found, folder, errors))
     if workdir is None:
         shutil.rmtree(folder)
-    modes = tuple(
-        ModeReport(**{key: value for key, value in mode.items() if key not in ("error", "latencies")}, latencies=tuple(mode["latencies"]))
-        for mode in done
-    )
+    modes = tuple(_mode_report(mode) for mode in done)
     return Report(
         top=design.top,
         simulator=found.name,
@@ -294,10 +172,22 @@ def run(
         outputs=len(expected),
         compared=sum(mode.outputs for mode in modes),
         cycles=sum(mode.cycles for mode in modes),
-        latency_cycles=modes[0].latencies[0],
+        latency_cycles=modes[0].latency_cycles[0],
         cached_build=reused,
         seconds=time.perf_counter() - started,
         modes=modes,
+    )
+
+
+def _mode_report(mode: Mapping[str, Any]) -> ModeReport:
+    """Read what the bench wrote of one mode."""
+    return ModeReport(
+        mode=mode["mode"],
+        rows=mode["rows"],
+        outputs=mode["outputs"],
+        cycles=mode["cycles"],
+        latency_cycles=(min(mode["latencies"]), max(mode["latencies"])),
+        seconds=mode["seconds"],
     )
 
 

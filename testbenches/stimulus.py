@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rows of operands that try a unit: all pairs where they are few, corner values crossed, and seeded random dot products."""
+"""Rows of operands that try a unit: all pairs where they are few, corner values crossed, random dot products."""
 
 import itertools
 import math
@@ -23,7 +23,6 @@ __all__ = [
 ]
 
 _EXHAUSTIVE_BITS = 16
-_CORNER_ROWS = 16384
 _POOL = 4096  # codes drawn from a format that has too many to list
 _LONGEST_SUM = 24
 
@@ -57,7 +56,9 @@ def fields(unit: DotProductUnit, rows: Sequence[Row]) -> dict[str, list[int]]:
     return packed
 
 
-def stimulus(unit: DotProductUnit, *, count: int = 4096, exhaustive: bool = True, seed: int = 1) -> list[Row]:
+def stimulus(
+    unit: DotProductUnit, *, count: int = 4096, corner_rows: int = 16384, exhaustive: bool = True, seed: int = 1
+) -> list[Row]:
     """Make the rows that try a unit; the same ones for the same arguments.
 
     Parameters
@@ -66,6 +67,8 @@ def stimulus(unit: DotProductUnit, *, count: int = 4096, exhaustive: bool = True
         The unit.
     count : int, default 4096
         Random rows, at least 1.
+    corner_rows : int, default 16384
+        Most rows with corner values in c as well as in a and b, at least 1.
     exhaustive : bool, default True
         Whether all pairs of operands come before, where a code of each has at most 16 bits together.
     seed : int, default 1
@@ -79,12 +82,13 @@ def stimulus(unit: DotProductUnit, *, count: int = 4096, exhaustive: bool = True
     Raises
     ------
     ValueError
-        If `count` is less than 1.
+        If `count` or `corner_rows` is less than 1.
     """
-    if count < 1:
-        raise ValueError(f"count must be at least 1, not {count!r}")
+    for name, rows in (("count", count), ("corner_rows", corner_rows)):
+        if rows < 1:
+            raise ValueError(f"{name} must be at least 1, not {rows!r}")
     pairs = all_pairs(unit, seed=seed) if exhaustive else []
-    return pairs + corners(unit, seed=seed) + random_rows(unit, count, seed=seed)
+    return pairs + corners(unit, corner_rows, seed=seed) + random_rows(unit, count, seed=seed)
 
 
 def corner_codes(spec: IntegerSpec | FloatSpec) -> list[int]:
@@ -127,6 +131,14 @@ def _integer_corners(bits: int) -> list[int]:
     return sorted(code & mask for code in near)
 
 
+def _register_corners(unit: DotProductUnit) -> list[int]:
+    """List the corners of c."""
+    accumulator = unit.accumulator
+    if isinstance(accumulator, FixedAccumulator):
+        return _integer_corners(accumulator.bits)
+    return corner_codes(accumulator.format)
+
+
 def all_pairs(unit: DotProductUnit, *, seed: int = 1) -> list[Row]:
     """Make all pairs of operand codes, where the two have at most 16 bits together.
 
@@ -153,34 +165,35 @@ def all_pairs(unit: DotProductUnit, *, seed: int = 1) -> list[Row]:
     left, right = (pool.ravel() for pool in np.meshgrid(_finite(a), _finite(b), indexing="ij"))
     order = np.random.default_rng((seed, 0)).permutation(left.size)
     order = np.resize(order, -(-left.size // unit.lanes) * unit.lanes)
-    steps = zip(left[order].reshape(-1, unit.lanes).tolist(), right[order].reshape(-1, unit.lanes).tolist(), strict=True)
-    return [Row(True, True, tuple(step_a), tuple(step_b), scales) for step_a, step_b in steps]
+    steps_a, steps_b = (codes[order].reshape(-1, unit.lanes).tolist() for codes in (left, right))
+    return [Row(True, True, tuple(a), tuple(b), scales) for a, b in zip(steps_a, steps_b, strict=True)]
 
 
-def corners(unit: DotProductUnit, *, seed: int = 1) -> list[Row]:
+def corners(unit: DotProductUnit, count: int = 16384, *, seed: int = 1) -> list[Row]:
     """Cross the corner values of a, b, the scales and c, one output a row.
 
     Parameters
     ----------
     unit : DotProductUnit
         The unit.
+    count : int, default 16384
+        Most rows of the cross of all three; a seeded choice is made of more.
     seed : int, default 1
-        Seed of what is left out of a cross with more than 16384 rows, and of the lanes around a corner.
+        Seed of that choice, and of the lanes around a corner.
 
     Returns
     -------
     list of Row
-        Every pair of corners of a and b, crossed with those of c. With several lanes a pair goes to one lane after
-        another; the other lanes hold zeros, the same pair or random finite codes in turn.
+        Every pair of corners of a and b with c = 0, then the pairs crossed with the corners of c. With several lanes a
+        pair goes to one lane after another; the other lanes hold zeros, the same pair or random finite codes in turn.
     """
     random = np.random.default_rng((seed, 1))
     a, b = unit.element_a, unit.element_b
     pairs = list(itertools.product(corner_codes(a), corner_codes(b)))
-    bits = register_bits(unit)
-    registers = _integer_corners(bits) if isinstance(unit.accumulator, FixedAccumulator) else corner_codes(unit.accumulator.format)
+    registers = _register_corners(unit)
     crossed = [(pair, 0) for pair in pairs]
     rest = len(pairs) * len(registers)
-    chosen = range(rest) if rest <= _CORNER_ROWS else sorted(random.choice(rest, _CORNER_ROWS, replace=False).tolist())
+    chosen = range(rest) if rest <= count else sorted(random.choice(rest, count, replace=False).tolist())
     crossed += [(pairs[index // len(registers)], registers[index % len(registers)]) for index in chosen]
     ones = tuple(_encode(scale, 1.0) for scale in unit.scales)
     scales = list(itertools.product(*(corner_codes(scale) for scale in unit.scales)))
@@ -214,10 +227,10 @@ def random_rows(unit: DotProductUnit, count: int, *, seed: int = 1) -> list[Row]
     Returns
     -------
     list of Row
-        The codes of each dot product are uniform over all codes, over the finite ones, over the smallest or the largest
-        ones, normally distributed, or come in pairs that almost cancel; c is zero, a corner, any code, or near the sum
-        of the first step, with either sign. Some sums are given out on the way, some are abandoned, some go on after
-        they were given out.
+        The codes of each dot product are uniform over all codes, the finite ones, those near 1, the smallest or the
+        largest, normally distributed, or come in pairs that almost cancel; c is zero, a corner, any code, or near the
+        sum of the first step, with either sign. Some sums are given out on the way, some are abandoned, some go on
+        after they were given out.
     """
     random = np.random.default_rng((seed, 2))
     source = _Source(unit, random)
@@ -230,14 +243,14 @@ def random_rows(unit: DotProductUnit, count: int, *, seed: int = 1) -> list[Row]
         register = source.register(*steps[0]) if fresh else source.any_register()
         ends = random.random() < 0.95
         given = random.random(length) < 0.1
-        for index, (step_a, step_b, scales) in enumerate(steps):
+        for index, step in enumerate(steps):
             last = bool(given[index]) or (ends and index == length - 1) or len(rows) == count - 1
-            rows.append(Row(fresh and index == 0, last, step_a, step_b, scales, register if index == 0 else source.any_register()))
+            rows.append(Row(fresh and index == 0, last, *step, source.any_register() if index else register))
     return rows
 
 
-_KINDS = ("any", "finite", "small", "large", "normal", "cancelling")
-_ODDS = (0.1, 0.3, 0.1, 0.1, 0.2, 0.2)
+_KINDS = ("any", "finite", "near", "small", "large", "normal", "cancelling")
+_ODDS = (0.05, 0.15, 0.25, 0.1, 0.05, 0.2, 0.2)
 _Step = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 
 
@@ -248,22 +261,20 @@ class _Source:
         self.unit = unit
         self.random = random
         self.pools = [_pools(spec, random) for spec in (unit.element_a, unit.element_b)]
-        self.corners = _integer_corners(register_bits(unit))
-        if not isinstance(unit.accumulator, FixedAccumulator):
-            self.corners = corner_codes(unit.accumulator.format)
+        self.corners = _register_corners(unit)
 
     def steps(self, kind: str, length: int) -> list[_Step]:
         """Draw the operands and scales of one dot product."""
         lanes, cancelling = self.unit.lanes, kind == "cancelling"
         shape = (length * lanes,)
-        a, b = (self.random.choice(pools["finite" if cancelling else kind], shape) for pools in self.pools)
+        a, b = (self.random.choice(pools["near" if cancelling else kind], shape) for pools in self.pools)
         if cancelling:
             half = a[1::2].size
             a[1::2] = _negated(self.unit.element_a, a[::2][:half])
             b[1::2] = b[::2][:half]
             flips = self.random.integers(0, a.size, max(1, a.size // 8))
             a[flips] ^= 1
-            a, b = (np.where(np.isin(codes, pools["finite"]), codes, 0) for codes, pools in zip((a, b), self.pools, strict=True))
+            a = np.where(np.isin(a, self.pools[0]["finite"]), a, 0)
         scales = [self._scales(kind) for _ in range(length)]
         if cancelling:
             scales = scales[:1] * length
@@ -281,7 +292,8 @@ class _Source:
             return self.any_register()
         unit = self.unit
         with np.errstate(all="ignore"):
-            total = float(unit.element_a.decode(np.array(step_a, np.uint64)) @ unit.element_b.decode(np.array(step_b, np.uint64)))
+            a, b = (np.array(step, np.uint64) for step in (step_a, step_b))
+            total = float(unit.element_a.decode(a) @ unit.element_b.decode(b))
             for spec, code in zip(unit.scales, scales, strict=True):
                 total *= float(spec.decode(np.array(code, np.uint64)))
         shift = 0 if choice > 5 else int(self.random.integers(-30, 31))
@@ -357,4 +369,12 @@ def _pools(spec: IntegerSpec | FloatSpec, random: np.random.Generator) -> dict[s
     part = max(2, ordered.size // 4)
     spread = min(spec.max_value / 4, 1.0) if isinstance(spec, FloatSpec) else spec.max_value / 3
     normal = spec.encode(np.clip(random.normal(0.0, spread, _POOL), spec.min_value, spec.max_value)).astype(np.int64)
-    return {"any": _codes(spec), "finite": finite, "small": ordered[:part], "large": ordered[-part:], "normal": normal}
+    near = finite[(magnitude == 0) | ((magnitude >= 2.0**-12) & (magnitude <= 2.0**12))]
+    return {
+        "any": _codes(spec),
+        "finite": finite,
+        "near": near,
+        "small": ordered[:part],
+        "large": ordered[-part:],
+        "normal": normal,
+    }

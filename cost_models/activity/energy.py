@@ -21,8 +21,8 @@ class Energy:
     Energy of one operation in pJ, by where it goes.
 
     `logic_pj` combinational cells and the pins they drive; `registers_pj` flip-flop outputs and the pins they drive;
-    `inputs_pj` the pins that the input ports drive; `clock_pj` the clock inside and at the pins of the flip-flops, without a
-    clock tree; `leakage_pj` over the time of an operation.
+    `inputs_pj` the pins that the input ports drive; `clock_pj` the clock inside and at the pins of the flip-flops,
+    without a clock tree; `leakage_pj` over the time of an operation.
     """
 
     logic_pj: float
@@ -41,9 +41,9 @@ def energy(netlist: Netlist, technology: Technology, trace: Trace, operations: i
     """
     Energy of a run, for each of its operations.
 
-    A toggle of a net costs its driver's internal energy and ``C V**2 / 2`` of the input pins on it. A flip-flop pays two
-    clock edges a cycle, enabled or not. Leakage is power times period times cycles. Zero delay means that a net changes at
-    most once a cycle; there is no wire capacitance: the figure is a lower bound for the operands given.
+    A toggle of a net costs its driver's internal energy and ``C V**2 / 2`` of the input pins on it. A flip-flop pays
+    two clock edges a cycle, enabled or not. Leakage is power times period times cycles. Zero delay means that a net
+    changes at most once a cycle; there is no wire capacitance: the figure is a lower bound for the operands given.
 
     Parameters
     ----------

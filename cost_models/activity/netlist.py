@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A mapped netlist as levelized arrays: what the gate simulator and the timing analysis walk."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-import json
 from typing import Any
 
-import networkx as nx
 import numpy as np
 import numpy.typing as npt
 
@@ -176,10 +175,10 @@ def _clock(instances: list[tuple[str, Cell, Any]], module: Mapping[str, Any], to
     clocks = {connections[cell.clock][0] for _, cell, connections in instances if cell.is_flip_flop}
     if not clocks:
         return ""
-    ports = [name for name, port in module["ports"].items() if port["direction"] == "input" and port["bits"] == [*clocks]]
-    if not ports:
-        raise ValueError(f"module {top!r} must have one clock, an input port, for all flip-flops, not {len(clocks)} nets")
-    return ports[0]
+    for name, port in module["ports"].items():
+        if port["direction"] == "input" and port["bits"] == [*clocks]:
+            return str(name)
+    raise ValueError(f"module {top!r} must have one clock, an input port, for all flip-flops, not {len(clocks)} nets")
 
 
 def _names(module: Mapping[str, Any], bits: _Bits) -> dict[str, int]:
@@ -192,12 +191,21 @@ def _names(module: Mapping[str, Any], bits: _Bits) -> dict[str, int]:
 
 
 def _order(rows: list[list[int]], top: str) -> list[int]:
-    """Sort gates so that each comes after the gates that drive it."""
+    """Sort gates so that each comes after the gates that drive it (Kahn 1962), level by level."""
     driver = {row[0]: index for index, row in enumerate(rows)}
-    graph = nx.DiGraph()
-    graph.add_nodes_from(range(len(rows)))
-    graph.add_edges_from((driver[net], index) for index, row in enumerate(rows) for net in row[2:] if net in driver)
-    try:
-        return list(nx.topological_sort(graph))
-    except nx.NetworkXUnfeasible as error:
-        raise ValueError(f"module {top!r} has a combinational loop") from error
+    readers: list[list[int]] = [[] for _ in rows]
+    waiting = [0] * len(rows)
+    for index, row in enumerate(rows):
+        for net in row[2 : 2 + row[1]]:
+            if net in driver:
+                readers[driver[net]].append(index)
+                waiting[index] += 1
+    order = [index for index, count in enumerate(waiting) if count == 0]
+    for index in order:  # grows as it goes
+        for reader in readers[index]:
+            waiting[reader] -= 1
+            if waiting[reader] == 0:
+                order.append(reader)
+    if len(order) < len(rows):
+        raise ValueError(f"module {top!r} has a combinational loop through {len(rows) - len(order)} gates")
+    return order

@@ -58,9 +58,9 @@ def _load(values: Any, net: int, words: Any, mask: Any) -> np.uint64:
 
 
 @numba.njit(cache=True, inline="always")
-def _gate_1(values: Any, out: int, a: int, table: Any, g: int, mask: Any) -> np.uint64:
+def _gate_1(values: Any, out: int, a: int, table: Any, mask: Any) -> np.uint64:
     """Evaluate a gate of one input on all words and count the changes."""
-    t0, t1 = table[g, 0], table[g, 1]
+    t0, t1 = table[0], table[1]
     total = _ZERO
     for w in range(mask.shape[0]):
         word = t0 ^ (values[a, w] & t1)
@@ -70,9 +70,9 @@ def _gate_1(values: Any, out: int, a: int, table: Any, g: int, mask: Any) -> np.
 
 
 @numba.njit(cache=True, inline="always")
-def _gate_2(values: Any, out: int, a: int, b: int, table: Any, g: int, mask: Any) -> np.uint64:
+def _gate_2(values: Any, out: int, a: int, b: int, table: Any, mask: Any) -> np.uint64:
     """Evaluate a gate of two inputs: multiplexers over its truth table, here and below."""
-    t0, t1, t2, t3 = table[g, 0], table[g, 1], table[g, 2], table[g, 3]
+    t0, t1, t2, t3 = table[0], table[1], table[2], table[3]
     total = _ZERO
     for w in range(mask.shape[0]):
         low = t0 ^ (values[a, w] & t1)
@@ -84,9 +84,9 @@ def _gate_2(values: Any, out: int, a: int, b: int, table: Any, g: int, mask: Any
 
 
 @numba.njit(cache=True, inline="always")
-def _gate_3(values: Any, out: int, a: int, b: int, c: int, table: Any, g: int, mask: Any) -> np.uint64:
+def _gate_3(values: Any, out: int, a: int, b: int, c: int, table: Any, mask: Any) -> np.uint64:
     """Evaluate a gate of three inputs."""
-    t0, t1, t2, t3, t4, t5, t6, t7 = table[g, 0], table[g, 1], table[g, 2], table[g, 3], table[g, 4], table[g, 5], table[g, 6], table[g, 7]
+    t0, t1, t2, t3, t4, t5, t6, t7 = table[0], table[1], table[2], table[3], table[4], table[5], table[6], table[7]
     total = _ZERO
     for w in range(mask.shape[0]):
         low = t0 ^ (values[a, w] & t1)
@@ -100,20 +100,20 @@ def _gate_3(values: Any, out: int, a: int, b: int, c: int, table: Any, g: int, m
 
 
 @numba.njit(cache=True)
-def _gate_n(values: Any, gates: Any, table: Any, g: int, mask: Any, rows: Any) -> np.uint64:
+def _gate_n(values: Any, gate: Any, table: Any, mask: Any, rows: Any) -> np.uint64:
     """Evaluate a gate of four to six inputs; `rows` is scratch."""
     total = _ZERO
     for w in range(mask.shape[0]):
-        size = 1 << (gates[g, 1] - 1)
+        size = 1 << (gate[1] - 1)
         for row in range(size):
-            rows[row] = table[g, 2 * row] ^ (values[gates[g, 2], w] & table[g, 2 * row + 1])
-        for pin in range(1, gates[g, 1]):
+            rows[row] = table[2 * row] ^ (values[gate[2], w] & table[2 * row + 1])
+        for pin in range(1, gate[1]):
             size >>= 1
-            select = values[gates[g, 2 + pin], w]
+            select = values[gate[2 + pin], w]
             for row in range(size):
                 rows[row] = rows[2 * row] ^ (select & (rows[2 * row] ^ rows[2 * row + 1]))
-        total += _ones((values[gates[g, 0], w] ^ rows[0]) & mask[w])
-        values[gates[g, 0], w] = rows[0]
+        total += _ones((values[gate[0], w] ^ rows[0]) & mask[w])
+        values[gate[0], w] = rows[0]
     return total
 
 
@@ -136,13 +136,13 @@ def _simulate_kernel(program: Any, values: Any, inputs: Any, outputs: Any, toggl
         for g in range(gates.shape[0]):
             out, count, a, b, c = gates[g, 0], gates[g, 1], gates[g, 2], gates[g, 3], gates[g, 4]
             if count == 1:
-                total = _gate_1(values, out, a, spread, g, mask)
+                total = _gate_1(values, out, a, spread[g], mask)
             elif count == 2:
-                total = _gate_2(values, out, a, b, spread, g, mask)
+                total = _gate_2(values, out, a, b, spread[g], mask)
             elif count == 3:
-                total = _gate_3(values, out, a, b, c, spread, g, mask)
+                total = _gate_3(values, out, a, b, c, spread[g], mask)
             else:
-                total = _gate_n(values, gates, spread, g, mask, rows)
+                total = _gate_n(values, gates[g], spread[g], mask, rows)
             toggles[out] += counting * total
         for i in range(output_nets.shape[0]):
             for w in range(values.shape[1]):
@@ -201,7 +201,8 @@ class Trace:
     Attributes
     ----------
     outputs : mapping of str to ndarray of uint64
-        Each output port after every cycle: shape (cycles, lanes), or (cycles, lanes, limbs) above 64 bits, low limb first.
+        Each output port after every cycle: shape (cycles, lanes), or (cycles, lanes, limbs) above 64 bits, low limb
+        first.
     toggles : ndarray of int64, shape (nets,)
         Changes of each net, all lanes together.
     transitions : int
@@ -217,15 +218,15 @@ class Simulator:
     """
     Simulate a netlist without delays, `lanes` independent streams at a time, one bit of a word each.
 
-    In a cycle the flip-flops first take what their data nets had at the end of the cycle before, the inputs change at the
-    same instant, the gates settle (each changes at most once: no glitches), and the outputs are read. Flip-flops start at
-    0, and the first cycle of a new simulator counts no toggles. State is kept from one `run` to the next.
+    In a cycle the flip-flops first take what their data nets had at the end of the cycle before, the inputs change at
+    the same instant, the gates settle (each changes at most once: no glitches), and the outputs are read. Flip-flops
+    start at 0, and the first cycle of a new simulator counts no toggles. State is kept from one `run` to the next.
 
     Parameters
     ----------
     netlist : Netlist
     lanes : int
-        At least 1; multiples of 512 are fastest.
+        At least 1; a multiple of 512 is fast.
 
     Raises
     ------
@@ -233,7 +234,7 @@ class Simulator:
         `lanes` is below 1.
     """
 
-    def __init__(self, netlist: Netlist, lanes: int = 512) -> None:
+    def __init__(self, netlist: Netlist, lanes: int = 1024) -> None:
         if lanes < 1:
             raise ValueError(f"lanes must be at least 1, not {lanes!r}")
         self.netlist = netlist
@@ -247,9 +248,10 @@ class Simulator:
         for net, _, inverted in netlist.flip_flops:
             self._values[net] = _ALL[inverted]
         self._fresh = True
-        nets = [np.concatenate([np.zeros(0, dtype=np.int64), *ports.values()])
-                for ports in (netlist.inputs, netlist.outputs)]  # fmt: skip
-        self._program = _Program(netlist.gates, _spread(netlist), netlist.flip_flops, *nets, mask)
+        self._program = _Program(
+            gates=netlist.gates, tables=_spread(netlist), flip_flops=netlist.flip_flops,
+            input_nets=_nets(netlist.inputs), output_nets=_nets(netlist.outputs), mask=mask,
+        )  # fmt: skip
 
     def run(self, inputs: Mapping[str, npt.NDArray[Any]]) -> Trace:
         """
@@ -258,8 +260,8 @@ class Simulator:
         Parameters
         ----------
         inputs : mapping of str to ndarray of an integer kind
-            Every input port except the clock: shape (cycles, lanes), taken modulo 2**bits; above 64 bits, uint64 limbs of
-            shape (cycles, lanes, limbs), low limb first.
+            Every input port except the clock: shape (cycles, lanes), taken modulo 2**bits; above 64 bits, uint64
+            limbs of shape (cycles, lanes, limbs), low limb first.
 
         Returns
         -------
@@ -304,6 +306,11 @@ class Simulator:
         if values.shape != shape:
             raise ValueError(f"input {name!r} of {bits} bits must have shape {shape}, not {values.shape}")
         return np.ascontiguousarray(values).astype(np.uint64).reshape(cycles, self.lanes, -1)
+
+
+def _nets(ports: Mapping[str, npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
+    """List the nets of all ports."""
+    return np.concatenate([np.zeros(0, dtype=np.int64), *ports.values()])
 
 
 def _spread(netlist: Netlist) -> _Words:

@@ -4,8 +4,8 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from cost_models import store
 from cost_models.activity.netlist import levelize
-from cost_models.synthesis import store
 from cost_models.synthesis.timing import timing
 from cost_models.synthesis.yosys import YOSYS, versions, work_directory
 from cost_models.technologies import Technology, liberty
@@ -18,7 +18,7 @@ __all__ = [
     "asic",
 ]
 
-# Sizing targets 1 ps: as fast as the recipe gets. Plain `synth` scripts with fraig or scorr take minutes on dot products.
+# Sizing targets 1 ps: as fast as the recipe gets. Scripts with fraig or scorr take minutes on dot products.
 _AREA = "strash;dc2;dch,-f;amap,-m;topo"
 _TIMING = "strash;dch,-f;map,-B,0.9,-D,1;topo;buffer;upsize,-D,1;dnsize,-D,1"
 RECIPES = {
@@ -50,9 +50,10 @@ class AsicResult:
     """
     One recipe's outcome.
 
-    `delay_ps` is the worst path of our timing analysis with flip-flop delay and setup, `fo4` the same in the technology's
-    FO4 inverter delays, `abc_delay_ps` what ABC says of the gates alone. `nand2_equivalents` is the area in the technology's
-    smallest NAND2. `netlist_verilog` and `netlist_json` are the mapped netlist, `netlist_hash` the SHA-256 of the former.
+    `delay_ps` is the worst path of our timing analysis with flip-flop delay and setup, `fo4` the same in the
+    technology's FO4 inverter delays, `abc_delay_ps` what ABC says of the gates alone. `nand2_equivalents` is the area
+    in the technology's smallest NAND2. `netlist_verilog` and `netlist_json` are the mapped netlist, `netlist_hash`
+    the SHA-256 of the former.
     """
 
     recipe: str
@@ -124,9 +125,9 @@ def asic(text: str, top: str, technology: Technology, recipes: Sequence[str] = t
     """
     Synthesize a core on standard cells with each recipe.
 
-    The flow is ``synth -flatten -noabc`` with or without ``-booth``, flip-flops mapped, then one of two ABC scripts (`RECIPES`);
-    the timing recipes size for the least delay. A result is kept in the user's cache as soon as it is there, under the hash of
-    the text, the technology, the tool's version and the recipe; a second call reads it.
+    The flow is ``synth -flatten -noabc`` with or without ``-booth``, flip-flops mapped, then one of two ABC scripts
+    (`RECIPES`); the timing recipes size for the least delay. A result is kept in the user's cache as soon as it is
+    there, under the hash of the text, the technology, the tool's version and the recipe; a second call reads it.
 
     Parameters
     ----------
@@ -159,7 +160,9 @@ def asic(text: str, top: str, technology: Technology, recipes: Sequence[str] = t
     tools = versions(YOSYS)
     results = []
     for recipe in recipes:
-        name = store.key(flow=_FLOW, text=text, top=top, technology=technology.digest, tools=tools, recipe=RECIPES[recipe])
+        name = store.key(
+            flow=_FLOW, text=text, top=top, technology=technology.digest, tools=tools, recipe=RECIPES[recipe]
+        )
         record = store.load("asic", name)
         if record is None:
             record = asdict(_synthesize(text, top, technology, recipe, tools))

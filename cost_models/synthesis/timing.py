@@ -17,7 +17,7 @@ __all__ = [
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
     """
-    The longest paths in ps: register to register, port to register, register to port, port to port, and `delay_ps`, the worst.
+    The longest paths in ps: register to register, port to register, register to port, port to port.
 
     A kind of path that the netlist has not is 0. Flip-flops add their clock-to-output delay and their setup.
     """
@@ -37,8 +37,9 @@ def timing(netlist: Netlist, technology: Technology) -> Timing:
     """
     Longest paths of a netlist.
 
-    Input ports arrive at 0 from an ideal source and output ports carry the operating point's load (four inverters); rise
-    and fall are equal, there are no wires, and no slew dependence: `cost_models.technologies.delay` says what the delays are.
+    Input ports arrive at 0 from an ideal source and output ports carry the operating point's load (four inverters);
+    rise and fall are equal, there are no wires, and no slew dependence: `cost_models.technologies.delay` says what
+    the delays are.
 
     Parameters
     ----------

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run Yosys and nextpnr from their YoWASP packages, in a private work directory."""
 
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from pathlib import Path
-import subprocess
-import sys
 from tempfile import TemporaryDirectory
 
 __all__ = [
@@ -50,7 +50,8 @@ class WorkDirectory:
     """
     A directory to run tools in, by file names relative to it.
 
-    YoWASP tools see an empty private ``/tmp``, so absolute names fail there; names relative to the current directory work.
+    YoWASP tools see an empty private ``/tmp``, so absolute names fail there; names relative to the current directory
+    work.
     """
 
     def __init__(self, path: Path) -> None:

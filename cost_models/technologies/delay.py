@@ -32,7 +32,8 @@ def linear_delays(technology: Technology) -> dict[str, LinearDelay]:
        the delay over ``1 / x``.
     2. Those families give two least-squares lines from output slew to ``r * C / x``: one of inverters, used for cells
        whose output is driven by an inverter inside; one of all of them, used for other cells that come in one drive.
-    3. The part that grows is kept between a tenth and nine tenths of the delay; the rest is intrinsic, so the delay at the
+    3. The part that grows is kept between a tenth and nine tenths of the delay; the rest is intrinsic, so the delay
+    at the
        operating point is always the table's own.
 
     Slew dependence, differences between pins and edges, and wires are not in the model.
@@ -75,5 +76,6 @@ def linear_delays(technology: Technology) -> dict[str, LinearDelay]:
 
 def _line(technology: Technology, grows: dict[str, float], cells: list[str]) -> tuple[float, float]:
     """Fit the growing part of the delay as a line over the output slew."""
-    slope, offset = np.polyfit([technology.cells[name].out_slew_ps for name in cells], [grows[name] for name in cells], 1)
+    slews = [technology.cells[name].out_slew_ps for name in cells]
+    slope, offset = np.polyfit(slews, [grows[name] for name in cells], 1)
     return float(slope), float(offset)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Boolean functions of cells in Liberty syntax: truth table and Verilog."""
 
-from collections.abc import Sequence
 import re
+from collections.abc import Sequence
 
 __all__ = [
     "truth_table",
@@ -79,7 +79,8 @@ def _evaluate(tree: _Tree, columns: dict[str, int], ones: int, text: str) -> int
     if operator == "pin":
         name = str(tree[1])
         if name not in columns:
-            raise ValueError(f"function {text!r} names a pin {name!r} that is none of {sorted(set(columns) - {'0', '1'})}")
+            pins = ", ".join(sorted(set(columns) - {"0", "1"}))
+            raise ValueError(f"function {text!r} names {name!r}; the input pins are {pins}")
         return columns[name]
     operands = [_evaluate(operand, columns, ones, text) for operand in tree[1:] if isinstance(operand, tuple)]
     if operator == "!":

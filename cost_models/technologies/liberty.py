@@ -27,8 +27,8 @@ def liberty(technology: Technology, area_unit_um2: float = 1.0) -> str:
     ----------
     technology : Technology
     area_unit_um2 : float, default 1.0
-        Unit of the areas in the file. ABC's mappers round an area to two decimals, which on a 7 nm library is a sixth of a
-        NAND2; a unit of 1e-3 um2 keeps four digits.
+        Unit of the areas in the file. ABC's mappers round an area to two decimals, which on a 7 nm library is a sixth
+        of a NAND2; a unit of 1e-3 um2 keeps four digits.
     """
     point = technology.operating_point
     loads = ", ".join(f"{factor * point.load_ff:.5f}" for factor in _LOADS)
@@ -62,16 +62,13 @@ def _cell(cell: Cell, delay: LinearDelay, technology: Technology, area_unit_um2:
         lines.append(f"    pin ({pin}) {{ direction : input; capacitance : {capacitance};{clock} }}")
     for pin, function in cell.outputs.items():
         written = function.replace("!IQ", "IQN") if cell.is_flip_flop else function
-        lines.append(f'    pin ({pin}) {{ direction : output; function : "{written}"; max_capacitance : {_limit(technology)};')
+        limit = _LOADS[-1] * technology.operating_point.load_ff
+        lines.append(f"    pin ({pin}) {{ direction : output; max_capacitance : {limit:.5f};")
+        lines.append(f'      function : "{written}";')
         for related in (cell.clock,) if cell.is_flip_flop else cell.inputs:
             lines += _timing(related, cell, delay, technology)
         lines.append("    }")
     return [*lines, "  }"]
-
-
-def _limit(technology: Technology) -> str:
-    """Largest load of a table."""
-    return f"{64 * technology.operating_point.load_ff:.5f}"
 
 
 def _timing(related: str, cell: Cell, delay: LinearDelay, technology: Technology) -> list[str]:

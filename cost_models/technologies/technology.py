@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Technologies as data: standard-cell tables and FPGA targets, read from TOML files that state their source."""
 
+import hashlib
+import json
+import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from difflib import get_close_matches
-import hashlib
-import json
 from pathlib import Path
-import tomllib
 from typing import Any
 
 from cost_models.technologies.function import truth_table
@@ -41,12 +41,12 @@ class Cell:
     """
     One standard cell.
 
-    `outputs` maps an output pin to its function of the input pins in Liberty syntax; of a flip-flop, of its state `IQ`.
-    `pin_caps_ff` maps every input pin, the clock included, to its capacitance in fF. `delay_ps`, `delay_max_ps`,
-    `out_slew_ps` are the mean and worst delay and the mean output slew at the technology's operating point,
-    `internal_fj` the energy of one output transition without its load's charge, `clock_fj` that of one edge of the clock
-    pin. `drive` counts reference inverters; cells of a `family` differ in drive only; an output that an inverter inside
-    the cell drives has `stages` = 2.
+    `outputs` maps an output pin to its function of the input pins in Liberty syntax; of a flip-flop, of its state
+    `IQ`. `pin_caps_ff` maps every input pin, the clock included, to its capacitance in fF. `delay_ps`,
+    `delay_max_ps`, `out_slew_ps` are the mean and worst delay and the mean output slew at the technology's operating
+    point, `internal_fj` the energy of one output transition without its load's charge, `clock_fj` that of one edge of
+    the clock pin. `drive` counts reference inverters; cells of a `family` differ in drive only; an output that an
+    inverter inside the cell drives has `stages` = 2.
     """
 
     name: str
@@ -82,8 +82,8 @@ class Technology:
     """
     A standard-cell library: the cells by name, the operating point, and where the facts are from.
 
-    `inverter` and `nand2` name the reference cells of FO4 delays and NAND2 equivalents, `driver` the cell that drives the
-    inputs when ABC sizes. `digest` is the SHA-256 of the data.
+    `inverter` and `nand2` name the reference cells of FO4 delays and NAND2 equivalents, `driver` the cell that drives
+    the inputs when ABC sizes. `digest` is the SHA-256 of the data.
     """
 
     name: str
@@ -102,14 +102,15 @@ class Technology:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FpgaTechnology:
     """
-    An FPGA target: the synthesis `family`, the part (`device`, `speed_grade`, `package`), place-and-route `seeds`.
+    An FPGA target: the synthesis family, whether multipliers may become DSP blocks, and the part.
 
-    `seeds` is empty where no open place and route exists: counts only. `digest` is the SHA-256 of the data.
+    `seeds` of place and route is empty where there is none: counts only. `digest` is the SHA-256 of the data.
     """
 
     name: str
     title: str
     family: str
+    uses_dsp: bool
     device: str
     speed_grade: str
     package: str
@@ -230,11 +231,11 @@ def _checked(kind: type, row: Mapping[str, Any], where: str) -> dict[str, Any]:
     checked = dict(row)
     for key, value in row.items():
         wanted = known[key].type
-        if wanted is float or wanted == "float":
+        if wanted is float:
             if type(value) not in (int, float):
                 raise ValueError(f"{where}: {key} must be a number, not {value!r}")
             checked[key] = float(value)
-        elif (wanted is str and not isinstance(value, str)) or (wanted is int and type(value) is not int):
+        elif wanted in (str, int, bool) and type(value) is not wanted:
             raise ValueError(f"{where}: {key} must be {wanted.__name__}, not {value!r}")
         elif "Mapping" in str(wanted) and not isinstance(value, Mapping):
             raise ValueError(f"{where}: {key} must be a table, not {value!r}")

@@ -3,7 +3,8 @@
 
 from hwsim.datapath.accumulate import accumulate_exact, load_exact, output_exact, step_exact
 from hwsim.datapath.catalog import comparable, named, names
-from hwsim.datapath.stream import Row, dot_exact
+from hwsim.datapath.matmul import matmul
+from hwsim.datapath.stream import Row, dot, dot_exact
 from hwsim.datapath.unit import (
     DotProductUnit,
     ExactAlignment,
@@ -21,8 +22,10 @@ __all__ = [
     "TruncatedAlignment",
     "accumulate_exact",
     "comparable",
+    "dot",
     "dot_exact",
     "load_exact",
+    "matmul",
     "named",
     "names",
     "output_exact",

@@ -1,12 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """Align-add stage: the addends of a step are brought to one exponent and added."""
 
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.datapath.operands import Operand
+from hwsim.datapath.plan import Plan
 from hwsim.datapath.terms import Term, add_terms
 from hwsim.datapath.unit import TruncatedAlignment
+from hwsim.formats.codes import NAN
 
 __all__ = [
+    "add_grid",
+    "add_truncated",
+    "add_two",
+    "add_wide",
     "align_add_exact",
     "align_add_truncated_exact",
+    "merge_wide",
 ]
 
 
@@ -24,7 +36,9 @@ def align_add_exact(products: list[Term], scale: Term) -> Term:
     if not special:
         return Term(total.significand * scale.significand, total.exponent + scale.exponent, total.lead + scale.lead)
     if not scale.special and scale.significand == 0:
-        return Term(0, 0, 0, 3)  # infinity, or NaN, times zero
+        return Term(0, 0, 0, NAN)  # infinity, or NaN, times zero
+    if not scale.special and scale.significand < 0 and special != NAN:
+        return Term(0, 0, 0, NAN - special)  # the other infinity
     return Term(0, 0, 0, special)
 
 
@@ -48,3 +62,145 @@ def align_add_truncated_exact(spec: TruncatedAlignment, addends: list[Term]) -> 
         magnitude = abs(term.significand) >> shift if shift > 0 else abs(term.significand) << -shift
         total += -magnitude if term.significand < 0 else magnitude
     return Term(0 if special else total, unit, largest, special)
+
+
+@numba.njit(cache=True)
+def _jam(magnitude: int, shift: int) -> int:
+    """Shift right; the last place keeps whether a bit was lost, so that a later rounding is as of the exact number."""
+    if shift > 62:
+        return int(magnitude != 0)
+    kept = magnitude >> shift
+    return kept | int((kept << shift) != magnitude)
+
+
+@numba.njit(cache=True)
+def _bit_length(magnitude: int) -> int:
+    """Unchecked: magnitude in [0, 2**62)."""
+    width = 0
+    for step in (32, 16, 8, 4, 2, 1):
+        if magnitude >> step:
+            magnitude >>= step
+            width += step
+    return width + magnitude
+
+
+@numba.njit(cache=True)
+def add_two(sig_a: int, exp_a: int, sig_b: int, exp_b: int) -> tuple[int, int]:
+    """Add two numbers; unchecked: magnitudes below 2**60.
+
+    The sum is below 2**62 and exact, or else has at least 59 bits, of which the last one is set if anything below it
+    was lost: then the larger addend is the one with the larger exponent, at least 2**60 where the other is below 2**59,
+    so that no more than one place cancels.
+    """
+    if sig_b == 0:
+        return sig_a, exp_a
+    if sig_a == 0:
+        return sig_b, exp_b
+    if exp_a < exp_b:
+        sig_a, exp_a, sig_b, exp_b = sig_b, exp_b, sig_a, exp_a
+    gap = exp_a - exp_b
+    if gap < 61 and abs(sig_a) < 1 << (61 - gap):
+        return (sig_a << gap) + sig_b, exp_b
+    up = 61 - _bit_length(abs(sig_a))
+    lost = _jam(abs(sig_b), gap - up)
+    return (sig_a << up) + (lost if sig_b > 0 else -lost), exp_b + gap - up
+
+
+@numba.njit(cache=True)
+def add_grid(sig_a: NDArray[np.int64], i: int, sig_b: NDArray[np.int64], j: int, lanes: int) -> int:
+    """Add the products of `lanes` significands from i and j on, all at one exponent; unchecked."""
+    total = 0
+    for lane in range(lanes):
+        total += sig_a[i + lane] * sig_b[j + lane]
+    return total
+
+
+@numba.njit(cache=True)
+def add_wide(a: Operand, i: int, b: Operand, j: int, lanes: int) -> tuple[int, int]:
+    """Add the products of a step into ``high * 2**32 + low``, the unit the smallest product's last place; unchecked."""
+    high = 0
+    low = 0
+    for lane in range(lanes):
+        product = a.significand[i * lanes + lane] * b.significand[j * lanes + lane]
+        shift = a.exponent[i * lanes + lane] + b.exponent[j * lanes + lane]
+        if shift < 32:
+            low += product << shift
+        else:
+            high += product << (shift - 32)
+    return high, low
+
+
+@numba.njit(cache=True)
+def merge_wide(high: int, low: int, exponent: int, sig: int, sig_exp: int) -> tuple[int, int]:
+    """Add ``(high * 2**32 + low) * 2**exponent`` and ``sig * 2**sig_exp``, jammed as `add_two` does.
+
+    Unchecked: high within 2**56, low within 2**60, sig within 2**53.
+    """
+    gap = sig_exp - exponent
+    lost = 0
+    apart = sig != 0  # whether sig is still to be added
+    if apart and gap >= 0 and _bit_length(abs(sig)) + gap <= 90:
+        if gap < 32:
+            part = sig >> (32 - gap)
+            high += part
+            low += (sig - (part << (32 - gap))) << gap
+        else:
+            high += sig << (gap - 32)
+        apart = False
+    high += low >> 32
+    low &= 0xFFFFFFFF
+    small = -(1 << 27) <= high < 1 << 27
+    if small:
+        total = (high << 32) + low
+        return add_two(total, exponent, sig, sig_exp) if apart else (total, exponent)
+    if apart and gap < 0:  # the sum is at least 2**59 and sig below 2**53: its fraction only tells where the sum lies
+        part = sig >> min(-gap, 63)
+        lost = 1 if gap < -62 else int((part << -gap) != sig)
+        low += part
+        high += low >> 32
+        low &= 0xFFFFFFFF
+        apart = False
+    negative = high < 0
+    if negative:  # minus a number with a fraction: one less, and a fraction again
+        low = -low - lost
+        high = -high + (low >> 32)
+        low &= 0xFFFFFFFF
+    shift = max(_bit_length(high) - 27, 1)
+    total = (high << (32 - shift)) | (low >> shift) | int((low & ((1 << shift) - 1)) | lost != 0)
+    if negative:
+        total = -total
+    if apart:  # sig is at least 2**90, and the sum below 2**89
+        return add_two(total, exponent + shift, sig, sig_exp)
+    return total, exponent + shift
+
+
+@numba.njit(cache=True)
+def add_truncated(
+    plan: Plan, a: Operand, i: int, b: Operand, j: int, scale: tuple[int, int], register: tuple[int, int]
+) -> tuple[int, int]:
+    """Add the products of a step and the register, cut toward zero; unchecked.
+
+    `scale` is its significand and, as `Operand.exponent` is, the exponent by which truncation goes; so is `register`,
+    with a significand of 0 where it is no addend. The smallest exponent marks a zero, so that zeros lift none.
+    """
+    largest = plan.exp_floor
+    scale_sig, scale_lead = scale
+    lanes = plan.lanes
+    if scale_sig != 0:
+        for lane in range(lanes):
+            largest = max(largest, a.exponent[i * lanes + lane] + b.exponent[j * lanes + lane] + scale_lead)
+    register_sig, register_lead = register
+    if register_sig != 0:
+        largest = max(largest, register_lead)
+    total = 0
+    if scale_sig != 0:
+        base = largest - scale_lead + plan.cut_right
+        for lane in range(lanes):
+            product = a.significand[i * lanes + lane] * b.significand[j * lanes + lane] * scale_sig
+            shift = min(base - a.exponent[i * lanes + lane] - b.exponent[j * lanes + lane], 63)
+            cut = (abs(product) << plan.cut_left) >> shift
+            total += cut if product >= 0 else -cut
+    if register_sig != 0:
+        cut = (abs(register_sig) << plan.register_left) >> min(largest - register_lead + plan.register_right, 63)
+        total += cut if register_sig >= 0 else -cut
+    return total, largest - plan.fraction_bits

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Units by name.
 
-Sources: Hopper's FP8 wgmma: measured on an H200 (32 products and C aligned to the largest exponent, 13 fraction bits, cut toward
-zero, 13 mantissa bits kept), as DeepSeek-V3, arXiv:2412.19437, and MMA-Sim, arXiv:2511.10909, also report. Head-room of 12 bits:
-van Baalen et al., arXiv:2303.17951. A float32 result of block-scaled dot products: OCP Microscaling Formats 1.0, section 6.2.
+Sources: Hopper's FP8 wgmma: measured on an H200 (32 products and C aligned to the largest exponent, 13 fraction bits,
+cut toward zero, 13 mantissa bits kept), as DeepSeek-V3, arXiv:2412.19437, and MMA-Sim, arXiv:2511.10909, also report.
+Head-room of 12 bits: van Baalen et al., arXiv:2303.17951. A float32 result of block-scaled dot products: OCP
+Microscaling Formats 1.0, section 6.2.
 """
 
 import difflib
@@ -79,12 +80,12 @@ def named(name: str) -> DotProductUnit:
     Parameters
     ----------
     name : str
-        A catalogued name (`names`), or ``FORMAT[_by_FORMAT][_lLANES][_ACCUMULATOR[_sat]][_to_FORMAT]``: ``int8``, ``int4_l16``,
-        ``int8_int16_sat``, ``float8_e4m3fn_fixed49``, ``float8_e4m3fn_l4_float32``, ``int4_by_int8_l8``, ``nvfp4``.
-        Without lanes: 1, or the block of a block format. Without an accumulator: int32 for integers (wider where 12 bits of
-        head-room need it), a fixed-point one of every product and 12 bits of head-room for floats where that is at most 63
-        bits wide, else float32; float32 for block formats. The output is the accumulator itself, or float32 for a fixed-point
-        one of floats.
+        A catalogued name (`names`), or ``FORMAT[_by_FORMAT][_lLANES][_ACCUMULATOR[_sat]][_to_FORMAT]``: ``int8``,
+        ``int4_l16``, ``int8_int16_sat``, ``float8_e4m3fn_fixed49``, ``float8_e4m3fn_l4_float32``, ``int4_by_int8_l8``,
+        ``nvfp4``. Without lanes: 1, or the block of a block format. Without an accumulator: int32 for integers (wider
+        where 12 bits of head-room need it), a fixed-point one of every product and 12 bits of head-room for floats
+        where that is at most 63 bits wide, else float32; float32 for block formats. The output is the accumulator
+        itself, or float32 for a fixed-point one of floats.
 
     Raises
     ------
@@ -101,7 +102,8 @@ def named(name: str) -> DotProductUnit:
         return _CATALOG[name]
     match = _NAME.fullmatch(name)
     if match is None:
-        raise KeyError(f"unknown unit {name!r}: a unit is FORMAT[_by_FORMAT][_lLANES][_ACCUMULATOR][_to_FORMAT] or one of {', '.join(_CATALOG)}")
+        form = "FORMAT[_by_FORMAT][_lLANES][_ACCUMULATOR][_to_FORMAT]"
+        raise KeyError(f"unknown unit {name!r}: a unit is {form} or one of {', '.join(_CATALOG)}")
     try:
         a = formats.named(match["a"])
         b = formats.named(match["b"]) if match["b"] else a
@@ -114,10 +116,10 @@ def named(name: str) -> DotProductUnit:
 
 
 def comparable(fmt: str, lanes: int) -> DotProductUnit:
-    """Return the unit that stands for a format where formats are compared: all alike but for what the format itself asks for.
+    """Return the unit that stands for a format where formats are compared: all alike but for what the format asks for.
 
-    Products are added exactly. Scalar formats get a fixed-point (or integer) register that holds every product and 12 bits of
-    head-room, block formats, and floats too wide for that, a float32 register. Every one gives d in float32.
+    Products are added exactly. Scalar formats get a fixed-point (or integer) register that holds every product and 12
+    bits of head-room, block formats, and floats too wide for that, a float32 register. Every one gives d in float32.
 
     Raises
     ------
@@ -175,7 +177,9 @@ def _unit(
 
 def _fixed(a: Format, b: Format, bits: int, overflow: Overflow) -> FixedAccumulator:
     if isinstance(a, BlockSpec) or isinstance(b, BlockSpec):
-        raise ValueError("the accumulator of a block format must be a float, for its scales spread too far for a fixed point")
+        raise ValueError(
+            "the accumulator of a block format must be a float: its scales spread too far for a fixed point"
+        )
     return FixedAccumulator(bits=bits, fraction_bits=-(a.exp_min + b.exp_min), overflow=overflow)
 
 

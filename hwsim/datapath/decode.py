@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Decode stage: a code becomes a significand, an exponent and, where there is one, a special."""
 
+import numba
 from numpy.typing import ArrayLike
 
 from hwsim.datapath.terms import Term
@@ -10,6 +11,7 @@ from hwsim.formats.codes import NAN, NEGATIVE_INFINITY, POSITIVE_INFINITY
 __all__ = [
     "decode",
     "decode_exact",
+    "decode_register",
     "point_bits",
 ]
 
@@ -63,3 +65,16 @@ def decode(spec: IntegerSpec | FloatSpec, codes: ArrayLike) -> Unpacked:
         If the codes are not integers in [0, 2**spec.bits).
     """
     return spec.unpack(codes)
+
+
+@numba.njit(cache=True)
+def decode_register(code: int, exp_bits: int, man_bits: int, bias: int) -> tuple[int, int, int]:
+    """Return significand, exponent and special of a code of a signed format with IEEE specials; unchecked."""
+    negative = (code >> (exp_bits + man_bits)) & 1
+    ones = (1 << exp_bits) - 1
+    field = (code >> man_bits) & ones
+    mantissa = code & ((1 << man_bits) - 1)
+    if field == ones:
+        return 0, 0, NAN if mantissa else NEGATIVE_INFINITY if negative else POSITIVE_INFINITY
+    significand = mantissa | (int(field != 0) << man_bits)
+    return -significand if negative else significand, max(field, 1) - bias - man_bits, 0

@@ -1,12 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """Round-pack stage: an exact number becomes a code, by a named rounding and a named overflow."""
 
+from functools import lru_cache
+from typing import NamedTuple
+
+import numba
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
 from hwsim.datapath.terms import Term
 from hwsim.formats import FloatSpec, IntegerSpec, Overflow, Rounding
-from hwsim.formats.codes import NAN, NEGATIVE_INFINITY
-from hwsim.formats.rounding import round_shift_exact
+from hwsim.formats.codes import NAN, NEGATIVE_INFINITY, code_dtype
+from hwsim.formats.float import pack_magnitude
+from hwsim.formats.rounding import round_shift, round_shift_exact
 
 __all__ = [
+    "Packing",
+    "pack_float",
+    "packing",
+    "round_pack",
     "round_pack_exact",
 ]
 
@@ -41,7 +53,9 @@ def round_pack_exact(
         return spec.nan_code
     negative = term.significand < 0 or term.special == NEGATIVE_INFINITY
     if term.special:
-        beyond = spec.inf_code if spec.has_inf else spec.max_magnitude_code if overflow is Overflow.SATURATE else spec.nan_code
+        if spec.has_inf:
+            return _signed(spec, spec.inf_code, negative, sign)
+        beyond = spec.max_magnitude_code if overflow is Overflow.SATURATE else spec.nan_code
         return _signed(spec, beyond, negative, sign)
     if term.significand == 0:
         return 0
@@ -63,12 +77,13 @@ def _magnitude_code(
     lowest = 1 - spec.bias  # exponent of the smallest normal
     lead = max(magnitude.bit_length() - 1 + exponent, lowest)
     unit = lead - spec.man_bits + dropped
-    return ((lead - lowest) << spec.man_bits) + (round_shift_exact(magnitude, unit - exponent, negative, rounding) << dropped)
+    rounded = round_shift_exact(magnitude, unit - exponent, negative, rounding)
+    return ((lead - lowest) << spec.man_bits) + (rounded << dropped)
 
 
 def _signed(spec: FloatSpec, code: int, negative: bool, sign: int) -> int:
     """Return the code with its sign; an unsigned format has zero for what is negative, a NaN is positive."""
-    if not negative or code == spec.nan_code:
+    if not negative or (spec.has_nan and code == spec.nan_code):
         return code
     return code | sign if spec.signed else 0
 
@@ -80,3 +95,162 @@ def _pack_integer(spec: IntegerSpec, term: Term, rounding: Rounding, overflow: O
     if overflow is Overflow.SATURATE:
         value = min(max(value, spec.min_int), spec.max_int)
     return value & ((1 << spec.bits) - 1)
+
+
+class Packing(NamedTuple):
+    """A format and its rules as the kernels take them; the codes are int64, bit 63 included."""
+
+    is_float: int
+    man_bits: int  # kept ones
+    dropped_bits: int
+    exp_low: int  # exponent of the smallest normal
+    largest: int  # code of the largest finite magnitude
+    beyond: int  # code of what overflows, the sign apart
+    infinity: int  # code of an infinity, the sign apart
+    nan: int  # -1 where there is none
+    sign: int  # the sign bit; 0 for an unsigned format
+    rounding: int
+    wrap: int
+    fraction_bits: int
+    min_int: int
+    max_int: int
+    keep: int  # mask of an integer's code
+
+
+@lru_cache(maxsize=256)
+def packing(
+    spec: IntegerSpec | FloatSpec, rounding: Rounding, overflow: Overflow, man_bits: int, nan_code: int = -1
+) -> Packing:
+    """Return the kernels' form of a format that keeps `man_bits` mantissa bits; `nan_code` replaces the format's."""
+    if isinstance(spec, IntegerSpec):
+        keep = (1 << spec.bits) - 1 if spec.bits < 64 else -1
+        rules = (rounding.index, int(overflow is Overflow.WRAP), spec.fraction_bits, spec.min_int, spec.max_int, keep)
+        return Packing(0, 0, 0, 0, 0, 0, 0, -1, 0, *rules)
+    dropped = spec.man_bits - man_bits
+    largest = spec.max_magnitude_code
+    special = spec.inf_code if spec.has_inf else spec.nan_code
+    nan = nan_code if nan_code >= 0 else spec.nan_code if spec.has_nan else -1
+    saturate = overflow is Overflow.SATURATE
+    return Packing(
+        is_float=1,
+        man_bits=man_bits,
+        dropped_bits=dropped,
+        exp_low=1 - spec.bias,
+        largest=largest,
+        beyond=largest >> dropped << dropped if saturate else special,
+        infinity=largest if saturate and not spec.has_inf else special,
+        nan=nan,
+        sign=(1 << (spec.bits - 1) if spec.bits < 64 else -(1 << 63)) if spec.signed else 0,
+        rounding=rounding.index,
+        wrap=0,
+        fraction_bits=0,
+        min_int=0,
+        max_int=0,
+        keep=0,
+    )
+
+
+@numba.njit(cache=True)
+def pack_float(pack: Packing, significand: int, exponent: int, special: int) -> int:
+    """Round ``significand * 2**exponent``, or a special, to a code; unchecked: magnitude below 2**62."""
+    if special == NAN:
+        return pack.nan
+    if special:
+        negative = int(special == NEGATIVE_INFINITY)
+        code = pack.infinity
+    elif significand == 0:
+        return 0
+    else:
+        negative = int(significand < 0)
+        code = pack_magnitude(abs(significand), exponent, negative, pack.man_bits, pack.exp_low, 1, pack.rounding)
+        code <<= pack.dropped_bits
+        if code > pack.largest:
+            code = pack.beyond
+    if not negative or code == 0:
+        return code
+    if code == pack.nan:
+        return code
+    return code | pack.sign if pack.sign else 0
+
+
+@numba.njit(cache=True)
+def _pack_integer_kernel(pack: Packing, significand: int, exponent: int) -> int:
+    """Round to an integer's code; unchecked: magnitude below 2**62."""
+    negative = int(significand < 0)
+    magnitude = abs(significand)
+    places = exponent + pack.fraction_bits
+    huge = places > 0 and (places > 62 or magnitude >> (62 - places) != 0) and magnitude != 0
+    if huge:  # only the low bits matter, and only when wrapping; masked first so that the shift cannot overflow
+        places = min(places, 63)
+        magnitude = (magnitude & ((1 << (63 - places)) - 1)) << places
+    else:
+        magnitude = round_shift(magnitude, -places, negative, pack.rounding)
+    if pack.wrap:
+        return (-magnitude if negative else magnitude) & pack.keep
+    if negative:
+        return (pack.min_int if huge else max(-magnitude, pack.min_int)) & pack.keep
+    return (pack.max_int if huge else min(magnitude, pack.max_int)) & pack.keep
+
+
+@numba.njit(cache=True)
+def _round_pack_kernel(
+    pack: Packing,
+    significand: NDArray[np.int64],
+    exponent: NDArray[np.int64],
+    special: NDArray[np.uint8],
+    out: NDArray[np.int64],
+) -> None:
+    """Unchecked: magnitudes up to 2**62."""
+    for i in range(significand.size):
+        value, power = int(significand[i]), int(exponent[i])
+        if abs(value) == 1 << 62:
+            value, power = value >> 1, power + 1
+        if pack.is_float:
+            out[i] = pack_float(pack, value, power, int(special[i]))
+        else:
+            out[i] = _pack_integer_kernel(pack, value, power)
+
+
+def round_pack(
+    spec: IntegerSpec | FloatSpec,
+    significand: ArrayLike,
+    exponent: ArrayLike,
+    special: ArrayLike,
+    rounding: Rounding,
+    overflow: Overflow,
+    *,
+    man_bits: int | None = None,
+) -> NDArray[np.unsignedinteger]:
+    """Round ``significand * 2**exponent`` to codes; the array form of `round_pack_exact`, which see.
+
+    Parameters
+    ----------
+    spec : IntegerSpec or FloatSpec
+        A float needs subnormals.
+    significand, exponent, special : arrays of integers that broadcast together
+        Magnitudes up to 2**62; specials as in `hwsim.formats.Unpacked`, 0 if the format has no NaN.
+    rounding, overflow, man_bits
+        As `round_pack_exact` has them.
+
+    Returns
+    -------
+    ndarray of the smallest unsigned dtype that holds `spec.bits`
+
+    Raises
+    ------
+    ValueError
+        If a magnitude is larger, or a special goes to a format without NaN.
+    """
+    wide = np.broadcast_arrays(
+        np.asarray(significand, np.int64), np.asarray(exponent, np.int64), np.asarray(special, np.uint8)
+    )
+    largest = max(int(wide[0].max()), int(wide[0].min()), key=abs) if wide[0].size else 0
+    if abs(largest) > 1 << 62:
+        raise ValueError(f"significand must be within 2**62, not {largest}")
+    if not spec.has_nan and wide[2].any():
+        raise ValueError(f"special must be 0 for {spec.name}, which has no NaN, not {int(wide[2].max())}")
+    kept = man_bits if man_bits is not None else spec.man_bits if isinstance(spec, FloatSpec) else 0
+    out = np.empty(wide[0].size, np.int64)
+    flat = [np.ascontiguousarray(part).reshape(-1) for part in wide]
+    _round_pack_kernel(packing(spec, rounding, overflow, kept), flat[0], flat[1], flat[2], out)
+    return out.view(np.uint64).reshape(wide[0].shape).astype(code_dtype(spec.bits))

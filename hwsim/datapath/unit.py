@@ -24,8 +24,8 @@ class ExactAlignment:
 class TruncatedAlignment:
     """The addends of a step are brought to the largest exponent among them and cut toward zero, as tensor cores do.
 
-    An addend's exponent is the sum of its operands' exponents, not normalised: that of a product in [0, 4) * 2**e is e. Addends that
-    are zero have none.
+    An addend's exponent is the sum of its operands' exponents, not normalised: that of a product in [0, 4) * 2**e is e.
+    Addends that are zero have none.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class TruncatedAlignment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FixedAccumulator:
-    """A two's complement register: an integer accumulator, or a fixed-point one wide enough for every product (Kulisch).
+    """A two's complement register: an integer accumulator, or a fixed-point one that holds every product (Kulisch).
 
     Parameters
     ----------
@@ -100,7 +100,8 @@ class FloatAccumulator:
     overflow : Overflow
         INFINITY or SATURATE. A NaN and an infinity among the addends stay what they are in either.
     result_man_bits : int
-        Mantissa bits that a step's result keeps, at most the format's; the rest are zero (13 of 23 in Hopper's FP8 units).
+        Mantissa bits that a step's result keeps, at most the format's; the rest are zero (13 of 23 in Hopper's FP8
+        units).
     nan_all_ones : bool
         Whether a NaN result is all ones below the sign (NVIDIA's tensor cores), or quiet with an empty payload.
     """
@@ -115,7 +116,8 @@ class FloatAccumulator:
         if not isinstance(self.format, FloatSpec):
             raise TypeError(f"format of a float accumulator must be a FloatSpec, not {self.format!r}")
         if self.format.specials is not Specials.IEEE or not (self.format.signed and self.format.subnormals):
-            raise ValueError(f"format of a float accumulator must be signed, with infinity and NaN, not {self.format.name}")
+            name = self.format.name
+            raise ValueError(f"format of a float accumulator must be signed, with infinity and NaN, not {name}")
         if not isinstance(self.rounding, Rounding):
             raise TypeError(f"rounding must be a Rounding, not {self.rounding!r}")
         if self.overflow not in (Overflow.INFINITY, Overflow.SATURATE):
@@ -130,6 +132,11 @@ class FloatAccumulator:
         kept = "" if self.result_man_bits == self.format.man_bits else f"_m{self.result_man_bits}"
         overflow = "" if self.overflow is Overflow.INFINITY else "_sat"
         return f"{self.format.name}{rounding}{kept}{overflow}" + ("_ones" if self.nan_all_ones else "")
+
+    @property
+    def bits(self) -> int:
+        """Width of the register."""
+        return self.format.bits
 
     @property
     def nan_code(self) -> int:
@@ -151,8 +158,9 @@ class DotProductUnit:
     alignment : ExactAlignment or TruncatedAlignment
         How the products of a step are added.
     accumulator : FixedAccumulator or FloatAccumulator
-        The register, in whose format c is given. A fixed one needs scalar operands and exact alignment, and a unit in the last
-        place not above the products'. An infinity or NaN among its operands is remembered beside it, until the next c.
+        The register, in whose format c is given. A fixed one needs scalar operands and exact alignment, and a unit in
+        the last place not above the products'. An infinity or NaN among its operands is remembered beside it, until the
+        next c.
     output : IntegerSpec or FloatSpec
         Format of d. The accumulator's own format, or one to which it is rounded after the last step.
     rounding, overflow : Rounding, Overflow
@@ -190,8 +198,9 @@ class DotProductUnit:
         check_int("lanes", self.lanes, 1, 1024)
         for field, operand in (("a", self.a), ("b", self.b)):
             if isinstance(operand, BlockSpec):
-                if operand.block_size % self.lanes:
-                    raise ValueError(f"lanes must divide {field}'s block of {operand.block_size}, and {self.lanes} does not")
+                size = operand.block_size
+                if size % self.lanes:
+                    raise ValueError(f"lanes must divide {field}'s block of {size}, and {self.lanes} does not")
             elif isinstance(operand, FloatSpec) and not operand.subnormals:
                 raise ValueError(f"{field} must have a zero, and {operand.name} has none")
         self._check_accumulator()
@@ -201,25 +210,29 @@ class DotProductUnit:
         if isinstance(self.accumulator, FloatAccumulator):
             return
         if isinstance(self.alignment, TruncatedAlignment) or self.scale_a is not None or self.scale_b is not None:
-            raise ValueError(f"accumulator must be a FloatAccumulator for truncated alignment or a block format, not {self.accumulator.name}")
+            name = self.accumulator.name
+            raise ValueError(f"accumulator must be a float for truncated alignment or a block format, not {name}")
         if self.accumulator.fraction_bits < -self.product_exp_min:
+            least = -self.product_exp_min
             raise ValueError(
-                f"accumulator must have at least {-self.product_exp_min} fraction bits, for the products' last place is "
-                f"2**{self.product_exp_min}, not {self.accumulator.fraction_bits}"
+                f"accumulator must have at least {least} fraction bits, for the products' last place is "
+                f"2**{-least}, not {self.accumulator.fraction_bits}"
             )
 
     def _check_output(self) -> None:
         if isinstance(self.output, FloatSpec) and not self.output.subnormals:
             raise ValueError(f"output must have a zero, and {self.output.name} has none")
         if self.has_specials and not self.output.has_nan:
-            raise ValueError(f"output must have a NaN, for the operands or the accumulator have, and {self.output.name} has none")
+            name = self.output.name
+            raise ValueError(f"output must have a NaN, for the operands or the accumulator have, and {name} has none")
         if self.converts:
             if isinstance(self.output, IntegerSpec) == (self.overflow is Overflow.INFINITY):
                 raise ValueError(f"overflow must be one that {self.output.name} has, not {self.overflow!r}")
             if isinstance(self.output, FloatSpec) and self.overflow is Overflow.WRAP:
                 raise ValueError(f"overflow must be INFINITY or SATURATE for {self.output.name}, not {self.overflow!r}")
             if self.overflow is Overflow.INFINITY and not self.output.has_nan:
-                raise ValueError(f"overflow must be SATURATE for {self.output.name}, which has neither infinity nor NaN")
+                name = self.output.name
+                raise ValueError(f"overflow must be SATURATE for {name}, which has neither infinity nor NaN")
 
     @property
     def name(self) -> str:

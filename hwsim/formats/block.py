@@ -17,9 +17,9 @@ __all__ = [
 class ScaleRule(Enum):
     """How `quantize` chooses the scale of a block from the largest magnitude in it.
 
-    OCP_FLOOR: the largest power of two not above it, over the largest power of two of the element format; elements beyond the
-    format's range saturate (OCP Microscaling Formats 1.0, section 6.3).
-    AMAX: it, over the element format's largest value, rounded to nearest even in the scale's format (NVFP4, arXiv:2509.25149).
+    OCP_FLOOR: the largest power of two not above it, over the largest power of two of the element format; elements
+    beyond the format's range saturate (OCP Microscaling Formats 1.0, section 6.3). AMAX: it, over the element format's
+    largest value, rounded to nearest even in the scale's format (NVFP4, arXiv:2509.25149).
     """
 
     OCP_FLOOR = "ocp_floor"
@@ -33,7 +33,7 @@ class BlockSpec:
     Parameters
     ----------
     element : IntegerSpec or FloatSpec
-        Format of each element.
+        Format of each element; it has zero and positive values.
     scale : FloatSpec
         Format of the scale that `block_size` elements share.
     block_size : int
@@ -65,9 +65,11 @@ class BlockSpec:
         check_int("block_size", self.block_size, 1, 65536)
         check_bool("tensor_scale", self.tensor_scale)
         if self.rule is ScaleRule.OCP_FLOOR and (self.scale.man_bits or self.scale.signed or self.scale.subnormals):
-            raise ValueError(f"rule OCP_FLOOR needs a power-of-two scale without zero (float8_e8m0fnu), not {self.scale.name}")
+            raise ValueError(f"scale must be a power of two without zero for rule OCP_FLOOR, not {self.scale.name}")
         if not self.scale.has_nan or self.scale.has_inf:
-            raise ValueError(f"scale must have a NaN, to mark a block that holds one, and no infinity, unlike {self.scale.name}")
+            raise ValueError(f"scale must have a NaN, for blocks that hold one, and no infinity, not {self.scale.name}")
+        if self.element.max_value <= 0 or (isinstance(self.element, FloatSpec) and not self.element.subnormals):
+            raise ValueError(f"element must have zero and positive values, not {self.element.name}")
 
     @property
     def bits(self) -> int:
@@ -81,20 +83,29 @@ class BlockSpec:
 
     @property
     def name(self) -> str:
-        """The catalog's name for the published formats, else one that spells the fields."""
-        short = _element_name(self.element)
-        if self.rule is ScaleRule.OCP_FLOOR and self.scale.name == "float8_e8m0fnu" and not self.tensor_scale:
-            return f"mx{short}" if self.block_size == 32 else f"mx{short}_b{self.block_size}"
-        if self.rule is ScaleRule.AMAX and self.scale.name == "float8_e4m3fn" and self.tensor_scale:
-            return f"nv{short}" if self.block_size == 16 else f"nv{short}_b{self.block_size}"
+        """The catalog's name for the published formats and their other block sizes, else one that spells the fields."""
+        family = _FAMILIES.get((self.scale.name, self.rule, self.tensor_scale))
+        if family is not None:
+            prefix, usual_size, elements = family
+            if self.element.name in elements:
+                size = "" if self.block_size == usual_size else f"_b{self.block_size}"
+                return f"{prefix}{elements[self.element.name]}{size}"
         tensor = "_tensor" if self.tensor_scale else ""
         return f"block{self.block_size}_{self.element.name}_{self.scale.name}_{self.rule.value}{tensor}"
 
 
-def _element_name(element: IntegerSpec | FloatSpec) -> str:
-    """Return the element's part of a block format's name: fp8_e4m3, fp4, int8."""
-    if isinstance(element, IntegerSpec):
-        return f"int{element.bits}" if element.narrow else f"int{element.bits}_full"
-    if (element.exp_bits, element.man_bits) == (2, 1):
-        return "fp4"
-    return f"fp{element.bits}_e{element.exp_bits}m{element.man_bits}"
+_MX_ELEMENTS = {
+    "float8_e5m2": "fp8_e5m2",
+    "float8_e4m3fn": "fp8_e4m3",
+    "float6_e3m2fn": "fp6_e3m2",
+    "float6_e2m3fn": "fp6_e2m3",
+    "float4_e2m1fn": "fp4",
+    "fixed8_6_narrow": "int8",
+    "fixed6_4_narrow": "int6",
+    "fixed4_2_narrow": "int4",
+}
+_NV_ELEMENTS = {"float4_e2m1fn": "fp4", "int4_narrow": "int4"}
+_FAMILIES = {
+    ("float8_e8m0fnu", ScaleRule.OCP_FLOOR, False): ("mx", 32, _MX_ELEMENTS),
+    ("float8_e4m3fn", ScaleRule.AMAX, True): ("nv", 16, _NV_ELEMENTS),
+}

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every format shares: the unpacked form of a code, and the checks at the public edge."""
 
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,6 +10,7 @@ __all__ = [
     "NAN",
     "NEGATIVE_INFINITY",
     "POSITIVE_INFINITY",
+    "FloatFields",
     "ScalarFormat",
     "Unpacked",
     "check_bool",
@@ -17,6 +18,7 @@ __all__ = [
     "check_int",
     "check_values",
     "code_dtype",
+    "float_bits",
 ]
 
 POSITIVE_INFINITY = 1
@@ -36,14 +38,23 @@ class Unpacked(NamedTuple):
     special: NDArray[np.uint8]
 
 
+class FloatFields(NamedTuple):
+    """Stored mantissa bits of float32 or float64, and the exponent of its smallest normal value."""
+
+    man_bits: int
+    exp_low: int
+
+
 class ScalarFormat(Protocol):
     """What the checks below need of a format."""
 
     @property
-    def bits(self) -> int: ...
+    def bits(self) -> int:
+        """Width of a code."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The catalog's name."""
 
 
 def code_dtype(bits: int) -> type[np.unsignedinteger]:
@@ -69,26 +80,41 @@ def check_bool(name: str, value: object) -> None:
 
 
 def check_codes(spec: ScalarFormat, codes: ArrayLike) -> NDArray[np.unsignedinteger]:
-    """Return codes as an unsigned array of the format's dtype, or raise."""
+    """Return codes as an array of the format's dtype (the one given, where it is of that dtype), or raise."""
     array = np.asarray(codes)
     if array.dtype.kind not in "ui":
         raise TypeError(f"codes of {spec.name} must be integers, not {array.dtype}")
-    if array.size and (array.min() < 0 or int(array.max()) >> spec.bits):
-        bad = int(array.min()) if array.min() < 0 else int(array.max())
-        raise ValueError(f"codes of {spec.name} must be in 0..2**{spec.bits} - 1, not {bad}")
-    return array.astype(code_dtype(spec.bits))
+    dtype = code_dtype(spec.bits)
+    if array.size and (array.dtype != dtype or array.dtype.itemsize * 8 > spec.bits):
+        low, high = int(array.min()), int(array.max())
+        if low < 0 or high >> spec.bits:
+            raise ValueError(f"codes of {spec.name} must be in 0..2**{spec.bits} - 1, not {low if low < 0 else high}")
+    return array.astype(dtype, copy=False)
 
 
-def check_values(spec: ScalarFormat, values: ArrayLike, *, allow_nan: bool) -> NDArray[np.float64]:
-    """Return values as a contiguous float64 array, or raise."""
-    array = np.asarray(values)
-    if array.dtype.kind not in "fiub" and not np.can_cast(array.dtype, np.float64):
-        raise TypeError(f"values to encode as {spec.name} must be real numbers, not {array.dtype}")
-    if array.dtype.kind in "iu" and array.dtype.itemsize == 8 and array.size and np.abs(array).max() > 1 << 53:
-        raise ValueError(f"integer values to encode as {spec.name} must be within 2**53, not {array.max()}")
+def check_values(
+    spec: ScalarFormat, values: ArrayLike, *, allow_nan: bool, single: bool
+) -> NDArray[np.float32] | NDArray[np.float64]:
+    """Return values as a contiguous float64 array, or float32 if they fit that and `single` is set, or raise."""
+    array: NDArray[Any] = np.asarray(values)
+    if not np.can_cast(array.dtype, np.float64):
+        raise TypeError(f"values to encode as {spec.name} must be real numbers that fit float64, not {array.dtype}")
+    if array.dtype.kind in "iu" and array.dtype.itemsize == 8 and array.size:
+        worst = max(int(array.min()), int(array.max()), key=abs)
+        if abs(worst) > 1 << 53:
+            raise ValueError(f"integer values to encode as {spec.name} must be within 2**53, not {worst}")
+    dtype = np.float32 if single and np.can_cast(array.dtype, np.float32) else np.float64
     with np.errstate(invalid="ignore"):  # a signalling NaN is a NaN
-        wide = np.ascontiguousarray(array, dtype=np.float64).reshape(array.shape)
-    if not allow_nan and np.isnan(wide).any():
+        wide: NDArray[Any] = np.ascontiguousarray(array, dtype=dtype).reshape(array.shape)
+        any_nan = wide.size > 0 and bool(np.isnan(wide.min()))  # quicker than isnan of all
+    if any_nan and not allow_nan:
         where = tuple(int(i) for i in np.argwhere(np.isnan(wide))[0])
-        raise ValueError(f"values to encode as {spec.name}, which has no NaN, must not be NaN, as the one at {where} is")
+        raise ValueError(f"values to encode as {spec.name}, which has no NaN, must not be NaN, as that at {where} is")
     return wide
+
+
+def float_bits(values: NDArray[np.float32] | NDArray[np.float64]) -> tuple[NDArray[np.signedinteger], FloatFields]:
+    """Return the bits of contiguous floats as a flat array of signed integers, and where their fields are."""
+    if values.dtype == np.float32:
+        return values.reshape(-1).view(np.int32), FloatFields(man_bits=23, exp_low=-126)
+    return values.reshape(-1).view(np.int64), FloatFields(man_bits=52, exp_low=-1022)

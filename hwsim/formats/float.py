@@ -3,6 +3,7 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 import numba
 import numpy as np
@@ -18,8 +19,9 @@ from hwsim.formats.codes import (
     check_int,
     check_values,
     code_dtype,
+    float_bits,
 )
-from hwsim.formats.rounding import Overflow, Rounding, round_shift
+from hwsim.formats.rounding import Overflow, Rounding, pack_magnitude, round_shift
 
 __all__ = [
     "FloatSpec",
@@ -31,8 +33,9 @@ __all__ = [
 class Specials(Enum):
     """Which codes are not numbers.
 
-    IEEE: the top exponent holds infinity (mantissa 0) and NaN. FN: no infinity; NaN is all ones below the sign (OFP8 E4M3).
-    FNUZ: no infinity and no negative zero; NaN is the code of negative zero. FINITE: every code is a number (OCP FP6, FP4).
+    IEEE: the top exponent holds infinity (mantissa 0) and NaN. FN: no infinity; NaN is all ones below the sign (OFP8
+    E4M3). FNUZ: no infinity and no negative zero; NaN is the code of negative zero. FINITE: every code is a number (OCP
+    FP6, FP4).
     """
 
     IEEE = "ieee"
@@ -41,8 +44,21 @@ class Specials(Enum):
     FINITE = "finite"
 
 
-_IEEE_NAMES = {(5, 10): "float16", (8, 7): "bfloat16", (8, 10): "tfloat32", (8, 23): "float32", (11, 52): "float64"}
-_FINITE_AS_FN = ((2, 1), (2, 3), (3, 2))  # ml_dtypes calls the OCP formats without any NaN "fn" too
+# With a sign, subnormals and the usual bias. ml_dtypes calls the OCP formats without any NaN "fn" too.
+_NAMES = {
+    (5, 10, Specials.IEEE): "float16",
+    (8, 7, Specials.IEEE): "bfloat16",
+    (8, 10, Specials.IEEE): "tfloat32",
+    (8, 23, Specials.IEEE): "float32",
+    (11, 52, Specials.IEEE): "float64",
+    (2, 1, Specials.FINITE): "float4_e2m1fn",
+    (2, 3, Specials.FINITE): "float6_e2m3fn",
+    (3, 2, Specials.FINITE): "float6_e3m2fn",
+    (2, 1, Specials.FN): "float4_e2m1fn_nan",
+    (2, 3, Specials.FN): "float6_e2m3fn_nan",
+    (3, 2, Specials.FN): "float6_e3m2fn_nan",
+}
+_TABLE_BITS = 16  # up to this width, a code is looked up in a table of all of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,19 +72,20 @@ class FloatSpec:
     man_bits : int
         Stored bits of the mantissa, without the hidden one, 0 to 52.
     bias : int
-        An exponent field of e stands for ``2**(e - bias)``. Always given.
+        An exponent field of e stands for ``2**(e - bias)``, -1000 to 1023. Always given.
     specials : Specials
         Which codes are infinities and NaNs.
     signed : bool
         Whether there is a sign bit.
     subnormals : bool
-        Whether an exponent field of 0 holds zero and the subnormals. If not, that field is an ordinary exponent and the format has
-        no zero (OCP E8M0).
+        Whether an exponent field of 0 holds zero and the subnormals. If not, that field is an ordinary exponent and the
+        format has no zero (OCP E8M0).
 
     Raises
     ------
     TypeError, ValueError
-        If a field is of the wrong kind or out of range, or a value of the format is not a float64.
+        If a field is of the wrong kind or out of range, or a value of the format is not a float64, or a normal one of
+        the format a subnormal float64.
 
     Source
     ------
@@ -85,7 +102,7 @@ class FloatSpec:
     def __post_init__(self) -> None:
         check_int("exp_bits", self.exp_bits, 1, 11)
         check_int("man_bits", self.man_bits, 0, 52)
-        check_int("bias", self.bias, -1000, 1100)
+        check_int("bias", self.bias, -1000, 1023)
         if not isinstance(self.specials, Specials):
             raise TypeError(f"specials must be a Specials, not {self.specials!r}")
         check_bool("signed", self.signed)
@@ -96,9 +113,9 @@ class FloatSpec:
             raise ValueError("specials FNUZ need a signed format with a zero: its NaN is the code of negative zero")
         if self.max_magnitude_code < 1:
             raise ValueError(f"exp_bits {self.exp_bits} and man_bits {self.man_bits} leave no finite value but zero")
-        top = (self.max_magnitude_code >> self.man_bits) - self.bias
-        if top > 1023 or self.exp_min < -1074:
-            raise ValueError(f"bias must keep every value within float64, not {self.bias} with {self.exp_bits} exponent bits")
+        if (self.max_magnitude_code >> self.man_bits) - self.bias > 1023 or self.exp_low < -1022:
+            fields = f"{self.exp_bits} exponent bits"
+            raise ValueError(f"bias must keep every value within the normal float64, not {self.bias} with {fields}")
 
     @property
     def bits(self) -> int:
@@ -109,17 +126,18 @@ class FloatSpec:
     def name(self) -> str:
         """The catalog's name, ml_dtypes' where it has one."""
         default_bias = (1 << (self.exp_bits - 1)) - (self.specials is not Specials.FNUZ)
-        shape = (self.exp_bits, self.man_bits)
-        if self.specials is Specials.IEEE and self.signed and self.subnormals and self.bias == default_bias and shape in _IEEE_NAMES:
-            return _IEEE_NAMES[shape]
+        if self.signed and self.subnormals and self.bias == default_bias:
+            known = _NAMES.get((self.exp_bits, self.man_bits, self.specials))
+            if known is not None:
+                return known
         bias = "" if self.bias == default_bias else f"b{self.bias}".replace("-", "m")
         core = f"e{self.exp_bits}m{self.man_bits}{bias}"
         unsigned = "" if self.signed else "u"
-        flat = "" if self.subnormals or not (self.signed or self.man_bits) else "_flat"
-        if self.specials is Specials.FINITE and not (shape in _FINITE_AS_FN and self.signed and not bias):
-            return f"minifloat_{core}{unsigned}{flat}"
-        suffix = {Specials.IEEE: "", Specials.FN: "fn", Specials.FNUZ: "fnuz", Specials.FINITE: "fn"}[self.specials]
-        return f"float{self.bits}_{core}{suffix}{unsigned}{flat}"
+        zero = "" if self.subnormals == (self.signed or self.man_bits > 0) else "_zero" if self.subnormals else "_flat"
+        if self.specials is Specials.FINITE:
+            return f"minifloat_{core}{unsigned}{zero}"
+        suffix = {Specials.IEEE: "", Specials.FN: "fn", Specials.FNUZ: "fnuz"}[self.specials]
+        return f"float{self.bits}_{core}{suffix}{unsigned}{zero}"
 
     @property
     def has_nan(self) -> bool:
@@ -141,7 +159,9 @@ class FloatSpec:
 
     @property
     def nan_code(self) -> int:
-        """The NaN that `encode` makes: quiet, positive, no payload (with IEEE specials)."""
+        """The NaN that `encode` makes: quiet, positive, without payload; -1, which is no code, where there is none."""
+        if self.specials is Specials.FINITE:
+            return -1
         if self.specials is Specials.FNUZ:
             return 1 << (self.bits - 1)
         if self.specials is Specials.IEEE:
@@ -150,13 +170,18 @@ class FloatSpec:
 
     @property
     def inf_code(self) -> int:
-        """The code of positive infinity; meaningful only where `has_inf`."""
-        return self.max_magnitude_code + 1
+        """The code of positive infinity; -1, which is no code, where there is none."""
+        return self.max_magnitude_code + 1 if self.has_inf else -1
+
+    @property
+    def exp_low(self) -> int:
+        """Exponent of the smallest normal value."""
+        return int(self.subnormals) - self.bias
 
     @property
     def exp_min(self) -> int:
         """Exponent of the unit of the smallest significand: that of a subnormal."""
-        return int(self.subnormals) - self.bias - self.man_bits
+        return self.exp_low - self.man_bits
 
     @property
     def exp_max(self) -> int:
@@ -185,8 +210,11 @@ class FloatSpec:
 
     def unpack(self, codes: ArrayLike) -> Unpacked:
         """Split codes into significand, exponent and specials: the decode stage (see `Unpacked`)."""
-        negative, significand, exponent, special = self._fields(codes)
-        return Unpacked(np.where(negative, -significand, significand), exponent, special)
+        array = check_codes(self, codes)
+        if self.bits > _TABLE_BITS:
+            return _unpack(self, array)
+        table = _unpacked_table(self)
+        return Unpacked(table.significand[array], table.exponent[array], table.special[array])
 
     def decode(self, codes: ArrayLike) -> NDArray[np.float64]:
         """Give the value of each code.
@@ -199,7 +227,7 @@ class FloatSpec:
         Returns
         -------
         ndarray of float64, same shape
-            Exact; negative zeros, infinities and NaN kept.
+            Exact; negative zeros, infinities and NaN kept; no warning.
 
         Raises
         ------
@@ -208,11 +236,8 @@ class FloatSpec:
         ValueError
             If a code needs more than `bits` bits.
         """
-        negative, significand, exponent, special = self._fields(codes)
-        # Two steps, for 2**exponent alone may be below the smallest float64.
-        magnitude = np.ldexp(np.ldexp(significand.astype(np.float64), -self.man_bits), exponent + self.man_bits)
-        magnitude = np.where(special == 0, magnitude, np.where(special == NAN, np.nan, np.inf))
-        return np.asarray(np.where(negative & (special != NAN), -magnitude, magnitude))
+        array = check_codes(self, codes)
+        return np.asarray(_value_table(self)[array] if self.bits <= _TABLE_BITS else _decode(self, array))
 
     def encode(
         self, values: ArrayLike, rounding: Rounding | str = "nearest_even", overflow: Overflow | str = "saturate"
@@ -222,18 +247,20 @@ class FloatSpec:
         Parameters
         ----------
         values : array of floats or integers, any shape
-            Taken as float64, which is exact for every float type up to that one.
+            Of any type that float64 holds exactly, and integers of 64 bits within 2**53.
         rounding : Rounding or str
-            Applied once, to the exact value, as if the exponent had no upper limit; a tie goes to the even *code*.
+            Applied once, to the exact value, as if the exponent had no upper limit. A tie goes to the even significand,
+            or to the larger magnitude where no mantissa is stored (IEEE 754-2019, section 4.3.1; so does ml_dtypes).
         overflow : Overflow or str
-            Applied to what then lies beyond the largest finite value, and to infinities: ``"saturate"`` or ``"infinity"``.
-            What an unsigned format cannot hold (a negative value; zero where it has none) becomes the smallest value, or NaN with
-            ``"infinity"``.
+            Applied to what then lies beyond the largest finite value, and to infinities: ``"saturate"`` or
+            ``"infinity"``. A zero that the format does not have, and in an unsigned format what rounds to a negative
+            value, becomes the smallest value (with the sign of a signed one), or NaN with ``"infinity"``. What lies
+            between zero and the smallest value of a format without zero becomes that value with either rule.
 
         Returns
         -------
         ndarray of the smallest unsigned dtype that holds `bits`, same shape
-            A NaN becomes `nan_code`. Zero keeps its sign where the format has two zeros.
+            Every NaN is `nan_code`. Zero keeps its sign where the format has two zeros.
 
         Raises
         ------
@@ -245,105 +272,118 @@ class FloatSpec:
         mode, rule = Rounding(rounding), Overflow(overflow)
         if rule is Overflow.WRAP:
             raise ValueError(f"overflow must be 'saturate' or 'infinity' for {self.name}, not 'wrap'")
-        if rule is Overflow.INFINITY and not (self.has_inf or self.has_nan):
-            raise ValueError(f"overflow must be 'saturate' for {self.name}, which has neither infinity nor NaN, not 'infinity'")
-        array = check_values(self, values, allow_nan=self.has_nan)
-        out = np.empty(array.size, np.int64)
-        sign = 1 << (self.bits - 1) if self.signed else 0
+        if rule is Overflow.INFINITY and not self.has_nan:
+            raise ValueError(f"overflow must be 'saturate' for {self.name}, which has no NaN, not 'infinity'")
+        single = self.man_bits <= 23 and self.exp_low >= -126  # so that a normal value is a normal float32
+        array = check_values(self, values, allow_nan=self.has_nan, single=single)
+        raw, source = float_bits(array)
         if rule is Overflow.SATURATE:
             beyond, below = self.max_magnitude_code, 0
         else:
             beyond, below = (self.inf_code if self.has_inf else self.nan_code), self.nan_code
-        if sign == 1 << 63:
-            sign = -sign  # the same bit, as an int64
-        format_ints = (self.man_bits, self.exp_min + self.man_bits, int(self.subnormals), self.max_magnitude_code)
-        nan_code = self.nan_code if self.has_nan else -1
-        code_ints = (sign, beyond, below, nan_code, int(self.specials is not Specials.FNUZ))
-        _encode_kernel(array.reshape(-1), format_ints, code_ints, mode.index, out)
-        return out.view(np.uint64).reshape(array.shape).astype(code_dtype(self.bits))
-
-    def _fields(
-        self, codes: ArrayLike
-    ) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]:
-        """Return sign, unsigned significand, exponent of its unit, and special of each code."""
-        raw = check_codes(self, codes).astype(np.uint64).view(np.int64)
-        negative = (raw >> (self.bits - 1)) & 1 == 1 if self.signed else np.zeros(raw.shape, bool)
-        magnitude = raw & ((1 << (self.exp_bits + self.man_bits)) - 1)
-        field = magnitude >> self.man_bits
-        hidden = (field > 0) | (not self.subnormals)
-        significand = (magnitude & ((1 << self.man_bits) - 1)) | (hidden.astype(np.int64) << self.man_bits)
-        exponent = (np.maximum(field, 1) if self.subnormals else field) - (self.bias + self.man_bits)
-        special = np.zeros(raw.shape, np.uint8)
-        if self.specials is Specials.FNUZ:
-            special[negative & (magnitude == 0)] = NAN
-        elif self.has_nan:
-            special[magnitude > self.max_magnitude_code] = NAN
-        if self.has_inf:
-            infinite = magnitude == self.inf_code
-            special[infinite & ~negative] = POSITIVE_INFINITY
-            special[infinite & negative] = NEGATIVE_INFINITY
-        return negative, np.where(special == 0, significand, 0), exponent, special
+        low_field = self.exp_low - source.exp_low + 1
+        format_ints = (self.man_bits, low_field, int(self.subnormals), self.max_magnitude_code)
+        sign = (-1 if self.bits == 64 else 1) << (self.bits - 1) if self.signed else 0  # as an int64
+        code_ints = (sign, beyond, below, self.nan_code, int(self.specials is not Specials.FNUZ))
+        out = np.empty(array.shape, code_dtype(self.bits))
+        target = out.view(np.int64) if out.itemsize == 8 else out  # no uint64 meets an int64 in the kernel
+        _encode_kernel(raw, source.man_bits, format_ints, code_ints, mode.index, target.reshape(-1))
+        return out
 
 
-@numba.njit(cache=True, inline="always")
-def pack_magnitude(
-    magnitude: int, exponent: int, negative: int, man_bits: int, exp_low: int, subnormals: int, rounding: int
-) -> int:
-    """Round ``magnitude * 2**exponent`` to a code without its sign, as if the exponent field had no upper limit.
+def _unpack(spec: FloatSpec, codes: NDArray[np.unsignedinteger]) -> Unpacked:
+    """Unpack checked codes."""
+    negative, significand, exponent, special = _fields(spec, codes)
+    return Unpacked(np.where(negative, -significand, significand), exponent, special)
 
-    Unchecked: magnitude in [1, 2**62). `exp_low` is the exponent of the smallest normal. Negative where the value is below a
-    format without zero.
-    """
-    width = 0
-    rest = magnitude
-    for step in (32, 16, 8, 4, 2, 1):
-        if rest >> step:
-            rest >>= step
-            width += step
-    top = width + exponent
-    low = max(top, exp_low) if subnormals else top
-    rounded = round_shift(magnitude, low - man_bits - exponent, negative, rounding)
-    if subnormals:
-        return ((low - exp_low) << man_bits) + rounded
-    return (low - exp_low) * (1 << man_bits) + rounded - (1 << man_bits)
+
+def _decode(spec: FloatSpec, codes: NDArray[np.unsignedinteger]) -> NDArray[np.float64]:
+    """Decode checked codes."""
+    negative, significand, exponent, special = _fields(spec, codes)
+    # Two steps, for 2**exponent alone may be below the smallest float64.
+    magnitude = np.ldexp(np.ldexp(significand.astype(np.float64), -spec.man_bits), exponent + spec.man_bits)
+    magnitude = np.where(special == 0, magnitude, np.where(special == NAN, np.nan, np.inf))
+    return np.where(negative & (special != NAN), -magnitude, magnitude)
+
+
+@lru_cache(maxsize=64)
+def _value_table(spec: FloatSpec) -> NDArray[np.float64]:
+    table = _decode(spec, np.arange(1 << spec.bits).astype(code_dtype(spec.bits)))
+    table.setflags(write=False)
+    return table
+
+
+@lru_cache(maxsize=64)
+def _unpacked_table(spec: FloatSpec) -> Unpacked:
+    table = _unpack(spec, np.arange(1 << spec.bits).astype(code_dtype(spec.bits)))
+    for column in table:
+        column.setflags(write=False)
+    return table
+
+
+def _fields(
+    spec: FloatSpec, codes: NDArray[np.unsignedinteger]
+) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]:
+    """Return sign, unsigned significand, exponent of its unit, and special of each code."""
+    raw = codes.astype(np.uint64).view(np.int64)
+    negative = (raw >> (spec.bits - 1)) & 1 == 1 if spec.signed else np.zeros(raw.shape, np.bool_)
+    magnitude = raw & ((1 << (spec.exp_bits + spec.man_bits)) - 1)
+    field = magnitude >> spec.man_bits
+    hidden = (field > 0) | (not spec.subnormals)
+    significand = (magnitude & ((1 << spec.man_bits) - 1)) | (hidden.astype(np.int64) << spec.man_bits)
+    exponent = (np.maximum(field, 1) if spec.subnormals else field) - (spec.bias + spec.man_bits)
+    if spec.specials is Specials.FNUZ:
+        is_nan = negative & (magnitude == 0)
+    else:
+        is_nan = magnitude > (spec.inf_code if spec.has_inf else spec.max_magnitude_code)
+    special = np.where(is_nan, np.uint8(NAN), np.uint8(0))
+    if spec.has_inf:
+        infinity = np.where(negative, np.uint8(NEGATIVE_INFINITY), np.uint8(POSITIVE_INFINITY))
+        special = np.where(magnitude == spec.inf_code, infinity, special)
+    return negative, np.where(special == 0, significand, 0), exponent, special
 
 
 @numba.njit(cache=True)
 def _encode_kernel(
-    values: NDArray[np.float64],
+    raw: NDArray[np.signedinteger],
+    source_man_bits: int,
     format_ints: tuple[int, int, int, int],
     code_ints: tuple[int, int, int, int, int],
     rounding: int,
-    out: NDArray[np.int64],
+    out: NDArray[np.integer],
 ) -> None:
-    """Unchecked."""
-    man_bits, exp_low, subnormals, largest = format_ints
+    """Encode the bits of float32 or float64; unchecked.
+
+    Budget: a field of at most 2046 above the lowest, over at most 52 mantissa bits, and a significand of 53: 63 bits.
+    """
+    man_bits, low_field, subnormals, largest = format_ints
     sign_bit, beyond, below, nan_code, negative_zero = code_ints
-    raw = values.view(np.int64)
-    for i in range(values.size):
-        negative = int(raw[i] < 0)
-        field = (raw[i] >> 52) & 0x7FF
-        fraction = raw[i] & 0xFFFFFFFFFFFFF
-        if field == 0x7FF and fraction != 0:
-            out[i] = nan_code
-            continue
-        if field == 0x7FF:
-            code = largest + 1
-        elif field == 0 and fraction == 0:
-            code = 0 if subnormals else -1
+    hidden = 1 << source_man_bits
+    top_field = 0x7FF if source_man_bits == 52 else 0xFF
+    for i in range(raw.size):
+        bits = int(raw[i])
+        negative = int(bits < 0)
+        field = (bits >> source_man_bits) & top_field
+        fraction = bits & (hidden - 1)
+        significand = fraction | (hidden if field else 0)
+        above = max(field, 1) - low_field
+        shift = source_man_bits - man_bits
+        if subnormals:
+            shift += max(-above, 0)
+            code = max(above, 0) << man_bits
         else:
-            significand = fraction | (int(field != 0) << 52)
-            code = pack_magnitude(
-                significand, max(field, 1) - 1075, negative, man_bits, exp_low, subnormals, rounding
-            )
-            if not subnormals:  # no zero: what is too small becomes the smallest value, and nothing is negative
-                code = -1 if negative else max(code, 0)
+            code = (above - 1) * (1 << man_bits)
+        code += round_shift(significand, shift, negative, rounding)
+        if not subnormals:
+            code = max(code, 0) if significand else -1
         if code > largest:
             code = beyond
-        if negative and sign_bit == 0 and code != 0:
+        if code < 0:  # a zero that the format does not have
             code = below
-        elif code < 0:
+        if negative and sign_bit == 0 and (code or not subnormals):
             code = below
-        elif negative and sign_bit != 0 and (code != 0 or negative_zero) and code != nan_code:
+        elif negative and sign_bit and code != nan_code and (code or negative_zero):
             code |= sign_bit
+        if field == top_field and fraction:
+            code = nan_code
         out[i] = code

@@ -7,7 +7,7 @@ import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hwsim.formats.codes import Unpacked, check_bool, check_codes, check_int, check_values, code_dtype
+from hwsim.formats.codes import Unpacked, check_bool, check_codes, check_int, check_values, code_dtype, float_bits
 from hwsim.formats.rounding import Overflow, Rounding, round_shift
 
 __all__ = [
@@ -29,7 +29,7 @@ class IntegerSpec:
         `encode` leaves out the code without an opposite: the most negative one of a signed format, the largest of an
         unsigned one (QONNX calls it narrow range). `decode` gives that code its ordinary value.
     fraction_bits : int
-        Position of the binary point, -1000 to 1000: a value is the code's integer times ``2**-fraction_bits``.
+        Position of the binary point, -900 to 1000: a value is the code's integer times ``2**-fraction_bits``.
 
     Raises
     ------
@@ -45,7 +45,7 @@ class IntegerSpec:
     def __post_init__(self) -> None:
         check_bool("signed", self.signed)
         check_int("bits", self.bits, 1, 64 if self.signed else 63)
-        check_int("fraction_bits", self.fraction_bits, -1000, 1000)
+        check_int("fraction_bits", self.fraction_bits, -900, 1000)
         check_bool("narrow", self.narrow)
         if self.narrow and self.bits == 1:
             raise ValueError("bits must be at least 2 for a narrow range, not 1")
@@ -73,12 +73,12 @@ class IntegerSpec:
     @property
     def max_value(self) -> float:
         """The largest value that `encode` makes."""
-        return float(np.ldexp(float(self.max_int), -self.fraction_bits))
+        return self.max_int * 2.0**-self.fraction_bits
 
     @property
     def min_value(self) -> float:
         """The smallest value that `encode` makes."""
-        return float(np.ldexp(float(self.min_int), -self.fraction_bits))
+        return self.min_int * 2.0**-self.fraction_bits
 
     @property
     def has_nan(self) -> bool:
@@ -139,7 +139,7 @@ class IntegerSpec:
         ValueError
             If a code needs more than `bits` bits.
         """
-        return np.asarray(np.ldexp(self.unpack(codes).significand.astype(np.float64), -self.fraction_bits))
+        return np.asarray(self.unpack(codes).significand * 2.0**-self.fraction_bits)
 
     def encode(
         self, values: ArrayLike, rounding: Rounding | str = "nearest_even", overflow: Overflow | str = "saturate"
@@ -149,7 +149,7 @@ class IntegerSpec:
         Parameters
         ----------
         values : array of floats or integers, any shape
-            Taken as float64, which is exact for every float type up to that one.
+            Of any type that float64 holds exactly, and integers of 64 bits within 2**53.
         rounding : Rounding or str
             Applied once, to the exact value.
         overflow : Overflow or str
@@ -168,46 +168,56 @@ class IntegerSpec:
         """
         mode, rule = Rounding(rounding), Overflow(overflow)
         if rule is Overflow.INFINITY:
-            raise ValueError(f"overflow must be 'saturate' or 'wrap' for {self.name}, which has no infinity, not 'infinity'")
+            raise ValueError(f"overflow must be 'saturate' or 'wrap' for {self.name}, not 'infinity'")
         if rule is Overflow.WRAP and self.narrow:
             raise ValueError(f"overflow must be 'saturate' for the narrow range of {self.name}, not 'wrap'")
-        array = check_values(self, values, allow_nan=False)
+        array = check_values(self, values, allow_nan=False, single=self.fraction_bits <= 100)
         if rule is Overflow.WRAP and not np.isfinite(array).all():
-            raise ValueError(f"values must be finite to wrap into {self.name}, not infinite")
+            raise ValueError(f"values to wrap into {self.name} must be finite, not infinite")
+        raw, source = float_bits(array)
+        unit = source.exp_low - source.man_bits - 1 + self.fraction_bits
         keep = (1 << self.bits) - 1 if self.bits < 64 else -1
-        out = np.empty(array.size, np.int64)
-        limits = (self.fraction_bits, self.min_int, self.max_int, keep)
-        _encode_kernel(array.reshape(-1), *limits, mode.index, rule is Overflow.WRAP, out)
-        return out.view(np.uint64).reshape(array.shape).astype(code_dtype(self.bits))
+        out = np.empty(array.shape, code_dtype(self.bits))
+        target = out.view(np.int64) if out.itemsize == 8 else out  # no uint64 meets an int64 in the kernel
+        limits = (self.min_int, self.max_int, keep)
+        _encode_kernel(raw, source.man_bits, unit, limits, mode.index, rule is Overflow.WRAP, target.reshape(-1))
+        return out
 
 
 @numba.njit(cache=True)
 def _encode_kernel(
-    values: NDArray[np.float64],
-    fraction_bits: int,
-    low: int,
-    high: int,
-    keep: int,
+    raw: NDArray[np.signedinteger],
+    source_man_bits: int,
+    unit: int,
+    limits: tuple[int, int, int],
     rounding: int,
     wrap: bool,
-    out: NDArray[np.int64],
+    out: NDArray[np.integer],
 ) -> None:
-    """Unchecked. A float64 significand has 53 bits, so a shift of up to 10 places to the left fits 63 bits."""
-    raw = values.view(np.int64)
-    for i in range(values.size):
-        negative = int(raw[i] < 0)
-        field = (raw[i] >> 52) & 0x7FF
-        significand = (raw[i] & 0xFFFFFFFFFFFFF) | (int(field != 0) << 52)
-        shift = 1075 - max(field, 1) - fraction_bits
-        huge = significand != 0 and shift < -10 and field != 0
-        if huge:
-            # Only the low bits matter, and only when wrapping; masked first so that the shift cannot overflow.
-            places = min(-shift, 63)
-            magnitude = (significand & ((1 << (63 - places)) - 1)) << places
+    """Encode the bits of float32 or float64 of value ``significand * 2**(field + unit)``; unchecked.
+
+    Budget: a significand and its places to the left are at most 63 bits, else it is huge; a subnormal never moves left
+    (float32 is taken up to 100 fraction bits only).
+    """
+    low, high, keep = limits
+    hidden = 1 << source_man_bits
+    top_field = 0x7FF if source_man_bits == 52 else 0xFF
+    for i in range(raw.size):
+        bits = int(raw[i])
+        negative = int(bits < 0)
+        field = (bits >> source_man_bits) & top_field
+        significand = (bits & (hidden - 1)) | (hidden if field else 0)
+        places = max(field, 1) + unit
+        huge = significand != 0 and (places > 62 - source_man_bits or field == top_field)
+        if huge:  # at least 2**63; the low bits matter, and only when wrapping
+            magnitude = (significand & ((1 << (64 - places)) - 1)) << places if 0 < places < 64 else 0
         else:
-            magnitude = round_shift(significand, shift, negative, rounding)
+            magnitude = round_shift(significand, -places, negative, rounding)
         if wrap:
-            out[i] = (-magnitude if negative else magnitude) & keep
+            wrapped = (-magnitude if negative else magnitude) & keep
+            if keep == -1:  # 64 bits: uncompiled, this is an int beyond int64
+                wrapped = (((wrapped >> 32) & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000 << 32 | (wrapped & 0xFFFFFFFF)
+            out[i] = wrapped
         elif negative:
             out[i] = (low if huge or -magnitude < low else -magnitude) & keep
         else:

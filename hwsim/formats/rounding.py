@@ -2,12 +2,14 @@
 """Rounding and overflow rules, on Python integers and as a kernel; every stage that rounds uses these."""
 
 from enum import Enum
+from typing import Never
 
 import numba
 
 __all__ = [
     "Overflow",
     "Rounding",
+    "pack_magnitude",
     "round_shift",
     "round_shift_exact",
 ]
@@ -23,6 +25,10 @@ class Rounding(Enum):
     DOWN = "down"
     TO_ODD = "to_odd"
 
+    @classmethod
+    def _missing_(cls, value: object) -> Never:
+        raise _unknown(cls, "rounding", value)
+
     @property
     def index(self) -> int:
         """The number by which kernels know the mode."""
@@ -33,13 +39,25 @@ class Overflow(Enum):
     """What becomes of a rounded value beyond the largest finite one.
 
     SATURATE gives the largest finite value of that sign, for infinities too (OFP8 1.0, table 3, saturating).
-    INFINITY gives an infinity whatever the rounding mode, or NaN where the format has no infinity (OFP8, not saturating).
+    INFINITY gives an infinity whatever the rounding mode, or NaN where the format has no infinity (the same table, not
+    saturating).
     WRAP keeps the low bits of an integer (two's complement).
     """
 
     SATURATE = "saturate"
     INFINITY = "infinity"
     WRAP = "wrap"
+
+    @classmethod
+    def _missing_(cls, value: object) -> Never:
+        raise _unknown(cls, "overflow", value)
+
+
+def _unknown(rules: type[Enum], what: str, value: object) -> TypeError | ValueError:
+    """Return the error for what names no rule."""
+    if not isinstance(value, str):
+        return TypeError(f"{what} must be a {rules.__name__} or a str, not {value!r}")
+    return ValueError(f"{what} must be one of {', '.join(rule.value for rule in rules)}, not {value!r}")
 
 
 _INDEX = {rounding: index for index, rounding in enumerate(Rounding)}
@@ -86,3 +104,26 @@ def round_shift(magnitude: int, shift: int, negative: int, rounding: int) -> int
     if rounding == _ODD:
         return kept + (inexact & (1 - (kept & 1)))
     return kept
+
+
+@numba.njit(cache=True, inline="always")
+def pack_magnitude(
+    magnitude: int, exponent: int, negative: int, man_bits: int, exp_low: int, subnormals: int, rounding: int
+) -> int:
+    """Round ``magnitude * 2**exponent`` to a code without its sign, as if the exponent field had no upper limit.
+
+    Unchecked: magnitude in [1, 2**62). `exp_low` is the exponent of the smallest normal. Negative where the value is
+    below a format without zero.
+    """
+    width = 0
+    rest = magnitude
+    for step in (32, 16, 8, 4, 2, 1):
+        if rest >> step:
+            rest >>= step
+            width += step
+    top = width + exponent
+    low = max(top, exp_low) if subnormals else top
+    rounded = round_shift(magnitude, low - man_bits - exponent, negative, rounding)
+    if subnormals:
+        return ((low - exp_low) << man_bits) + rounded
+    return (low - exp_low) * (1 << man_bits) + rounded - (1 << man_bits)

@@ -139,7 +139,7 @@ class AffineQuantization:
             raise ValueError("a NaN has no integer code: the float network produced one")
         # The bounds are exact in float64 for every type; rounding first or clamping first is the same.
         rounded = np.rint(quotient).astype(np.float64) + zero_point
-        return np.clip(rounded, self.low, self.high).astype(storage_type(self.dtype))
+        return np.asarray(np.clip(rounded, self.low, self.high).astype(storage_type(self.dtype)))
 
     def _along(self, ndim: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
         """Shape scale and zero point to broadcast against a tensor of `ndim` axes."""

@@ -9,7 +9,7 @@ from functools import cached_property
 from math import prod
 from typing import Any, ClassVar, NamedTuple, Protocol
 
-import networkx
+import networkx as nx
 import numpy.typing as npt
 
 from hwsim.network.requantize import Rule
@@ -162,9 +162,9 @@ class Network:
     constants: Mapping[str, Array]
 
     @cached_property
-    def graph(self) -> "networkx.DiGraph[str]":
+    def graph(self) -> "nx.DiGraph[str]":
         """The layers by name (attribute `layer`), and an edge for each pair that shares tensors (`tensors`)."""
-        graph: networkx.DiGraph[str] = networkx.DiGraph(name=self.name)
+        graph: nx.DiGraph[str] = nx.DiGraph(name=self.name)
         producer: dict[str, str] = {}
         for layer in self.layers:
             graph.add_node(layer.name, layer=layer)
@@ -241,6 +241,5 @@ class Network:
 
 
 def _spec_row(spec: TensorSpec) -> dict[str, Any]:
-    """A tensor's row in a summary."""
+    """Return a tensor's row in a summary."""
     return {"name": spec.name, "shape": list(spec.shape), "dtype": spec.dtype}
-

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hwsim.network.affine import CODE_RANGES, AffineQuantization
+from hwsim.network.affine import CODE_RANGES, AffineQuantization, storage_type
 from hwsim.network.graph import Layer, TensorSpec
 from hwsim.network.requantize import Activation
 
@@ -135,7 +135,10 @@ class Pattern:
             if quantization is not None:
                 inner = node.inputs[0]
                 spec = self._constant_spec(inner) if inner in self.constants else self.specs[inner]
-                return Operand(spec=spec, constant=self.constants.get(inner), quantization=quantization)
+                codes = self.constants.get(inner)
+                if codes is not None:
+                    codes = codes.astype(storage_type(quantization.dtype))
+                return Operand(spec=spec, constant=codes, quantization=quantization)
         return self.plain(name)
 
     def plain(self, name: str) -> Operand:
@@ -164,7 +167,7 @@ class Pattern:
         if zero_point is not None:
             dtype = zero_point.dtype.name
         elif node.operator == "QuantizeLinear":
-            dtype = "uint8"
+            dtype = str(node.attributes.get("output_dtype", "uint8"))
         else:
             dtype = self._dtype(node.inputs[0])
         if dtype not in CODE_RANGES:

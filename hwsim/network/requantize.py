@@ -110,7 +110,7 @@ def requantize_qoperator(
     onnxruntime mlas/lib/quantize.cpp, MlasRequantizeOutput.
     """
     rounded = np.rint(acc.astype(np.float32) * multiplier).astype(np.float64) + output.zero_point
-    return np.clip(rounded, output.low, output.high).astype(storage_type(output.dtype))
+    return np.asarray(np.clip(rounded, output.low, output.high).astype(storage_type(output.dtype)))
 
 
 def quantize_multiplier(real: float) -> tuple[int, int]:
@@ -152,7 +152,7 @@ def quantize_multiplier(real: float) -> tuple[int, int]:
 def saturating_rounding_doubling_high_multiply(
     a: npt.NDArray[np.int64], b: npt.NDArray[np.int64] | int
 ) -> npt.NDArray[np.int64]:
-    """Return the high 32 bits of 2*a*b for int32 values, rounded half away from zero towards plus at a tie.
+    """Return a*b / 2**31 for int32 values, rounded to nearest, ties up; -2**31 * -2**31 saturates.
 
     Source: gemmlowp fixedpoint/fixedpoint.h, SaturatingRoundingDoublingHighMul.
     """
@@ -191,7 +191,7 @@ def multiply_by_quantized_multiplier(
     Returns
     -------
     ndarray of int64
-        x * multiplier * 2**(shift - 31), rounded at bit 31 and again at the right shift, ties away from zero.
+        x * multiplier * 2**(shift - 31), rounded at bit 31 (ties up) and again at the right shift (ties away from 0).
 
     Raises
     ------
@@ -244,7 +244,7 @@ def requantize_tflite(
     shift = np.array([pair[1] for pair in pairs], np.int64).reshape(real_multiplier.shape)
     scaled = multiply_by_quantized_multiplier(acc.astype(np.int64), multiplier, shift) + output.zero_point
     low, high = code_bounds(activation, output)
-    return np.clip(scaled, low, high).astype(storage_type(output.dtype))
+    return np.asarray(np.clip(scaled, low, high).astype(storage_type(output.dtype)))
 
 
 def requantize_codes(

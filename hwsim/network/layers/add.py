@@ -85,15 +85,15 @@ class Add(Elementwise):
         inputs = [self.tflite_quantization(quantization) for quantization in self.quantizations]
         scales = [float(quantization.scale) for quantization in inputs]
         twice = 2 * max(scales)
-        total = np.int64(0)
+        total = np.zeros((), np.int64)
         for codes, quantization, scale in zip(operands, inputs, scales, strict=True):
             shifted = (codes.astype(np.int64) - quantization.zero_point) << _LEFT_SHIFT
             multiplier, shift = quantize_multiplier(scale / twice)
-            total = total + multiply_by_quantized_multiplier(shifted, multiplier, shift)
+            total = np.add(total, multiply_by_quantized_multiplier(shifted, multiplier, shift))
         multiplier, shift = quantize_multiplier(twice / ((1 << _LEFT_SHIFT) * float(output.scale)))
-        raw = multiply_by_quantized_multiplier(np.asarray(total), multiplier, shift) + output.zero_point
+        raw = multiply_by_quantized_multiplier(total, multiplier, shift) + output.zero_point
         low, high = code_bounds(self.activation, output)
-        return np.clip(raw, low, high).astype(storage_type(output.dtype))
+        return np.asarray(np.clip(raw, low, high).astype(storage_type(output.dtype)))
 
     def _run_qlinear(self, operands: tuple[Array, ...]) -> Array:
         """Add codes as ONNX Runtime on x86 does: y = a * (sa/sy) + (b * (sb/sy) + c), c for the zero points.

@@ -93,23 +93,20 @@ def build_conv(node: RawNode, pattern: Pattern) -> None:
     _add(node, pattern, a, b, bias, Form.FLOAT if a.quantization is None else Form.QDQ)
 
 
-def _add(
-    node: RawNode, pattern: Pattern, a: Operand, b: Operand, bias: Operand | None, form: Form
-) -> None:
+def _add(node: RawNode, pattern: Pattern, a: Operand, b: Operand, bias: Operand | None, form: Form) -> None:
     """Append the layer with what follows it."""
     weight = _weight(node, b)
-    layer = {"form": form, "a_quantization": a.quantization, "b_quantization": b.quantization}
     unit = None
     if a.quantization is not None and b.quantization is not None:
         unit = np.asarray(np.float64(a.quantization.scale) * b.quantization.scale.astype(np.float64))
-    split = split_bias(
-        None if bias is None else bias.constant, None if bias is None else bias.quantization, unit
-    )
+    split = split_bias(None if bias is None else bias.constant, None if bias is None else bias.quantization, unit)
     folded = fold_after(node, pattern, weight, split, form, unit)
     tail = pattern.tail(folded.output) if form is Form.QDQ else None
     pattern.add(
         Conv(
-            **layer,
+            form=form,
+            a_quantization=a.quantization,
+            b_quantization=b.quantization,
             name=node.name,
             operator=node.operator,
             inputs=(a.spec.name,),
@@ -174,7 +171,7 @@ def build_conv_integer(node: RawNode, pattern: Pattern) -> None:
 
 
 def _window(node: RawNode, shape: Shape, weight: Array) -> Window:
-    """The window of a convolution; `kernel_shape` must be the weights'."""
+    """Return the window of a convolution; `kernel_shape` must be the weights'."""
     kernel = tuple(weight.shape[2:])
     if tuple(node.attributes.get("kernel_shape", kernel)) != kernel:
         declared = node.attributes["kernel_shape"]

@@ -102,7 +102,7 @@ class Gemm(MultiplyAccumulate):
         return scale if self.channel_scale is None else scale * self.channel_scale.astype(np.float64)
 
     def _shapes(self, shapes: tuple[Shape, ...]) -> tuple[Shape, Shape]:
-        """The operands' shapes, the first as it is multiplied."""
+        """Return the operands' shapes, the first as it is multiplied."""
         a = shapes[0][::-1] if self.transpose_a else shapes[0]
         return a, shapes[1] if self.weight is None else self.weight.shape
 
@@ -250,7 +250,7 @@ def build_matmul_integer(node: RawNode, pattern: Pattern) -> None:
 
 
 def _scalar(node: RawNode, pattern: Pattern, index: int, dtype: str) -> AffineQuantization:
-    """The quantization of a first operand, which must be one scale for the tensor."""
+    """Return the quantization of a first operand, which must be one scale for the tensor."""
     quantization = affine(node, pattern.constant(node, index), pattern.constant(node, index + 1), dtype)
     if quantization.axis is not None:
         raise ValueError(f"node {node.label}: the first operand must have one scale for the tensor")
@@ -258,7 +258,7 @@ def _scalar(node: RawNode, pattern: Pattern, index: int, dtype: str) -> AffineQu
 
 
 def _fits(a: Operand, b: Operand, transpose_b: bool) -> bool:
-    """Whether both operands are codes with scales that leave the sum over k an integer."""
+    """Tell whether both operands are codes with scales that leave the sum over k an integer."""
     if a.quantization is None or b.quantization is None or a.quantization.axis is not None:
         return False
     axis = b.quantization.axis
@@ -267,7 +267,7 @@ def _fits(a: Operand, b: Operand, transpose_b: bool) -> bool:
 
 
 def _columns(quantization: AffineQuantization) -> AffineQuantization:
-    """The weights' quantization with its scales along the columns of (k, n)."""
+    """Return the weights' quantization with its scales along the columns of (k, n)."""
     if quantization.axis is None:
         return quantization
     return AffineQuantization(
@@ -276,7 +276,7 @@ def _columns(quantization: AffineQuantization) -> AffineQuantization:
 
 
 def _row(node: RawNode, bias: Operand, n: int) -> Array:
-    """A bias as one number a column."""
+    """Return a bias as one number a column."""
     assert bias.constant is not None
     if bias.constant.size == 1:
         return np.broadcast_to(bias.constant.reshape(-1), (n,))
@@ -286,7 +286,7 @@ def _row(node: RawNode, bias: Operand, n: int) -> Array:
 
 
 def _matrix(shape: Shape, *, first: bool) -> Shape:
-    """A vector's shape as a row (first operand) or a column (second)."""
+    """Return a vector's shape as a row (first operand) or a column (second)."""
     if len(shape) != 1:
         return shape
     return (1, *shape) if first else (*shape, 1)

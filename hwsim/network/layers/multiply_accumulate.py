@@ -183,15 +183,15 @@ class MultiplyAccumulate(Layer):
                 acc = acc + np.rint(bias / self.over_channels(scale, shape)).astype(np.int64)
             real = self.tflite_scale() / np.float64(self.output_quantization.scale)
             return requantize_tflite(acc, self.over_channels(real, shape), self.activation, self.output_quantization)
-        if self.form is Form.QOPERATOR and self.output_quantization is not None:
+        if self.form is Form.QOPERATOR:
             product = self.a_quantization.scale * self.b_quantization.scale
             if self.channel_scale is not None:
                 product = self.channel_scale * self.a_quantization.scale * self.b_quantization.scale
+            if self.output_quantization is None:
+                return acc.astype(np.float32) * self.over_channels(np.asarray(product, np.float32), shape)
             multiplier = np.asarray(product / self.output_quantization.scale, np.float32)
             return requantize_qoperator(acc, self.over_channels(multiplier, shape), self.output_quantization)
-        return requantize_onnx(
-            acc, self.over_channels(scale, shape), bias, self.activation, self.output_quantization
-        )
+        return requantize_onnx(acc, self.over_channels(scale, shape), bias, self.activation, self.output_quantization)
 
     def accumulator_scale(self) -> npt.NDArray[np.float64]:
         """Return the value of one unit of the accumulator, one for the tensor or for each output channel."""

@@ -123,7 +123,7 @@ def build_dequantize(node: RawNode, pattern: Pattern) -> None:
 
 
 def _quantization(node: RawNode, pattern: Pattern) -> AffineQuantization:
-    """The node's parameters, or an error that says what of it cannot be run."""
+    """Return the node's parameters, or an error that says what of it cannot be run."""
     quantization = pattern.quantization(node)
     if quantization is None:
         raise ValueError(f"node {node.label}: scale and zero point must be constants, not blocked, of an integer type")

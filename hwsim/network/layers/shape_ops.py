@@ -234,7 +234,7 @@ def _add_reshape(node: RawNode, pattern: Pattern, target: Shape) -> None:
 
 
 def _axes(node: RawNode, pattern: Pattern, rank: int | None) -> list[int] | None:
-    """The axes of a Squeeze or Unsqueeze: an attribute before opset 13, an input from then on."""
+    """Return the axes of a Squeeze or Unsqueeze: an attribute before opset 13, an input from then on."""
     if "axes" in node.attributes:
         axes = [int(v) for v in node.attributes["axes"]]
     elif node.present(1):

@@ -56,7 +56,7 @@ class Window:
             begin, end = self.pads[axis], self.pads[count + axis]
             room = size + begin + end - self.extent[axis]
             if room < 0:
-                raise ValueError(f"a window of {self.extent[axis]} is wider than the padded axis of {room + self.extent[axis]}")
+                raise ValueError(f"a window of {self.extent[axis]} does not fit a padded axis of {size + begin + end}")
             steps = room / self.strides[axis]
             windows_here = (ceil(steps) if self.ceil_mode else int(steps)) + 1
             if self.ceil_mode and (windows_here - 1) * self.strides[axis] >= size + begin:

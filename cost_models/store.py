@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Results kept as JSON: the user's cache, written atomically, and the read-only set that comes with the package."""
 
-from collections.abc import Iterator, Mapping
 import hashlib
 import json
 import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
@@ -23,7 +23,7 @@ __all__ = [
     "text_hash",
 ]
 
-_MEASURED = Path(__file__).parents[1] / "measured"
+_MEASURED = Path(__file__).with_name("measured")
 
 
 def cache_directory() -> Path:
@@ -58,10 +58,16 @@ def save(kind: str, name: str, value: Any) -> None:
 
 def _write(path: Path, value: Any) -> None:
     """Write JSON to a neighbour and rename it."""
+    text = json.dumps(value, indent=1, sort_keys=True) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with NamedTemporaryFile("w", dir=path.parent, prefix=path.stem[:16], suffix=".part", encoding="utf-8", delete=False) as file:
-        json.dump(value, file, indent=1, sort_keys=True)
-    Path(file.name).replace(path)
+    with NamedTemporaryFile("w", dir=path.parent, suffix=".part", encoding="utf-8", delete=False) as file:
+        part = Path(file.name)
+        try:
+            file.write(text)
+            file.close()
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
 
 
 def save_cost(unit: str, technology: str, record: Mapping[str, Any]) -> None:
@@ -92,10 +98,10 @@ def costs(technology: str) -> Iterator[tuple[str, dict[str, Any], str]]:
         yield (unit, own[unit], "user") if unit in own else (unit, shipped[unit], "package")
 
 
-def ship(technology: str, directory: Path = _MEASURED) -> Path:
-    """Merge the user's records of a technology into the package's set and give the path of its file."""
-    path = directory / f"{technology}.json"
-    _write(path, _shipped(technology, directory) | _user_costs(technology, "*"))
+def ship(technology: str) -> Path:
+    """Merge the user's records of a technology into the package's set, for a release, and give the path of its file."""
+    path = _MEASURED / f"{technology}.json"
+    _write(path, _shipped(technology) | _user_costs(technology, "*"))
     return path
 
 
@@ -105,9 +111,9 @@ def _user_costs(technology: str, pattern: str) -> dict[str, dict[str, Any]]:
     return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob(f"{pattern}.json"))}
 
 
-def _shipped(technology: str, directory: Path = _MEASURED) -> dict[str, dict[str, Any]]:
+def _shipped(technology: str) -> dict[str, dict[str, Any]]:
     """Read the package's records."""
-    path = directory / f"{technology}.json"
+    path = _MEASURED / f"{technology}.json"
     if not path.is_file():
         return {}
     records: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a unit costs: a measured record from the store, or an error that says how to measure it."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields, replace
+from difflib import get_close_matches
+from typing import Any, Protocol
+
+from cost_models import store
+from cost_models.technologies import names
+
+__all__ = [
+    "Cost",
+    "Named",
+    "catalog",
+    "estimate",
+    "save",
+]
+
+
+class Named(Protocol):
+    """A unit's spec, as far as the store is concerned."""
+
+    @property
+    def name(self) -> str:
+        """Name that spells the spec."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """
+    Measured cost of a unit in a technology; a field is None where the technology has no such quantity.
+
+    Attributes
+    ----------
+    unit, technology : str
+        Names.
+    source : str
+        How it was measured: tools with versions, recipe, and the netlist's hash.
+    netlist_hash : str
+        SHA-256 of the mapped netlist that was priced.
+    verified_vectors : int
+        Vectors in which that netlist equalled the model; 0 if it was not verified.
+    latency_cycles : int, optional
+        Of the core that was priced.
+    area_um2, delay_ps, leakage_uw : float, optional
+        Standard cells: cell area, shortest clock period, leakage power. No wires.
+    energy_pj : float, optional
+        Energy of one accepted row with the operands that `operands` describes; zero delay, no wires: a lower bound.
+    clock_energy_pj : float, optional
+        The part of `energy_pj` that the clock pins of the flip-flops take.
+    operands : str
+        The stimuli of `energy_pj`; empty without it.
+    recipe : str
+        The synthesis recipe chosen.
+    lut, ff, dsp, carry : int, optional
+        FPGA counts of the bare core.
+    fmax_mhz, fmax_spread : float, optional
+        FPGA clock rate between registers, median over seeds, and (max - min) / median.
+    """
+
+    unit: str
+    technology: str
+    source: str
+    netlist_hash: str
+    verified_vectors: int = 0
+    latency_cycles: int | None = None
+    area_um2: float | None = None
+    delay_ps: float | None = None
+    leakage_uw: float | None = None
+    energy_pj: float | None = None
+    clock_energy_pj: float | None = None
+    operands: str = ""
+    recipe: str = ""
+    lut: int | None = None
+    ff: int | None = None
+    dsp: int | None = None
+    carry: int | None = None
+    fmax_mhz: float | None = None
+    fmax_spread: float | None = None
+
+
+def estimate(unit: Named | str, technology: str) -> Cost:
+    """
+    Look up the measured cost of a unit.
+
+    The user's own measurements come before those that ship with the package; `Cost.source` says which.
+
+    Parameters
+    ----------
+    unit : spec with a name, or str
+        The unit, for example a ``DotProductUnit``, or its name.
+    technology : str
+        A name from `cost_models.technologies.names`.
+
+    Returns
+    -------
+    Cost
+
+    Raises
+    ------
+    LookupError
+        The technology is unknown, or nobody has measured the unit in it; the text says what to run.
+    """
+    name = unit if isinstance(unit, str) else unit.name
+    if technology not in names():
+        close = get_close_matches(technology, names()) or list(names())
+        raise LookupError(f"technology {technology!r} is unknown; close matches: {', '.join(close)}")
+    found = store.load_cost(name, technology)
+    if found is None:
+        raise LookupError(
+            f"no measured cost of unit {name!r} in technology {technology!r}; measure it with "
+            f"hwsim.study.price(hwsim.datapath.named({name!r}), {technology!r})"
+        )
+    return _cost(*found)
+
+
+def save(cost: Cost) -> None:
+    """Keep a cost as the user's measurement of its unit and technology, in place of an earlier one."""
+    store.save_cost(cost.unit, cost.technology, asdict(cost))
+
+
+def catalog(technology: str) -> Iterator[Cost]:
+    """Go through all measured costs of a technology, by unit name."""
+    for _, record, where in store.costs(technology):
+        yield _cost(record, where)
+
+
+def _cost(record: dict[str, Any], where: str) -> Cost:
+    """Make a cost of a record, leaving out what a later version may have added."""
+    known = {item.name for item in fields(Cost)}
+    cost = Cost(**{name: value for name, value in record.items() if name in known})
+    origin = "shipped with the package" if where == "package" else "own measurement"
+    return replace(cost, source=f"{cost.source} ({origin})")

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: simulate, verilog, compare, cost."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+__all__ = [
+    "app",
+    "main",
+]
+
+app = typer.Typer(
+    name="hwsim",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="Describe a multiply-accumulate unit once: its bit-exact model, its Verilog, its cost; and networks on it.",
+)
+
+_JSON = Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else.")]
+_DEFAULT_FORMATS = ("int8", "int4", "float8_e4m3fn", "float4_e2m1fn", "mxint8", "mxfp8_e4m3", "mxfp4", "nvfp4")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; an error is one line on standard error and exit status 2."""
+    import click
+
+    try:
+        status = app(args=None if arguments is None else list(arguments), standalone_mode=False)
+    except click.ClickException as error:
+        _fail(error.format_message())
+    except (click.Abort, KeyboardInterrupt):
+        print("hwsim: interrupted; finished syntheses are kept, run it again to go on", file=sys.stderr)
+        raise SystemExit(130) from None
+    except (LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
+        _fail(str(error.args[0]) if isinstance(error, LookupError) and error.args else str(error))
+    raise SystemExit(status if isinstance(status, int) else 0)
+
+
+def _fail(message: str) -> None:
+    print(f"hwsim: error: {' '.join(message.split())}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+@app.command(
+    epilog="Examples:\n\n  hwsim simulate\n\n  hwsim simulate --accelerator mxfp4_8x8\n\n"
+    "  hwsim simulate model.onnx --accelerator my.toml --inputs images.npz --outputs result.npz\n\n"
+    "  hwsim simulate model.onnx --random 4 --json"
+)
+def simulate(
+    model: Annotated[Path | None, typer.Argument(help="An ONNX network; without it the digits network.")] = None,
+    accelerator: Annotated[str, typer.Option(help="A TOML file, or a preset's name.")] = "int8_16x16",
+    inputs: Annotated[
+        Path | None, typer.Option(help="A .npz with an array for each input, and `labels` for an accuracy.")
+    ] = None,
+    random: Annotated[int | None, typer.Option(help="Use this many seeded random images.", min=1)] = None,
+    calibration: Annotated[
+        Path | None, typer.Option(help="A .npz on which a float32 network's scales are chosen.")
+    ] = None,
+    outputs: Annotated[Path | None, typer.Option(help="Write the outputs to this .npz.")] = None,
+    as_json: _JSON = False,
+) -> None:
+    """Simulate a network: exact outputs, accuracy, cycles, utilisation, traffic and energy, a row a layer."""
+    from hwsim.jobs import simulate_files
+
+    with _progress(as_json) as step:
+        report = simulate_files(
+            model,
+            accelerator,
+            inputs=inputs,
+            random=random,
+            calibration=calibration,
+            outputs=outputs,
+            progress=lambda layer: step(f"layer {layer}"),
+        )
+    if as_json:
+        print(json.dumps(report.as_dict()))
+        return
+    from hwsim.report import simulation_table
+
+    console = _console()
+    console.print(simulation_table(report.result))
+    for line in report.lines():
+        console.print(line, soft_wrap=True, highlight=False)
+
+
+@app.command(
+    epilog="Examples:\n\n  hwsim verilog int8 -o int8\n\n  hwsim verilog nvfp4 --pipeline 3 -o nvfp4 --verify\n\n"
+    "  hwsim verilog hopper_e4m3_e4m3_float32 -o hopper --json"
+)
+def verilog(
+    unit: Annotated[str, typer.Argument(help="A unit's name: FORMAT[_by_FORMAT][_lLANES][_ACCUMULATOR], or of the catalog.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The folder to write; made if need be.")],
+    pipeline: Annotated[int | None, typer.Option(help="Register ranks; more is faster, the values stay.")] = None,
+    verify: Annotated[bool, typer.Option("--verify", help="Run the testbench in a simulator right away.")] = False,
+    simulator: Annotated[str | None, typer.Option(help="icarus or verilator; without it the one that is there.")] = None,
+    as_json: _JSON = False,
+) -> None:
+    """Write a unit's Verilog, and the testbench that proves it equal to the model."""
+    from hwsim.jobs import write_verilog
+
+    with _progress(as_json) as step:
+        report = write_verilog(unit, output, pipeline=pipeline, verify=verify, simulator=simulator, progress=step)
+    if as_json:
+        print(json.dumps(report))
+        return
+    console = _console()
+    for file in report["files"]:
+        console.print(file, soft_wrap=True, highlight=False)
+    console.print(f"{report['unit']}: latency {report['latency_cycles']} cycles, one step a cycle", highlight=False)
+    if report["verified_vectors"] is not None:
+        console.print(f"verified in {report['simulator']}: {report['verified_vectors']:,} outputs equal", highlight=False)
+
+
+@app.command(
+    epilog="Examples:\n\n  hwsim compare\n\n  hwsim compare int8 mxfp4 nvfp4 --plot formats.svg\n\n"
+    "  hwsim compare minifloat_e3m2 int6 --lanes 8 --json"
+)
+def compare(
+    formats: Annotated[list[str] | None, typer.Argument(help="Formats; without any, eight of 4 and 8 bits.")] = None,
+    lanes: Annotated[int, typer.Option(help="Products a cycle, for every format alike.", min=1)] = 16,
+    plot: Annotated[Path, typer.Option(help="The plot's file: .png, .svg or .pdf.")] = Path("hwsim_compare.png"),
+    measure: Annotated[
+        bool, typer.Option("--measure/--no-measure", help="Synthesize what was never measured (about two minutes a format).")
+    ] = True,
+    as_json: _JSON = False,
+) -> None:
+    """Compare formats: accuracy of the digits network, and what a dot-product unit costs, each by the same recipes."""
+    from hwsim import study
+    from hwsim.report import comparison_plot, comparison_table
+
+    chosen = tuple(formats) if formats else _DEFAULT_FORMATS
+    with _progress(as_json) as step:
+        rows = study.compare(chosen, lanes=lanes, measure=measure, progress=step)
+    title = f"digits network; {lanes}-lane dot-product units, float32 result; ECP5 -6 and ASAP7 7.5T RVT TT 0.70 V 25 C"
+    file = comparison_plot(rows, plot, title)
+    if as_json:
+        print(json.dumps({"rows": rows, "lanes": lanes, "plot": str(file)}))
+        return
+    console = _console()
+    console.print(comparison_table(rows, title))
+    for note in dict.fromkeys(note for row in rows for note in row["notes"]):
+        console.print(note, soft_wrap=True, highlight=False)
+    console.print(f"plot: {file}", soft_wrap=True, highlight=False)
+
+
+@app.command(epilog="Examples:\n\n  hwsim cost int8\n\n  hwsim cost mxfp4_l16 --technology nangate45 --pipeline 3 --json")
+def cost(
+    unit: Annotated[str, typer.Argument(help="A unit's name.")],
+    technology: Annotated[str, typer.Option(help="asap7, nangate45, ecp5 or xc7.")] = "asap7",
+    pipeline: Annotated[int, typer.Option(help="Register ranks.", min=1, max=4)] = 2,
+    as_json: _JSON = False,
+) -> None:
+    """Price a unit: make its RTL, synthesize it, check the netlist against the model, and keep the result."""
+    from dataclasses import asdict
+
+    from hwsim import datapath, study
+    from hwsim.report import cost_table
+
+    with _progress(as_json) as step:
+        record = asdict(study.price(datapath.named(unit), technology, pipeline=pipeline, progress=step))
+    if as_json:
+        print(json.dumps(record))
+    else:
+        _console().print(cost_table(record))
+
+
+def _console() -> Any:
+    """Return a console as wide as the terminal, or wide enough for a table where there is none."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else 130)
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[Callable[[str], None]]:
+    """Show what is being done: a spinner on a terminal, else a line each on standard error; nothing where quiet."""
+    if quiet:
+        yield lambda text: None
+    elif sys.stderr.isatty():
+        from rich.console import Console
+
+        with Console(stderr=True).status("starting") as status:
+            yield status.update
+    else:
+        yield lambda text: print(f"hwsim: {text}", file=sys.stderr) if not text.startswith("layer ") else None

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A unit's mapped netlist against its model, and its switching energy, both by the gate simulator."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cost_models.activity import Energy, Netlist, Simulator, energy
+from cost_models.technologies import Technology
+from hwsim import formats
+from hwsim.datapath import DotProductUnit, Row, dot_exact
+from hwsim.formats import BlockSpec, FloatSpec, IntegerSpec
+
+__all__ = [
+    "OPERANDS",
+    "check_netlist",
+    "core_inputs",
+    "step_energy",
+]
+
+_LANES = 512
+_SEED = 7
+_STEPS = 64
+OPERANDS = "normal operands (mean 0, one scale to the largest of 4096; block scales by the format), 64 steps a dot product"
+
+
+def check_netlist(
+    unit: DotProductUnit, netlist: Netlist, rows: Sequence[Row], latency: int, expected: Sequence[int] | None = None
+) -> int:
+    """Compare a mapped core with the model.
+
+    Parameters
+    ----------
+    unit : DotProductUnit
+    netlist : Netlist
+        Of the core (`rtl.core_verilog`).
+    rows : sequence of Row
+        The first has `first`; the last, `last`.
+    latency : int
+        Cycles from a row to its output.
+    expected : sequence of int, optional
+        The outputs; without it, the oracle's.
+
+    Returns
+    -------
+    int
+        How many outputs were compared.
+
+    Raises
+    ------
+    ValueError
+        If an output differs, is missing or is one too many: with its number, the value and the one expected.
+    """
+    wanted = list(dot_exact(unit, rows) if expected is None else expected)
+    streams = _streams(rows, _LANES)
+    trace = Simulator(netlist, _LANES).run(core_inputs(unit, streams, latency + 1))
+    valid = trace.outputs["d_valid"].astype(bool)
+    d = trace.outputs["d"]
+    seen: list[int] = []
+    for lane in range(len(streams)):
+        codes = d[valid[:, lane], lane]
+        seen += [int(code) for code in codes]
+    for index, (code, want) in enumerate(zip(seen, wanted, strict=False)):
+        if code != want:
+            raise ValueError(f"netlist of {unit.name} differs from the model at output {index}: {code:#x}, not {want:#x}")
+    if len(seen) != len(wanted) or valid[:, len(streams) :].any():
+        raise ValueError(f"netlist of {unit.name} gave {len(seen)} outputs, not {len(wanted)}")
+    return len(wanted)
+
+
+def core_inputs(
+    unit: DotProductUnit, streams: Sequence[Sequence[Row]], tail: int, lanes: int = _LANES
+) -> dict[str, NDArray[np.uint64]]:
+    """Return the core's input ports for streams side by side, one row a cycle, then `tail` empty cycles.
+
+    Returns
+    -------
+    dict of str to ndarray of uint64
+        ``en``, ``valid``, ``rst``, ``first``, ``last``, ``a``, ``b``, ``scale_a``, ``scale_b``, ``c``: shape (cycles, lanes), or
+        (cycles, lanes, limbs) above 64 bits.
+    """
+    cycles = max(len(stream) for stream in streams) + tail
+    shape = (cycles, lanes)
+    bits = {"a": unit.lanes * unit.element_a.bits, "b": unit.lanes * unit.element_b.bits, "c": unit.accumulator.bits}
+    ports = {name: np.zeros(shape, np.uint64) for name in ("valid", "first", "last")}
+    wide = {name: np.zeros((*shape, -(-width // 64)), np.uint64) for name, width in bits.items()}
+    names = [name for name, spec in (("scale_a", unit.scale_a), ("scale_b", unit.scale_b)) if spec is not None]
+    scales = {name: np.zeros(shape, np.uint64) for name in names}
+    for lane, stream in enumerate(streams):
+        for cycle, row in enumerate(stream):
+            ports["valid"][cycle, lane] = 1
+            ports["first"][cycle, lane] = row.first
+            ports["last"][cycle, lane] = row.last
+            words = {"a": _packed(row.a, unit.element_a.bits), "b": _packed(row.b, unit.element_b.bits), "c": row.c}
+            for name, word in words.items():
+                for limb in range(wide[name].shape[2]):
+                    wide[name][cycle, lane, limb] = (word >> (64 * limb)) & 0xFFFFFFFFFFFFFFFF
+            for name, code in zip(names, row.scales, strict=True):
+                scales[name][cycle, lane] = code
+    flat = {name: words if words.shape[2] > 1 else words[:, :, 0] for name, words in wide.items()}
+    return {"en": np.ones(shape, np.uint64), "rst": np.zeros(shape, np.uint64), **ports, **scales, **flat}
+
+
+def step_energy(unit: DotProductUnit, netlist: Netlist, technology: Technology, period_ps: float, pipeline: int) -> Energy:
+    """Return the energy of one step of the mapped core on `OPERANDS`: without glitches and wires, a lower bound.
+
+    Parameters
+    ----------
+    unit : DotProductUnit
+    netlist : Netlist
+    technology : Technology
+    period_ps : float
+        Clock period, for the leakage.
+    pipeline : int
+        Register ranks, filled before counting begins.
+    """
+    generator = np.random.default_rng(_SEED)
+    steps = 2 * _STEPS
+    a, a_scales = _operand(unit.a, unit.lanes, steps, generator)
+    b, b_scales = _operand(unit.b, unit.lanes, steps, generator)
+    streams = []
+    for lane in range(_LANES):
+        stream = []
+        for step in range(steps):
+            scales = tuple(int(s[lane, step]) for s in (a_scales, b_scales) if s is not None)
+            stream.append(
+                Row(
+                    first=step % _STEPS == 0,
+                    last=step % _STEPS == _STEPS - 1,
+                    a=tuple(a[lane, step].tolist()),
+                    b=tuple(b[lane, step].tolist()),
+                    scales=scales,
+                )
+            )
+        streams.append(stream)
+    inputs = core_inputs(unit, streams, 0)
+    simulator = Simulator(netlist, _LANES)
+    warm = pipeline + 1
+    simulator.run({name: words[:warm] for name, words in inputs.items()})
+    trace = simulator.run({name: words[warm:] for name, words in inputs.items()})
+    return energy(netlist, technology, trace, (steps - warm) * _LANES, period_ps)
+
+
+def _operand(
+    spec: IntegerSpec | FloatSpec | BlockSpec, lanes: int, steps: int, generator: np.random.Generator
+) -> tuple[NDArray[np.unsignedinteger], NDArray[np.unsignedinteger] | None]:
+    """Return codes (streams, steps, lanes) and, for a block format, scale codes (streams, steps)."""
+    values = generator.standard_normal((_LANES, steps * lanes))
+    if isinstance(spec, BlockSpec):
+        q = formats.quantize(values, spec, -1)
+        scales = np.repeat(q.scales, spec.block_size // lanes, axis=1)[:, :steps]
+        return q.codes.reshape(_LANES, steps, lanes), scales.astype(np.uint64)
+    largest = np.abs(generator.standard_normal(4096)).max()
+    codes = spec.encode(values * (spec.max_value / largest))
+    return codes.reshape(_LANES, steps, lanes), None
+
+
+def _streams(rows: Sequence[Row], lanes: int) -> list[list[Row]]:
+    """Cut rows into at most `lanes` streams of about one length, at the starts of dot products."""
+    target = -(-len(rows) // lanes)
+    streams: list[list[Row]] = [[]]
+    for row in rows:
+        if row.first and len(streams[-1]) >= target:
+            streams.append([])
+        streams[-1].append(row)
+    return streams
+
+
+def _packed(codes: Sequence[int], bits: int) -> int:
+    word = 0
+    for lane, code in enumerate(codes):
+        word |= code << (bits * lane)
+    return word

@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The jobs of the command line, from files to files."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import rtl
+import testbenches
+from hwsim import accelerator as accelerators
+from hwsim import data, datapath, network
+from hwsim.network import Network
+from hwsim.simulation import SimulationResult, simulate
+
+__all__ = [
+    "SimulationReport",
+    "accuracy",
+    "simulate_files",
+    "write_verilog",
+]
+
+_SEED = 2026
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SimulationReport:
+    """A simulation, and how well the network does.
+
+    accuracy : share of the labelled images that the simulated hardware gets right; None without labels
+    float_accuracy : the same of the float32 network; None where there is none to compare with
+    inputs : what the inputs were
+    """
+
+    result: SimulationResult
+    accuracy: float | None
+    float_accuracy: float | None
+    inputs: str
+
+    def lines(self) -> list[str]:
+        """Return what the table does not say, a sentence a line."""
+        result = self.result
+        energy = result.energy
+        lines = []
+        if self.accuracy is not None:
+            against = "" if self.float_accuracy is None else f"; the float32 network {100 * self.float_accuracy:.2f} %"
+            lines.append(f"accuracy on {self.inputs}: simulated hardware {100 * self.accuracy:.2f} %{against}")
+        else:
+            lines.append(f"inputs: {self.inputs}; no labels, so no accuracy")
+        accelerator = result.accelerator
+        total = "not known" if energy.total_pj is None else f"{energy.total_pj / 1e3:,.2f} nJ"
+        units = "?" if energy.units_pj is None else f"{energy.units_pj / 1e3:,.2f}"
+        lines.append(
+            f"one image: {result.cycles:,} cycles, {result.latency_us:,.1f} us at {accelerator.clock_mhz} MHz, "
+            f"{100 * result.utilisation:.1f} % of the array; energy {total} "
+            f"(units {units}, SRAM {energy.sram_pj / 1e3:,.2f}, DRAM {energy.dram_pj / 1e3:,.2f})"
+        )
+        lines.append(
+            f"energy of the units: {result.energy_note}; SRAM {accelerator.sram_node_nm} nm; DRAM {accelerator.dram.kind}"
+        )
+        return lines
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all figures as JSON-ready values."""
+        import json
+
+        figures: dict[str, Any] = json.loads(self.result.to_json())
+        return {"accuracy": self.accuracy, "float_accuracy": self.float_accuracy, "inputs": self.inputs, **figures}
+
+
+def accuracy(outputs: NDArray[Any], labels: NDArray[Any]) -> float:
+    """Return the share of rows whose largest output is at the label.
+
+    Raises
+    ------
+    ValueError
+        If there is not one row of outputs a label.
+    """
+    rows = outputs.reshape(outputs.shape[0], -1)
+    if labels.shape != (rows.shape[0],):
+        raise ValueError(f"labels must have shape ({rows.shape[0]},), one an image, not {labels.shape}")
+    return float(np.mean(rows.argmax(axis=1) == labels))
+
+
+def simulate_files(
+    model: Path | None,
+    accelerator: str | Path,
+    *,
+    inputs: Path | None = None,
+    random: int | None = None,
+    calibration: Path | None = None,
+    outputs: Path | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> SimulationReport:
+    """Simulate a network from a file, or the embedded digits network.
+
+    Parameters
+    ----------
+    model : Path or None
+        An ONNX file. None: the digits network, its int8 form where the accelerator's unit takes int8, else its float32 form.
+    accelerator : str or Path
+        A TOML file or a preset's name.
+    inputs : Path, optional
+        A .npz with an array for each input of the network and, for an accuracy, `labels`.
+    random : int, optional
+        In place of `inputs`: that many images of seeded random values over the whole range of the type (floats: standard normal).
+    calibration : Path, optional
+        A .npz on which the scales of a float32 network are chosen; without it the inputs (the digits have their own).
+    outputs : Path, optional
+        A .npz to write the outputs to.
+    progress : callable, optional
+        Called with the name of each layer.
+
+    Raises
+    ------
+    FileNotFoundError, TypeError, ValueError
+        For files that are missing or wrong, and for inputs that do not fit, before anything is run.
+    """
+    hardware = accelerators.read(accelerator)
+    if inputs is not None and random is not None:
+        raise ValueError("inputs and random cannot both be given")
+    if outputs is not None and not outputs.parent.is_dir():
+        raise FileNotFoundError(f"no folder {str(outputs.parent)!r} to write {outputs.name!r} to")
+    reference: Network | None = None
+    float_values: Mapping[str, NDArray[Any]] | None = None
+    chosen: Mapping[str, NDArray[Any]] | None = None
+    if model is None:
+        net = network.read(data.digits_model_path(quantized=_takes_int8(hardware)))
+        reference = network.read(data.digits_model_path(quantized=False))
+        images, labels = data.digits_test()
+        chosen = {net.inputs[0].name: data.digits_calibration()}
+    else:
+        net = network.read(model)
+        if inputs is None and random is None:
+            wanted = ", ".join(f"{spec.name} {spec.dtype}{list(spec.shape)}" for spec in net.inputs)
+            raise ValueError(f"{model}: give its inputs ({wanted}) with --inputs FILE.npz, or --random COUNT")
+    if random is not None:
+        values, labels_or_none = _random_inputs(net, random), None
+        what = f"{random} random images (seed {_SEED})"
+    elif inputs is not None:
+        arrays = dict(_npz(inputs))
+        labels_or_none = arrays.pop("labels", None)
+        values = arrays
+        what = f"the images of {inputs.name}"
+    else:
+        values, labels_or_none = {net.inputs[0].name: images}, labels
+        what = f"{len(images)} held-out handwritten digits"
+        assert reference is not None
+        float_values = {reference.inputs[0].name: images}
+    if calibration is not None:
+        chosen = _npz(calibration)
+    result = simulate(net, hardware, values, calibration=chosen, progress=progress)
+    if outputs is not None:
+        np.savez(outputs, **{name: np.asarray(value) for name, value in result.outputs.items()})
+    measured = None if labels_or_none is None else accuracy(next(iter(result.outputs.values())), labels_or_none)
+    in_float = None
+    if reference is not None and float_values is not None and labels_or_none is not None:
+        in_float = accuracy(next(iter(network.run(reference, float_values).values())), labels_or_none)
+    return SimulationReport(result=result, accuracy=measured, float_accuracy=in_float, inputs=what)
+
+
+def _takes_int8(hardware: accelerators.Accelerator) -> bool:
+    """Whether the unit runs the int8 digits network."""
+    try:
+        accelerators.check_network(network.read(data.digits_model_path(quantized=True)), hardware.unit, {})
+    except ValueError:
+        return False
+    return True
+
+
+def _npz(path: Path) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a .npz, or raise with its name."""
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {str(path)!r}")
+    try:
+        with np.load(path) as arrays:
+            if not isinstance(arrays, np.lib.npyio.NpzFile):
+                raise ValueError(f"{path}: must be a .npz with an array for each input, not a single array")
+            return {name: arrays[name] for name in arrays.files}
+    except (OSError, ValueError) as error:
+        message = str(error)
+        raise ValueError(message if message.startswith(str(path)) else f"{path}: not a .npz file: {message}") from None
+
+
+def _random_inputs(net: Network, count: int) -> dict[str, NDArray[Any]]:
+    generator = np.random.default_rng(_SEED)
+    values: dict[str, NDArray[Any]] = {}
+    for spec in net.inputs:
+        shape = (count * spec.shape[0], *spec.shape[1:]) if net.batchable else spec.shape
+        dtype = np.dtype(spec.dtype)
+        if dtype.kind == "f":
+            values[spec.name] = generator.standard_normal(shape).astype(dtype)
+        else:
+            limits = np.iinfo(dtype)
+            values[spec.name] = generator.integers(limits.min, limits.max, shape, dtype, endpoint=True)
+    return values
+
+
+def write_verilog(
+    name: str,
+    folder: Path,
+    *,
+    pipeline: int | None = None,
+    verify: bool = False,
+    simulator: str | None = None,
+    progress: Callable[[str], None] = lambda text: None,
+) -> dict[str, Any]:
+    """Write a unit's Verilog with its testbench into a folder.
+
+    Parameters
+    ----------
+    name : str
+        A unit's name (`hwsim.datapath.named`).
+    folder : Path
+        Made if need be; files in it with the same names are overwritten.
+    pipeline : int, optional
+        Register ranks (see `rtl.ranks`).
+    verify : bool
+        Whether to run the testbench right away.
+    simulator : str, optional
+        "icarus" or "verilator".
+    progress : callable
+        Called with what is being done.
+
+    Returns
+    -------
+    dict
+        `unit`, `files`, `latency_cycles`, `pipeline`, `simulator` and `verified_vectors` (None where not verified).
+    """
+    unit = datapath.named(name)
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"the output {str(folder)!r} must be a folder, and is a file")
+    progress(f"making the Verilog of {unit.name}")
+    files = testbenches.write(unit, folder, pipeline=pipeline)
+    report = None
+    if verify:
+        progress(f"running the testbench of {unit.name}")
+        report = testbenches.verify(unit, pipeline=pipeline, simulator=simulator)
+    return {
+        "unit": unit.name,
+        "files": [str(file) for file in files],
+        "pipeline": rtl.depth(unit, pipeline),
+        "latency_cycles": rtl.latency(unit, pipeline),
+        "simulator": None if report is None else report.simulator,
+        "verified_vectors": None if report is None else report.vectors,
+    }

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Quantized networks: read from ONNX, as a graph of layers, run on an engine of the caller's choice."""
+
+from hwsim.network.affine import AffineQuantization
+from hwsim.network.calibration import calibrate
+from hwsim.network.execution import ExactEngine, run, trace
+from hwsim.network.graph import Engine, Layer, MatmulShape, Network, TensorSpec
+from hwsim.network.onnx_reader import read
+from hwsim.network.requantize import Rule
+
+__all__ = [
+    "AffineQuantization",
+    "Engine",
+    "ExactEngine",
+    "Layer",
+    "MatmulShape",
+    "Network",
+    "Rule",
+    "TensorSpec",
+    "calibrate",
+    "read",
+    "run",
+    "trace",
+]

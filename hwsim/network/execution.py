@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run a network on arrays, every multiply-accumulate on an engine of the caller's choice."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hwsim.network.affine import storage_type
+from hwsim.network.graph import Engine, KOrder, Layer, Network, TensorSpec
+from hwsim.network.requantize import Rule
+
+__all__ = [
+    "ExactEngine",
+    "Hook",
+    "run",
+    "trace",
+]
+
+Array = npt.NDArray[Any]
+Hook = Callable[[str, Array], None]
+
+_CHUNK = 32  # images at once: the rows of an unrolled convolution are its input times the kernel's size
+
+
+class ExactEngine:
+    """Integer products exact to the last bit; float32 products in numpy's own order."""
+
+    k_order: KOrder = "channel_first"
+
+    def matmul(self, layer: Layer, a: Array, b: Array) -> Array:
+        """Multiply (groups, m, k) by (groups, k, n).
+
+        Integers go through the floating-point product of the BLAS where every partial sum is exactly representable
+        (below 2**24 in float32, 2**53 in float64), and through int64 beyond.
+
+        Parameters
+        ----------
+        layer : Layer
+            Not looked at.
+        a, b : ndarray
+
+        Returns
+        -------
+        ndarray
+            int64 for integers, float32 for floats.
+        """
+        del layer
+        if np.issubdtype(a.dtype, np.floating):
+            return np.asarray(np.matmul(a, b))
+        bound = _magnitude(a.dtype) * _magnitude(b.dtype) * a.shape[-1]
+        if bound <= 2**24:
+            return np.asarray(np.matmul(a.astype(np.float32), b.astype(np.float32)).astype(np.int64))
+        if bound <= 2**53:
+            return np.asarray(np.matmul(a.astype(np.float64), b.astype(np.float64)).astype(np.int64))
+        if bound >= 2**63:
+            raise ValueError(f"a sum of {a.shape[-1]} products of {a.dtype} and {b.dtype} does not fit 64 bits")
+        return np.asarray(np.matmul(a.astype(np.int64), b.astype(np.int64)))
+
+
+def run(
+    network: Network,
+    inputs: Mapping[str, Array],
+    *,
+    engine: Engine | None = None,
+    rule: Rule | str = Rule.ONNX,
+    hook: Hook | None = None,
+) -> dict[str, Array]:
+    """Run a network.
+
+    Parameters
+    ----------
+    network : Network
+    inputs : mapping of str to ndarray
+        One array an input, of its type and shape; axis 0 may be any number of images.
+    engine : Engine, optional
+        What multiplies and accumulates; `ExactEngine` unless given.
+    rule : Rule or str
+        How accumulators become codes.
+    hook : callable, optional
+        Called with the name and the value of every tensor as it is computed; more than once for a tensor where there
+        are so many images that they go through in portions, in order.
+
+    Returns
+    -------
+    dict of str to ndarray
+        The network's outputs by name.
+
+    Raises
+    ------
+    TypeError
+        Where `inputs` is no mapping or an input has the wrong element type.
+    ValueError
+        Where an input is missing, unknown or has the wrong shape, or the rule has no kernel for a layer.
+    """
+    chosen = Rule(rule)
+    machine: Engine = ExactEngine() if engine is None else engine
+    arrays, count = _checked(network, inputs)
+    step = _CHUNK if network.batchable else network.batch
+    if count <= step:
+        return _run_once(network, arrays, machine, chosen, hook)
+    portions = [
+        _run_once(network, {k: v[i : i + step] for k, v in arrays.items()}, machine, chosen, hook)
+        for i in range(0, count, step)
+    ]
+    return {name: np.concatenate([portion[name] for portion in portions]) for name in portions[0]}
+
+
+def trace(
+    network: Network,
+    inputs: Mapping[str, Array],
+    *,
+    engine: Engine | None = None,
+    rule: Rule | str = Rule.ONNX,
+) -> dict[str, Array]:
+    """Run a network and return every tensor by its ONNX name, inputs included.
+
+    Parameters, Raises
+    ------------------
+    As `run`.
+
+    Returns
+    -------
+    dict of str to ndarray
+        Tensors between fused operators do not exist in the hardware and are absent.
+    """
+    pieces: dict[str, list[Array]] = {}
+    run(network, inputs, engine=engine, rule=rule, hook=lambda name, value: pieces.setdefault(name, []).append(value))
+    return {name: parts[0] if len(parts) == 1 else np.concatenate(parts) for name, parts in pieces.items()}
+
+
+def _run_once(
+    network: Network, arrays: Mapping[str, Array], engine: Engine, rule: Rule, hook: Hook | None
+) -> dict[str, Array]:
+    """Run all layers, dropping each tensor after its last reader."""
+    wanted = [spec.name for spec in network.outputs]
+    last = {name: index for index, layer in enumerate(network.layers) for name in layer.inputs}
+    values: dict[str, Array] = {**network.constants, **arrays}
+    if hook is not None:
+        for name, value in arrays.items():
+            hook(name, value)
+    for index, layer in enumerate(network.layers):
+        results = layer.run(tuple(values[name] for name in layer.inputs), engine, rule)
+        for name, value in zip(layer.outputs, results, strict=True):
+            values[name] = value
+            if hook is not None:
+                hook(name, value)
+        for name in set(layer.inputs):
+            if last[name] == index and name not in wanted:
+                del values[name]
+    return {name: values[name] for name in wanted}
+
+
+def _checked(network: Network, inputs: Mapping[str, Array]) -> tuple[dict[str, Array], int]:
+    """Check the inputs against the network's, and return them with the number of images."""
+    if not isinstance(inputs, Mapping):
+        raise TypeError(f"inputs must be a mapping of names to arrays, not {type(inputs).__name__}")
+    names = [spec.name for spec in network.inputs]
+    unknown, missing = sorted(set(inputs) - set(names)), sorted(set(names) - set(inputs))
+    if unknown or missing:
+        wrong = [f"unknown {unknown}"] if unknown else []
+        wrong += [f"missing {missing}"] if missing else []
+        raise ValueError(f"network {network.name!r} takes the inputs {names}: {', '.join(wrong)}")
+    arrays: dict[str, Array] = {}
+    counts = set()
+    for spec in network.inputs:
+        array = np.asarray(inputs[spec.name])
+        if array.dtype != _run_type(spec):
+            raise TypeError(f"input {spec.name!r} must be {_run_type(spec)}, not {array.dtype}")
+        free = bool(spec.shape) and spec.shape[0] == network.batch
+        fits = array.ndim == len(spec.shape) and array.shape[1:] == spec.shape[1:]
+        if not fits or (not free and array.shape != spec.shape):
+            raise ValueError(f"input {spec.name!r} must have shape {_shown(spec, free)}, not {array.shape}")
+        counts.add(array.shape[0] if free else None)
+        arrays[spec.name] = array
+    known = counts - {None}
+    if len(known) > 1 or (None in counts and known - {network.batch}):
+        raise ValueError(f"inputs must have one number of images, not {sorted(c for c in known if c is not None)}")
+    count = next(iter(known)) if known else network.batch
+    assert count is not None
+    if count == 0 or (not network.batchable and count % network.batch):
+        raise ValueError(f"axis 0 must be a positive multiple of the batch {network.batch}, not {count}")
+    return arrays, count
+
+
+def _run_type(spec: TensorSpec) -> np.dtype[Any]:
+    """Return the numpy type of a tensor."""
+    return storage_type(spec.dtype)
+
+
+def _shown(spec: TensorSpec, free: bool) -> str:
+    """Write a shape for a message, the batch free."""
+    sizes = [str(size) for size in spec.shape]
+    if free:
+        sizes[0] = "images"
+    return f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
+
+
+def _magnitude(dtype: np.dtype[Any]) -> int:
+    """Return the greatest magnitude of an integer type."""
+    info = np.iinfo(dtype)
+    return max(-int(info.min), int(info.max))

@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Results for people: tables on the terminal, and plots."""
+
+from hwsim.report.plots import comparison_plot
+from hwsim.report.tables import comparison_table, cost_table, simulation_table
+
+__all__ = [
+    "comparison_plot",
+    "comparison_table",
+    "cost_table",
+    "simulation_table",
+]

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plots as files."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+__all__ = [
+    "comparison_plot",
+]
+
+
+def comparison_plot(rows: Sequence[Mapping[str, Any]], path: str | Path, title: str) -> Path:
+    """Draw accuracy against area and against LUTs, a point a format, with the Pareto front.
+
+    Parameters
+    ----------
+    rows : sequence of mappings
+        From `hwsim.study.compare`; a row without the figure of a panel is left out of that panel.
+    path : str or Path
+        The file to write; its ending is the kind (png, svg, pdf).
+    title : str
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    ValueError
+        If the ending is no kind that can be written.
+    """
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    file = Path(path)
+    figure, panels = plt.subplots(1, 2, figsize=(11, 4.6), sharey=True)
+    if file.suffix.removeprefix(".") not in figure.canvas.get_supported_filetypes():
+        plt.close(figure)
+        raise ValueError(f"the plot's file must end in .png, .svg or .pdf, not {file.name!r}")
+    for panel, key, label in zip(
+        panels, ("area_um2", "lut"), ("area in ASAP7, um2", "LUT4 in ECP5, without DSP blocks"), strict=True
+    ):
+        points = sorted((row[key], 100 * row["accuracy"], row["format"]) for row in rows if row.get(key) is not None)
+        panel.set_xlabel(label)
+        panel.grid(alpha=0.3)
+        best = -1.0
+        front = []
+        for x, y, _ in points:
+            if y > best:
+                best = y
+                front.append((x, y))
+        panel.plot([x for x, _ in front], [y for _, y in front], drawstyle="steps-post", color="0.6", zorder=1)
+        for index, (x, y, name) in enumerate(points):
+            panel.scatter([x], [y], zorder=2)
+            panel.annotate(name, (x, y), textcoords="offset points", xytext=(5, 6 if index % 2 else -12), fontsize=8)
+    panels[0].set_ylabel("accuracy on the held-out images, %")
+    figure.suptitle(title, fontsize=10)
+    figure.tight_layout()
+    figure.savefig(file, dpi=150)
+    plt.close(figure)
+    return file

@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Price units, and compare formats: RTL, synthesis, the netlist checked against the model, the result kept."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import cost_models
+import rtl
+from cost_models import Cost
+from cost_models.activity import levelize
+from cost_models.store import text_hash
+from cost_models.synthesis import asic, ecp5, xilinx
+from cost_models.technologies import FpgaTechnology, Technology
+from hwsim import accelerator as accelerators
+from hwsim import data, datapath, formats, network
+from hwsim.datapath import DotProductUnit
+from hwsim.formats import BlockSpec
+from hwsim.gates import OPERANDS, check_netlist, step_energy
+from hwsim.jobs import accuracy
+from testbenches import stimulus
+
+__all__ = [
+    "compare",
+    "price",
+]
+
+Progress = Callable[[str], None]
+_PIPELINE = 3  # register ranks of compared units: after the products, the register itself, after the conversion
+_CHOICE = "best_area_delay"
+
+
+def price(
+    unit: DotProductUnit,
+    technology: str = "asap7",
+    *,
+    pipeline: int = 2,
+    progress: Progress = lambda text: None,
+) -> Cost:
+    """Price a unit: make its RTL, synthesize it by every recipe, check the chosen netlist against the model, keep the result.
+
+    Parameters
+    ----------
+    unit : DotProductUnit
+    technology : str
+        A standard-cell technology (the recipe with the least area x delay is the result), ``"ecp5"`` (without and with DSP
+        blocks, placed and routed) or ``"xc7"`` (counts, with DSP blocks).
+    pipeline : int
+        Register ranks, in 1..len(rtl.ranks(unit)).
+    progress : callable
+        Called with what is being done.
+
+    Returns
+    -------
+    Cost
+        What was measured before of the same RTL is read back, the user's own or what comes with the package.
+
+    Raises
+    ------
+    LookupError, ValueError
+        If there is no such technology or pipeline, or the netlist differs from the model.
+    RuntimeError
+        If a tool is missing or fails.
+    """
+    text = rtl.core_verilog(unit, pipeline=pipeline)
+    try:
+        known = cost_models.estimate(unit, technology, pipeline=pipeline)
+        if known.rtl_hash == text_hash(text):
+            return known
+    except cost_models.NotMeasuredError:
+        pass
+    target = cost_models.technologies.read(technology)
+    if isinstance(target, Technology):
+        cost = _standard_cells(unit, text, target, pipeline, progress)
+    else:
+        cost = _fpga(unit, text, target, pipeline, progress)
+    cost_models.save(cost)
+    return cost
+
+
+def _standard_cells(unit: DotProductUnit, text: str, target: Technology, pipeline: int, progress: Progress) -> Cost:
+    top = f"{unit.name}_core"
+    progress(f"{unit.name}: synthesis in {target.name}, four recipes")
+    best = asic(text, top, target).choose(_CHOICE)
+    netlist = levelize(best.netlist_json, target, top)
+    progress(f"{unit.name}: the netlist against the model")
+    verified = check_netlist(unit, netlist, stimulus.stimulus(unit), rtl.latency(unit, pipeline))
+    progress(f"{unit.name}: energy")
+    energy = step_energy(unit, netlist, target, best.delay_ps, pipeline)
+    return Cost(
+        unit=unit.name,
+        pipeline=pipeline,
+        technology=target.name,
+        source=f"{_tools(best.tools)}, recipe {best.recipe}, netlist {best.netlist_hash[:12]}",
+        rtl_hash=text_hash(text),
+        netlist_hash=best.netlist_hash,
+        verified_vectors=verified,
+        latency_cycles=rtl.latency(unit, pipeline),
+        area_um2=best.area_um2,
+        delay_ps=best.delay_ps,
+        leakage_uw=best.leakage_uw,
+        energy_pj=energy.total_pj,
+        clock_energy_pj=energy.clock_pj,
+        operands=OPERANDS,
+        recipe=best.recipe,
+        ff=best.flip_flops,
+    )
+
+
+def _fpga(unit: DotProductUnit, text: str, target: FpgaTechnology, pipeline: int, progress: Progress) -> Cost:
+    top = f"{unit.name}_core"
+    placed = target.family == "ecp5"
+    progress(f"{unit.name}: synthesis in {target.name}")
+    plain = ecp5(text, top) if placed else xilinx(text, top, dsp=False)
+    with_dsp = ecp5(text, top, dsp=True) if placed else xilinx(text, top)
+    return Cost(
+        unit=unit.name,
+        pipeline=pipeline,
+        technology=target.name,
+        source=f"{_tools(plain.tools)}, netlist {plain.netlist_hash[:12]}",
+        rtl_hash=text_hash(text),
+        netlist_hash=plain.netlist_hash,
+        latency_cycles=rtl.latency(unit, pipeline),
+        lut=plain.lut,
+        ff=plain.ff,
+        dsp=with_dsp.dsp,
+        carry=plain.carry,
+        lut_with_dsp=with_dsp.lut,
+        fmax_mhz=plain.fmax_mhz if placed else None,
+        fmax_spread=plain.fmax_spread if placed else None,
+        fmax_with_dsp_mhz=with_dsp.fmax_mhz if placed else None,
+    )
+
+
+def _tools(tools: Sequence[tuple[str, str]]) -> str:
+    return ", ".join(f"{tool} {version}" for tool, version in tools)
+
+
+def compare(
+    names: Sequence[str], *, lanes: int = 16, measure: bool = True, progress: Progress = lambda text: None
+) -> list[dict[str, Any]]:
+    """Compare formats on the digits network, and by what a dot-product unit of each costs.
+
+    Weights and activations of every layer are quantized to the format (weights with a scale an output channel, activations with one
+    scale from calibration; block formats by their own rule along K); every product goes through the format's
+    `hwsim.datapath.comparable` unit. All units get the same recipes and the same register ranks.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Formats.
+    lanes : int
+        Products a step; must divide the blocks.
+    measure : bool
+        Whether to synthesize what was never measured; else its figures are None, with a note.
+    progress : callable
+        Called with what is being done.
+
+    Returns
+    -------
+    list of dict
+        A row a format: format, unit, accuracy, float_accuracy, bits_per_element, lut, ff, fmax_mhz (ECP5 without DSP blocks),
+        lut_with_dsp, dsp, fmax_with_dsp_mhz, xc7_lut, xc7_dsp, area_um2, delay_ps, leakage_uw, energy_pj_per_mac (ASAP7),
+        nangate45_area_um2, nangate45_delay_ps, notes.
+
+    Raises
+    ------
+    KeyError, ValueError
+        For unknown formats, and lanes that do not go with them, before anything is run.
+    """
+    units = [(name, datapath.comparable(name, lanes)) for name in names]
+    net = network.read(data.digits_model_path(quantized=False))
+    images, labels = data.digits_test()
+    source, output = net.inputs[0].name, net.outputs[0].name
+    in_float = accuracy(network.run(net, {source: images})[output], labels)
+    ranges = network.calibrate(net, {source: data.digits_calibration()})
+    rows = []
+    for name, unit in units:
+        progress(f"{name}: the digits network")
+        outputs = network.run(net, {source: images}, engine=accelerators.UnitEngine(unit, ranges))
+        spec = formats.named(name)
+        row: dict[str, Any] = {
+            "format": name,
+            "unit": unit.name,
+            "accuracy": accuracy(outputs[output], labels),
+            "float_accuracy": in_float,
+            "bits_per_element": spec.bits_per_element if isinstance(spec, BlockSpec) else float(spec.bits),
+            "notes": [],
+        }
+        for technology, fields in _FIELDS.items():
+            cost = _cost(unit, technology, measure, progress, row["notes"])
+            row |= {key: None if cost is None else getattr(cost, field) for key, field in fields.items()}
+        energy = row.pop("energy_pj")
+        row["energy_pj_per_mac"] = None if energy is None else energy / lanes
+        rows.append(row)
+    return rows
+
+
+_FIELDS = {
+    "ecp5": {
+        "lut": "lut",
+        "ff": "ff",
+        "fmax_mhz": "fmax_mhz",
+        "lut_with_dsp": "lut_with_dsp",
+        "dsp": "dsp",
+        "fmax_with_dsp_mhz": "fmax_with_dsp_mhz",
+    },
+    "xc7": {"xc7_lut": "lut_with_dsp", "xc7_dsp": "dsp"},
+    "asap7": {"area_um2": "area_um2", "delay_ps": "delay_ps", "leakage_uw": "leakage_uw", "energy_pj": "energy_pj"},
+    "nangate45": {"nangate45_area_um2": "area_um2", "nangate45_delay_ps": "delay_ps"},
+}
+
+
+def _cost(
+    unit: DotProductUnit, technology: str, measure: bool, progress: Progress, notes: list[str]
+) -> Cost | None:
+    """Return a cost, measured now if need be; None with a note where that is not wanted."""
+    if measure:
+        return price(unit, technology, pipeline=_PIPELINE, progress=progress)
+    try:
+        return cost_models.estimate(unit, technology, pipeline=_PIPELINE)
+    except cost_models.NotMeasuredError as error:
+        notes.append(str(error.args[0]))
+        return None

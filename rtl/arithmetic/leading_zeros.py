@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Leading zeros of a word, counted by a tree."""
+
+from typing import Any
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.lib.wiring import In, Out
+
+from rtl.part import Part
+
+__all__ = [
+    "LeadingZeros",
+]
+
+
+class LeadingZeros(Part):
+    """Count the zeros above the highest one of a word.
+
+    Members
+    -------
+    value : In, `bits` bits
+    count : Out, enough bits for `bits`
+        `bits` where no bit is set.
+
+    Latency: none, combinational.
+    """
+
+    def __init__(self, bits: int) -> None:
+        if bits < 1:
+            raise ValueError(f"bits must be at least 1, not {bits!r}")
+        self._bits = bits
+        super().__init__({"value": In(bits), "count": Out(bits.bit_length())})
+
+    def _module_name(self) -> str:
+        return f"leading_zeros_w{self._bits}"
+
+    def _build(self) -> Module:
+        m = Module()
+        levels = max(self._bits - 1, 0).bit_length()
+        # Padded below with ones up to a power of two: the count is then right, and at most `bits`.
+        padded = Cat(Const(-1, (1 << levels) - self._bits), self.value)
+        zero, count = _tree(m, padded, levels, "node")
+        if self._bits == 1 << levels:
+            m.d.comb += self.count.eq(Mux(zero, self._bits, count))
+        else:
+            m.d.comb += self.count.eq(count)
+        return m
+
+
+def _tree(m: Module, word: Any, levels: int, name: str) -> tuple[Any, Any]:
+    """Return whether a word of 2**levels bits is zero, and if not its leading zeros."""
+    if levels == 0:
+        return ~word[0], Const(0, 0)
+    half = 1 << (levels - 1)
+    zero_high, count_high = _tree(m, word[half:], levels - 1, f"{name}h")
+    zero_low, count_low = _tree(m, word[:half], levels - 1, f"{name}l")
+    count = Signal(levels, name=f"{name}_count")
+    m.d.comb += count.eq(Cat(Mux(zero_high, count_low, count_high), zero_high))
+    return zero_high & zero_low, count

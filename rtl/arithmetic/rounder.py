@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Normalise a number, round it and pack it to a float's code."""
+
+from typing import Any
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed, unsigned
+from amaranth.lib.wiring import In, Out
+
+from hwsim.formats import FloatSpec, Overflow, Rounding
+from rtl.arithmetic.leading_zeros import LeadingZeros
+from rtl.arithmetic.shift import shift_left_sticky
+from rtl.part import Part
+
+__all__ = [
+    "Rounder",
+    "round_increment",
+]
+
+
+class Rounder(Part):
+    """Round ``(-1)**negative * value``, a number whose last bit may stand for anything that was cut off below it.
+
+    A negative value is inverted and not negated: what the missing one in the last place changes is known from the bits below the
+    kept ones, so that it and the rounding are one increment.
+
+    Parameters
+    ----------
+    spec : FloatSpec
+        With subnormals.
+    bits : int
+        Width of the value, sign included.
+    top_min, top_max : int
+        Range of `top`.
+    rounding, overflow : Rounding, Overflow
+    man_bits : int
+        Mantissa bits to keep; the rest are zero. Fewer than the format's only with IEEE specials.
+    nan_code : int
+    special_bits : int
+        0, 1 or 2.
+    normalised : bool
+        Whether the bit below the sign differs from it wherever `top` is above 1: then nothing is shifted.
+
+    Members
+    -------
+    value : In, signed, `bits` bits
+    negative : In, 1 bit
+    top : In, the narrowest shape for its range, at least 1 bit
+        Exponent field of a result that has its leading bit just below the sign of `value`.
+    special : In, `special_bits` bits
+        One bit: NaN. Two: +infinity and -infinity; both, NaN.
+    code : Out, `spec.bits` bits
+        A zero is +0.
+
+    Latency: none, combinational.
+    """
+
+    def __init__(
+        self,
+        spec: FloatSpec,
+        *,
+        bits: int,
+        top_min: int,
+        top_max: int,
+        rounding: Rounding,
+        overflow: Overflow,
+        man_bits: int,
+        nan_code: int,
+        special_bits: int,
+        normalised: bool = False,
+    ) -> None:
+        self.spec = spec
+        self._padding = max(0, 1 - top_min)  # sign bits on top, so that no field is below 1
+        self._top_min, self._top_max = top_min, top_max
+        self._rounding, self._overflow = rounding, overflow
+        self._man_bits, self._nan_code = man_bits, nan_code
+        self._normalised = normalised
+        shape = signed(max(top_max.bit_length(), (-top_min - 1).bit_length()) + 1) if top_min < 0 else unsigned(max(top_max, 1).bit_length())
+        super().__init__(
+            {
+                "value": In(signed(bits)),
+                "negative": In(1),
+                "top": In(shape),
+                "special": In(special_bits),
+                "code": Out(spec.bits),
+            }
+        )
+
+    def _module_name(self) -> str:
+        return f"round_{self.spec.name}_w{len(self.value)}"
+
+    def _build(self) -> Module:
+        m = Module()
+        sign = self.value[-1]
+        kept_bits = self._man_bits + 1
+        width = max(len(self.value) - 1 + self._padding, kept_bits + 1)
+        raw = Signal(width, name="raw")
+        below = width - (len(self.value) - 1 + self._padding)
+        m.d.comb += raw.eq(Cat(Const(0, below), self.value[:-1], sign.replicate(self._padding)))
+        top = Signal((self._top_max + self._padding).bit_length(), name="top_field")
+        m.d.comb += top.eq(self.top + self._padding)
+        shift = self._shift(m, raw, sign, top, width - below)
+        kept, sticky = shift_left_sticky(m, raw, shift, kept_bits + 1, "normal")
+        significand = Signal(kept_bits, name="significand")
+        m.d.comb += significand.eq(kept[1:] ^ sign.replicate(kept_bits))
+        # Of an inverted number the bits below are all ones where those of the value are zero, and the missing one ripples up.
+        exact_below = Signal(name="exact_below")
+        guard = Signal(name="guard")
+        carry = Signal(name="carry")
+        m.d.comb += exact_below.eq(~sticky)
+        m.d.comb += guard.eq(Mux(sign & exact_below, kept[0], kept[0] ^ sign))
+        m.d.comb += carry.eq(sign & exact_below & ~kept[0])
+        negative = Signal(name="is_negative")
+        m.d.comb += negative.eq(self.negative ^ sign)
+        increment = Signal(name="increment")
+        rounding = round_increment(self._rounding, significand[0], guard, sticky, negative)
+        m.d.comb += increment.eq(carry | rounding)
+        field = Signal(len(top), name="field")
+        m.d.comb += field.eq((top - shift) & significand[-1].replicate(len(top)))
+        magnitude = Signal(len(field) + self._man_bits + 1, name="magnitude")
+        m.d.comb += magnitude.eq(Cat(significand[:-1], field) + increment)
+        nonzero = Signal(name="nonzero")
+        m.d.comb += nonzero.eq(significand.any() | increment)
+        self._pack(m, magnitude, negative, nonzero)
+        return m
+
+    def _shift(self, m: Module, raw: Any, sign: Any, top: Any, width: int) -> Any:
+        """Return how far to shift left: to the leading bit, but no further than to field 1."""
+        if self._normalised:
+            return Const(0, 0)
+        m.submodules.leading_zeros = leading = LeadingZeros(width)
+        m.d.comb += leading.value.eq(raw[len(raw) - width :] ^ sign.replicate(width))
+        if self._top_min + self._padding > width:
+            return leading.count
+        limit = Signal(len(top), name="limit")
+        shift = Signal(len(leading.count), name="shift")
+        m.d.comb += limit.eq(top - 1)
+        m.d.comb += shift.eq(Mux(leading.count < limit, leading.count, limit))
+        return shift
+
+    def _pack(self, m: Module, magnitude: Any, negative: Any, nonzero: Any) -> None:
+        spec = self.spec
+        dropped = spec.man_bits - self._man_bits
+        magnitude_bits = spec.exp_bits + spec.man_bits
+        code = Signal(magnitude_bits, name="finite")
+        m.d.comb += code.eq(Cat(Const(0, dropped), magnitude))
+        is_nan = Const(0, 1)
+        threshold = (spec.max_magnitude_code + (1 << dropped)) >> dropped
+        infinite_code = spec.inf_code if spec.has_inf else self._nan_code
+        if (self._top_max + self._padding + 1) << self._man_bits >= threshold:
+            overflow = Signal(name="overflow")
+            m.d.comb += overflow.eq(magnitude >= threshold)
+            saturated = spec.max_magnitude_code >> dropped << dropped
+            if self._overflow is Overflow.SATURATE:
+                code = Mux(overflow, saturated, code)
+            elif spec.has_inf:
+                code = Mux(overflow, infinite_code, code)
+            else:
+                is_nan = overflow
+        special = self.special
+        if len(special) == 1:
+            is_nan = is_nan | special[0]
+        elif len(special) == 2:
+            is_nan = is_nan | special.all()
+            if spec.has_inf or self._overflow is Overflow.SATURATE:
+                beyond = spec.inf_code if spec.has_inf else spec.max_magnitude_code
+                code = Mux(special.any(), beyond, code)
+            else:
+                is_nan = is_nan | special.any()
+            negative = Mux(special.any(), special[1], negative)
+            nonzero = nonzero | special.any()
+        minus = Signal(name="minus")
+        m.d.comb += minus.eq(negative & nonzero)
+        signed_code = Cat(code[:magnitude_bits], minus) if spec.signed else code[:magnitude_bits] & (~minus).replicate(magnitude_bits)
+        if isinstance(is_nan, Const):
+            m.d.comb += self.code.eq(signed_code)
+        else:
+            m.d.comb += self.code.eq(Mux(is_nan, self._nan_code, signed_code))
+
+
+def round_increment(rounding: Rounding, last: Any, guard: Any, sticky: Any, negative: Any) -> Any:
+    """Return whether a magnitude is incremented, by its last kept bit, the bit below it, and whether any other is set."""
+    inexact = guard | sticky
+    return {
+        Rounding.NEAREST_EVEN: guard & (sticky | last),
+        Rounding.NEAREST_AWAY: guard,
+        Rounding.TOWARD_ZERO: Const(0, 1),
+        Rounding.UP: inexact & ~negative,
+        Rounding.DOWN: inexact & negative,
+        Rounding.TO_ODD: inexact & ~last,
+    }[rounding]

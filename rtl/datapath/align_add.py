@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Align-add stage: a step's products are brought to one exponent and added, exactly or cut as tensor cores do."""
+
+from typing import Any
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed, unsigned
+from amaranth.lib import data
+from amaranth.lib.wiring import In, Out
+
+from hwsim.datapath.unit import DotProductUnit, TruncatedAlignment
+from rtl.arithmetic.shift import shift_right_truncate
+from rtl.arithmetic.tree import add_signed, maximum
+from rtl.datapath.layouts import (
+    fused,
+    operand_layout,
+    product_point,
+    product_raw,
+    products_layout,
+    scale_max,
+    scale_raw,
+    total_layout,
+    total_raw,
+    truncated_max,
+)
+from rtl.part import Part
+
+__all__ = [
+    "AlignAdd",
+]
+
+
+class AlignAdd(Part):
+    """Align and add the products of a step; in a fused step the accumulator too.
+
+    Members
+    -------
+    products : In, `products_layout`
+    accumulator : In, `operand_layout` of the accumulator
+        In a fused step only.
+    o : Out, `total_layout`
+        Its `special` is that of the products.
+
+    Latency: none, combinational.
+    """
+
+    def __init__(self, unit: DotProductUnit) -> None:
+        self.spec = unit
+        ports = {"products": In(products_layout(unit)), "o": Out(total_layout(unit))}
+        if fused(unit):
+            ports["accumulator"] = In(operand_layout(unit.accumulator.format))
+        super().__init__(ports)
+
+    def _module_name(self) -> str:
+        return "align_add"
+
+    def _build(self) -> Module:
+        m = Module()
+        m.d.comb += self.o.special.eq(self.products.special)
+        if isinstance(self.spec.alignment, TruncatedAlignment):
+            self._truncated(m)
+        else:
+            self._exact(m)
+        return m
+
+    def _exact(self, m: Module) -> None:
+        unit, products = self.spec, self.products
+        if unit.on_grid:
+            grid = product_raw(unit)
+            shifted = []
+            for index, lane in enumerate(products.lanes):
+                product = lane.significand
+                if grid.bits:
+                    # The low bits are zero, for no raw exponent is below grid.low.
+                    product = _moved(m, product, lane.exponent, grid.low, grid.high, f"aligned_{index}")
+                shifted.append(product)
+            total = Signal(signed(unit.sum_bits), name="total")
+            m.d.comb += total.eq(add_signed(shifted, [lane.negative for lane in products.lanes], unit.sum_bits))
+            m.d.comb += self.o.exponent.eq(products.scale_exponent)
+            m.d.comb += self.o.negative.eq(products.scale_negative)
+        else:
+            total = products.lanes[0].significand
+            m.d.comb += self.o.exponent.eq(products.lanes[0].exponent + products.scale_exponent)
+            m.d.comb += self.o.negative.eq(products.lanes[0].negative ^ products.scale_negative)
+        m.d.comb += self.o.sum.eq(total * products.scale_significand if scale_max(unit) > 1 else total)
+
+    def _truncated(self, m: Module) -> None:
+        unit = self.spec
+        fraction, point, product = unit.alignment.fraction_bits, product_point(unit), product_raw(unit)
+        lanes = self.products.lanes
+        magnitudes, negatives = self._sign_magnitude(m)
+        # A product's exponent above the floor, less its raw exponent and that of the scale.
+        base = product.offset + scale_raw(unit).offset + point - unit.alignment.exp_floor
+        scale_base = self.products.scale_exponent + base
+        leads = [self._product_lead(m, magnitudes, scale_base)]
+        if fused(unit):
+            accumulator = self.accumulator
+            accumulator_base = -unit.accumulator.format.bias - unit.alignment.exp_floor
+            leads.append(
+                _above_zero(m, accumulator.exponent + accumulator_base, accumulator.significand.any(), "accumulator_lead")
+            )
+        largest = Signal(total_raw(unit).bits, name="largest")
+        m.d.comb += largest.eq(maximum(m, leads, "lead"))
+        m.d.comb += self.o.exponent.eq(largest)
+        window = truncated_max(unit)[0].bit_length()
+        distance = _saturated(m, largest - scale_base, product.high + window, "distance")
+        terms = []
+        for index, lane in enumerate(lanes):
+            amount = Signal(len(distance), name=f"shift_{index}")
+            m.d.comb += amount.eq(distance - lane.exponent)
+            terms.append(shift_right_truncate(m, _placed(magnitudes[index], fraction - point), amount, f"cut_{index}"))
+        if fused(unit):
+            placed = _placed(accumulator.significand, fraction - unit.accumulator.format.man_bits)
+            away = _saturated(m, largest - (accumulator.exponent + accumulator_base), len(placed), "accumulator_shift")
+            terms.append(shift_right_truncate(m, placed, away, "cut_accumulator"))
+            negatives.append(accumulator.negative)
+        m.d.comb += self.o.sum.eq(add_signed(terms, negatives, len(self.o.sum)))
+
+    def _sign_magnitude(self, m: Module) -> tuple[list[Any], list[Any]]:
+        """Return magnitudes and signs of the products, for each is cut toward zero."""
+        magnitudes, negatives = [], []
+        bits = (self.spec.product_max * scale_max(self.spec)).bit_length()
+        for index, lane in enumerate(self.products.lanes):
+            if not lane.significand.shape().signed:
+                magnitudes.append(lane.significand)
+                negatives.append(lane.negative)
+                continue
+            minus = lane.significand[-1]
+            magnitude = Signal(bits, name=f"magnitude_{index}")
+            m.d.comb += magnitude.eq(Mux(minus, -lane.significand, lane.significand))
+            magnitudes.append(magnitude)
+            negatives.append(minus ^ lane.negative)
+        return magnitudes, negatives
+
+    def _product_lead(self, m: Module, magnitudes: list[Any], scale_base: Any) -> Any:
+        """Return the largest exponent of the products above the floor, 0 where all are zero or below."""
+        product = product_raw(self.spec)
+        raws = []
+        for index, lane in enumerate(self.products.lanes):
+            # A zero has no exponent: 0, where that is below every raw exponent, else an exponent without the flag on top.
+            tagged = lane.exponent if product.low > 0 else Cat(lane.exponent, Const(1, 1))
+            masked = Signal(len(tagged), name=f"nonzero_exponent_{index}")
+            m.d.comb += masked.eq(tagged & magnitudes[index].any().replicate(len(tagged)))
+            raws.append(masked)
+        top = maximum(m, raws, "max_exponent")
+        return _above_zero(m, top[: product.bits] + scale_base, top.any() if product.low > 0 else top[-1], "product_lead")
+
+
+def _moved(m: Module, product: Any, exponent: Any, low: int, high: int, name: str) -> Any:
+    """Shift a product left by its raw exponent, less the lowest one: the low bits are zero and are not made."""
+    shape = product.shape()
+    bits = len(product) + high - low
+    out = Signal(signed(bits) if shape.signed else unsigned(bits), name=name)
+    m.d.comb += out.eq((product << exponent)[low : low + bits])
+    return out
+
+
+def _above_zero(m: Module, value: Any, valid: Any, name: str) -> Any:
+    """Return an exponent above the floor; 0 where it is below, or there is none."""
+    wide = Signal(signed(len(value) + 1), name=f"{name}_wide")
+    m.d.comb += wide.eq(value)
+    out = Signal(len(value), name=name)
+    m.d.comb += out.eq(wide[:-1] & (valid & ~wide[-1]).replicate(len(value)))
+    return out
+
+
+def _saturated(m: Module, value: Any, least: int, name: str) -> Any:
+    """Return a distance that is not negative where it matters; beyond `least` and the bits for it, all ones."""
+    bits = least.bit_length()
+    wide = Signal(signed(max(len(value), bits) + 1), name=f"{name}_wide")
+    out = Signal(bits, name=name)
+    m.d.comb += [wide.eq(value), out.eq(wide[:bits] | wide[bits:-1].any().replicate(bits))]
+    return out
+
+
+def _placed(magnitude: Any, shift: int) -> Any:
+    """Shift by a constant to the last place that is kept; what falls below is cut."""
+    return Cat(Const(0, shift), magnitude) if shift > 0 else magnitude[-shift:]

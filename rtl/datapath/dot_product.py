@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole unit: a core of fixed latency with a clock enable, and a shell with streams around it."""
+
+from typing import Any
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hwsim.datapath.unit import DotProductUnit, FixedAccumulator
+from rtl.datapath.accumulate import Accumulate
+from rtl.datapath.align_add import AlignAdd
+from rtl.datapath.decode import Decode
+from rtl.datapath.layouts import fused, product_raw, products_layout, register_layout, scale_max, total_layout
+from rtl.datapath.multiply import Multiply
+from rtl.datapath.round_pack import RoundPack
+
+__all__ = [
+    "Core",
+    "Shell",
+    "chosen_ranks",
+    "depth",
+    "latency",
+    "ranks",
+    "row_fields",
+]
+
+_DEFAULT = 2  # accumulate always has registers, multiply always can
+_PREFERENCE = ("accumulate", "multiply", "round_pack", "align_add")
+
+
+def ranks(unit: DotProductUnit) -> tuple[str, ...]:
+    """Return the stages after which a unit can have registers, in the order of the data."""
+    nothing_to_add = unit.lanes == 1 and scale_max(unit) == 1 and not (unit.on_grid and product_raw(unit).bits)
+    names = ["multiply"]
+    if not (fused(unit) or nothing_to_add):
+        names.append("align_add")
+    names.append("accumulate")
+    if unit.converts:
+        names.append("round_pack")
+    return tuple(names)
+
+
+def chosen_ranks(unit: DotProductUnit, pipeline: int | None = None) -> tuple[str, ...]:
+    """Return the stages of a unit after which there are registers, for a depth of the pipeline.
+
+    Parameters
+    ----------
+    unit : DotProductUnit
+    pipeline : int, optional
+        How many, 1 to ``len(ranks(unit))``: accumulate, then multiply, round_pack, align_add. 2 if not given.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If unit is no DotProductUnit, or pipeline no int in the range.
+    """
+    if not isinstance(unit, DotProductUnit):
+        raise TypeError(f"unit must be a DotProductUnit, not {unit!r}")
+    possible = ranks(unit)
+    if pipeline is None:
+        pipeline = _DEFAULT
+    if isinstance(pipeline, bool) or not isinstance(pipeline, int):
+        raise TypeError(f"pipeline must be an int, not {pipeline!r}")
+    if not 1 <= pipeline <= len(possible):
+        raise ValueError(f"pipeline must be in 1..{len(possible)} for {unit.name} ({', '.join(possible)}), not {pipeline!r}")
+    preferred = [name for name in _PREFERENCE if name in possible]
+    return tuple(name for name in possible if name in preferred[:pipeline])
+
+
+def depth(unit: DotProductUnit, pipeline: int | None = None) -> int:
+    """Return the ranks of registers that a unit gets: `pipeline`, or the default."""
+    return len(chosen_ranks(unit, pipeline))
+
+
+def latency(unit: DotProductUnit, pipeline: int | None = None) -> int:
+    """Return the enabled cycles from a row with `last` to its output: one for each rank of registers."""
+    return depth(unit, pipeline)
+
+
+def row_fields(unit: DotProductUnit) -> dict[str, int]:
+    """Return the fields of an input row with their widths, the first at bit 0."""
+    accumulator = unit.accumulator
+    fields = {"first": 1, "last": 1, "a": unit.lanes * unit.element_a.bits, "b": unit.lanes * unit.element_b.bits}
+    for name, spec in (("scale_a", unit.scale_a), ("scale_b", unit.scale_b)):
+        if spec is not None:
+            fields[name] = spec.bits
+    return fields | {"c": accumulator.bits if isinstance(accumulator, FixedAccumulator) else accumulator.format.bits}
+
+
+class Core(wiring.Component):
+    """A dot-product unit of fixed latency, without flow control.
+
+    Parameters
+    ----------
+    unit : DotProductUnit
+    pipeline : int, optional
+        Ranks of registers, 1 to ``len(ranks(unit))``: accumulate, then multiply, round_pack, align_add. 2 if not given.
+
+    Members
+    -------
+    en : In, 1 bit
+        Clock enable of everything.
+    valid, first, last : In, 1 bit
+        There is a row; it starts from `c` instead of the register; it ends a dot product.
+    a, b : In, ``lanes`` codes
+        Lane 0 at bit 0.
+    scale_a, scale_b : In, a code
+        Where the operand is of a block format.
+    c : In, a code of the accumulator's format
+    d : Out, a code of ``unit.output``
+    d_valid : Out, 1 bit
+
+    Attributes
+    ----------
+    latency : int
+        Enabled cycles from a row with `last` to its `d`: the depth of the pipeline. Throughput: one row an enabled cycle.
+    """
+
+    def __init__(self, unit: DotProductUnit, pipeline: int | None = None) -> None:
+        self._ranks = chosen_ranks(unit, pipeline)
+        self.spec = unit
+        self.latency = len(self._ranks)
+        ports = {name: In(width) for name, width in ({"en": 1, "valid": 1} | row_fields(unit)).items()}
+        super().__init__(ports | {"d": Out(unit.output.bits), "d_valid": Out(1)})
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        unit = self.spec
+        m.submodules.multiply = multiply = Multiply(unit)
+        for name, spec, lanes in (
+            ("a", unit.element_a, unit.lanes),
+            ("b", unit.element_b, unit.lanes),
+            ("scale_a", unit.scale_a, 1),
+            ("scale_b", unit.scale_b, 1),
+        ):
+            if spec is not None:
+                m.submodules[f"decode_{name}"] = decode = Decode(spec, lanes)
+                m.d.comb += [decode.codes.eq(getattr(self, name)), getattr(multiply, name).eq(decode.o)]
+        control = {"valid": self.valid, "first": self.first, "last": self.last, "c": self.c}
+        products = self._rank(m, "multiply", products_layout(unit), multiply.o, control)
+        m.submodules.align_add = align_add = AlignAdd(unit)
+        m.d.comb += align_add.products.eq(products)
+        total = self._rank(m, "align_add", total_layout(unit), align_add.o, control)
+        self._loop(m, align_add, total, control)
+        return m
+
+    def _rank(self, m: Module, name: str, layout: data.Layout, value: Any, control: dict[str, Any]) -> Any:
+        """Return a stage's output, behind registers if it has them; the control signals go along."""
+        if name not in self._ranks:
+            return value
+        out = Signal(layout, name=f"{name}_data", reset_less=True)
+        with m.If(self.en):
+            m.d.sync += out.eq(value)
+            for field, signal in control.items():
+                control[field] = Signal(len(signal), name=f"{name}_{field}", reset_less=field != "valid")
+                m.d.sync += control[field].eq(signal)
+        return out
+
+    def _loop(self, m: Module, align_add: AlignAdd, total: Any, control: dict[str, Any]) -> None:
+        unit = self.spec
+        m.submodules.accumulate = accumulate = Accumulate(unit)
+        m.submodules.round_pack = round_pack = RoundPack(unit)
+        register = Signal(register_layout(unit), name="register", reset_less=True)
+        base = Signal(register_layout(unit), name="base")
+        m.d.comb += [
+            base.value.eq(Mux(control["first"], control["c"], register.value)),
+            base.special.eq(Mux(control["first"], 0, register.special)),
+            accumulate.register.eq(base),
+            accumulate.total.eq(total),
+            round_pack.register.eq(register),
+        ]
+        if not isinstance(unit.accumulator, FixedAccumulator):
+            m.submodules.decode_register = decode = Decode(unit.accumulator.format)
+            m.d.comb += [decode.codes.eq(base.value), accumulate.decoded.eq(decode.o[0])]
+            if fused(unit):
+                m.d.comb += align_add.accumulator.eq(decode.o[0])
+        done = Signal(name="done")
+        with m.If(self.en):
+            m.d.sync += done.eq(control["valid"] & control["last"])
+            with m.If(control["valid"]):
+                m.d.sync += register.eq(accumulate.o)
+        if "round_pack" not in self._ranks:
+            m.d.comb += [self.d.eq(round_pack.d), self.d_valid.eq(done)]
+            return
+        packed = Signal(unit.output.bits, name="packed", reset_less=True)
+        packed_valid = Signal(name="packed_valid")
+        with m.If(self.en):
+            m.d.sync += [packed.eq(round_pack.d), packed_valid.eq(done)]
+        m.d.comb += [self.d.eq(packed), self.d_valid.eq(packed_valid)]
+
+
+class Shell(wiring.Component):
+    """A core behind streams.
+
+    While an output waits, everything stands still: `i.ready` is ``o.ready`` or no output, without a register between.
+
+    Parameters
+    ----------
+    unit, pipeline
+        As of `Core`.
+
+    Members
+    -------
+    i : In, stream of rows
+        A struct of first, last, a, b, [scale_a, scale_b], c.
+    o : Out, stream of codes of ``unit.output``
+        One for each row with `last`, in order.
+
+    Attributes
+    ----------
+    latency : int
+        Cycles from an accepted row with `last` to a valid `o`, where nothing waits. Throughput: one row a cycle.
+    """
+
+    def __init__(self, unit: DotProductUnit, pipeline: int | None = None) -> None:
+        self.spec = unit
+        self._core = Core(unit, pipeline)
+        self.latency = self._core.latency
+        super().__init__(
+            {
+                "i": In(stream.Signature(data.StructLayout(row_fields(unit)))),
+                "o": Out(stream.Signature(unit.output.bits)),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        m.submodules.core = core = self._core
+        for name in row_fields(self.spec):
+            m.d.comb += getattr(core, name).eq(self.i.p[name])
+        m.d.comb += [
+            core.en.eq(self.o.ready | ~core.d_valid),
+            core.valid.eq(self.i.valid),
+            self.i.ready.eq(core.en),
+            self.o.valid.eq(core.d_valid),
+            self.o.p.eq(core.d),
+        ]
+        return m

@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What crosses from stage to stage: the layouts, and the ranges that their widths come from.
+
+An exponent in hardware is *raw*: the sum of the operands' exponent fields, where the field 0 of a subnormal counts as 1. It is
+nonnegative, and the number it stands for is ``raw + offset`` with a constant offset.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from amaranth.hdl import signed, unsigned
+from amaranth.lib import data
+
+from hwsim.datapath.unit import DotProductUnit, FixedAccumulator, FloatAccumulator, TruncatedAlignment
+from hwsim.formats import FloatSpec, IntegerSpec
+
+__all__ = [
+    "Raw",
+    "fused",
+    "operand_layout",
+    "operand_raw",
+    "product_point",
+    "product_raw",
+    "products_layout",
+    "register_layout",
+    "scale_max",
+    "scale_raw",
+    "special_bits",
+    "total_layout",
+    "total_raw",
+    "truncated_max",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Raw:
+    """The range of a raw exponent over finite operands, and its offset."""
+
+    low: int
+    high: int
+    offset: int
+
+    @property
+    def bits(self) -> int:
+        """Bits of the raw exponent; none where it is the same for all operands."""
+        return self.high.bit_length() if self.high > self.low else 0
+
+    def __add__(self, other: "Raw") -> "Raw":
+        return Raw(low=self.low + other.low, high=self.high + other.high, offset=self.offset + other.offset)
+
+    def fixed(self) -> "Raw":
+        """Return the same with a constant exponent moved into the offset."""
+        if self.high > self.low:
+            return self
+        return Raw(low=0, high=0, offset=self.offset + self.low)
+
+
+_NONE = Raw(low=0, high=0, offset=0)
+
+
+def operand_raw(spec: IntegerSpec | FloatSpec) -> Raw:
+    """Return the exponents of the unit of a format's significands."""
+    low = int(isinstance(spec, FloatSpec) and spec.subnormals)
+    return Raw(low=low, high=low + spec.exp_max - spec.exp_min, offset=spec.exp_min - low).fixed()
+
+
+def product_raw(unit: DotProductUnit) -> Raw:
+    """Return the exponents of the products' units, without scales."""
+    return (operand_raw(unit.element_a) + operand_raw(unit.element_b)).fixed()
+
+
+def scale_raw(unit: DotProductUnit) -> Raw:
+    """Return the exponents of the unit of the step's scale."""
+    total = _NONE
+    for spec in unit.scales:
+        total += operand_raw(spec)
+    return total.fixed()
+
+
+def scale_max(unit: DotProductUnit) -> int:
+    """Return the largest significand of the step's scale; 1 where a scale is only an exponent."""
+    largest = 1
+    for spec in unit.scales:
+        largest *= spec.max_significand
+    return largest
+
+
+def fused(unit: DotProductUnit) -> bool:
+    """Whether the accumulator is one of the addends of a truncating step."""
+    return isinstance(unit.alignment, TruncatedAlignment) and unit.alignment.with_accumulator
+
+
+def special_bits(unit: DotProductUnit) -> int:
+    """Return the bits that say what special a step's operands make: none, 1 (NaN) or 2 (+inf, -inf; both: NaN)."""
+    operands = (unit.element_a, unit.element_b)
+    if any(spec.has_inf for spec in operands):
+        return 2
+    return int(any(spec.has_nan for spec in (*operands, *unit.scales)))
+
+
+def operand_layout(spec: IntegerSpec | FloatSpec) -> data.StructLayout:
+    """Return what decode makes of a code; a field that the format has no use for has no bits."""
+    if isinstance(spec, IntegerSpec):
+        shape = signed(spec.bits) if spec.signed else unsigned(spec.bits)
+        return data.StructLayout({"significand": shape, "exponent": 0, "negative": 0, "nan": 0, "infinite": 0})
+    return data.StructLayout(
+        {
+            "significand": spec.sig_bits,
+            "exponent": operand_raw(spec).bits,
+            "negative": int(spec.signed),
+            "nan": int(spec.has_nan),
+            "infinite": int(spec.has_inf),
+        }
+    )
+
+
+def products_layout(unit: DotProductUnit) -> data.StructLayout:
+    """Return what multiply makes of a step's operands."""
+    truncated = isinstance(unit.alignment, TruncatedAlignment)
+    largest = unit.product_max * (scale_max(unit) if truncated else 1)
+    is_signed = any(isinstance(spec, IntegerSpec) and spec.signed for spec in (unit.element_a, unit.element_b))
+    signs = any(isinstance(spec, FloatSpec) and spec.signed for spec in (unit.element_a, unit.element_b))
+    scale_signs = any(spec.signed for spec in unit.scales)
+    scale_significand = 0 if truncated or scale_max(unit) == 1 else scale_max(unit).bit_length()
+    lane = data.StructLayout(
+        {
+            "significand": signed(largest.bit_length() + 1) if is_signed else unsigned(largest.bit_length()),
+            "exponent": product_raw(unit).bits,
+            "negative": int(signs or (truncated and scale_signs)),
+        }
+    )
+    return data.StructLayout(
+        {
+            "lanes": data.ArrayLayout(lane, unit.lanes),
+            "scale_significand": scale_significand,
+            "scale_exponent": scale_raw(unit).bits,
+            "scale_negative": int(scale_signs and not truncated),
+            "special": special_bits(unit),
+        }
+    )
+
+
+def truncated_max(unit: DotProductUnit) -> tuple[int, int]:
+    """Return the largest magnitude of a cut product and of a cut accumulator, in units of the sum's last place."""
+    assert isinstance(unit.alignment, TruncatedAlignment)
+    products = _cut(unit.product_max * scale_max(unit), product_point(unit), unit.alignment.fraction_bits)
+    if not fused(unit):
+        return products, 0
+    assert isinstance(unit.accumulator, FloatAccumulator)
+    spec = unit.accumulator.format
+    return products, _cut(spec.max_significand, spec.man_bits, unit.alignment.fraction_bits)
+
+
+def _cut(magnitude: int, point: int, fraction_bits: int) -> int:
+    shift = fraction_bits - point
+    return magnitude << shift if shift > 0 else magnitude >> -shift
+
+
+def product_point(unit: DotProductUnit) -> int:
+    """Return how far the place by which a scaled product is aligned stands above the last place of its significand."""
+    operands = (unit.element_a, unit.element_b, *unit.scales)
+    return sum(spec.man_bits if isinstance(spec, FloatSpec) else spec.bits - 1 for spec in operands)
+
+
+def total_raw(unit: DotProductUnit) -> Raw:
+    """Return the exponents of the unit of a step's sum."""
+    if isinstance(unit.alignment, TruncatedAlignment):
+        floor = unit.alignment.exp_floor
+        both = product_raw(unit) + scale_raw(unit)
+        high = both.high + both.offset + product_point(unit)
+        if fused(unit):
+            assert isinstance(unit.accumulator, FloatAccumulator)
+            high = max(high, unit.accumulator.format.exp_max + unit.accumulator.format.man_bits)
+        return Raw(low=0, high=max(high - floor, 0), offset=floor - unit.alignment.fraction_bits).fixed()
+    if unit.on_grid:
+        grid = product_raw(unit)
+        return (Raw(low=0, high=0, offset=grid.low + grid.offset) + scale_raw(unit)).fixed()
+    return (product_raw(unit) + scale_raw(unit)).fixed()
+
+
+def total_layout(unit: DotProductUnit) -> data.StructLayout:
+    """Return what align_add makes of a step's products: ``(-1)**negative * sum * 2**(exponent + offset)``."""
+    products = products_layout(unit)
+    lane = products["lanes"].shape.elem_shape
+    negative = products["scale_negative"].shape
+    shape: Any
+    if isinstance(unit.alignment, TruncatedAlignment):
+        of_product, of_accumulator = truncated_max(unit)
+        shape = signed((unit.lanes * of_product + of_accumulator).bit_length() + 1)
+    elif unit.on_grid:
+        shape = signed((((1 << (unit.sum_bits - 1)) - 1) * scale_max(unit)).bit_length() + 1)
+    else:
+        bits = (unit.product_max * scale_max(unit)).bit_length()
+        is_signed = data.Layout.cast(lane)["significand"].shape.signed
+        shape = signed(bits + 1) if is_signed else unsigned(bits)
+        negative = max(lane["negative"].shape, negative)
+    return data.StructLayout(
+        {"sum": shape, "exponent": total_raw(unit).bits, "negative": negative, "special": special_bits(unit)}
+    )
+
+
+def register_layout(unit: DotProductUnit) -> data.StructLayout:
+    """Return the accumulator: a code and, beside a fixed one, the specials it has seen."""
+    if isinstance(unit.accumulator, FixedAccumulator):
+        return data.StructLayout({"value": signed(unit.accumulator.bits), "special": special_bits(unit)})
+    return data.StructLayout({"value": unit.accumulator.format.bits, "special": 0})

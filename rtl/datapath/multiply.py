@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Multiply stage: exact products of decoded operands, the product of the scales, and what special they make."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from amaranth.hdl import Cat, Const, Module, Signal
+from amaranth.lib import data
+from amaranth.lib.wiring import In, Out
+
+from hwsim.datapath.unit import DotProductUnit, TruncatedAlignment
+from rtl.arithmetic.tree import balanced
+from rtl.datapath.layouts import operand_layout, product_raw, products_layout, scale_max, scale_raw, special_bits
+from rtl.part import Part
+
+__all__ = [
+    "Multiply",
+]
+
+
+class Multiply(Part):
+    """Multiply lane by lane.
+
+    Members
+    -------
+    a, b : In, arrays of `operand_layout`
+    scale_a, scale_b : In, arrays of one `operand_layout`
+        Where the operand is of a block format.
+    o : Out, `products_layout`
+        Magnitudes with a sign beside them for floats, signed products for signed integers. For truncating alignment, the
+        significands of the scales are multiplied onto each product.
+
+    Latency: none, combinational.
+    """
+
+    def __init__(self, unit: DotProductUnit) -> None:
+        self.spec = unit
+        ports = {
+            "a": In(data.ArrayLayout(operand_layout(unit.element_a), unit.lanes)),
+            "b": In(data.ArrayLayout(operand_layout(unit.element_b), unit.lanes)),
+            "o": Out(products_layout(unit)),
+        }
+        for name, spec in (("scale_a", unit.scale_a), ("scale_b", unit.scale_b)):
+            if spec is not None:
+                ports[name] = In(data.ArrayLayout(operand_layout(spec), 1))
+        super().__init__(ports)
+
+    def _module_name(self) -> str:
+        return "multiply"
+
+    def _build(self) -> Module:
+        m = Module()
+        unit = self.spec
+        truncated = isinstance(unit.alignment, TruncatedAlignment)
+        scales = [getattr(self, name)[0] for name in ("scale_a", "scale_b") if hasattr(self, name)]
+        scale_negative = _xor([scale.negative for scale in scales])
+        scale_significand = self._scale_significand(m, scales)
+        for lane in range(unit.lanes):
+            a, b, o = self.a[lane], self.b[lane], self.o.lanes[lane]
+            product = a.significand * b.significand
+            negative = a.negative ^ b.negative
+            if truncated and scales:
+                product = product * scale_significand
+                negative = negative ^ scale_negative
+            m.d.comb += [o.significand.eq(product), o.negative.eq(negative)]
+            if product_raw(unit).bits:
+                m.d.comb += o.exponent.eq(a.exponent + b.exponent)
+        if not truncated:
+            m.d.comb += [self.o.scale_negative.eq(scale_negative), self.o.scale_significand.eq(scale_significand)]
+        if scale_raw(unit).bits:
+            m.d.comb += self.o.scale_exponent.eq(sum((scale.exponent for scale in scales), start=Const(0, 0)))
+        if special_bits(unit):
+            self._special(m, scales)
+        return m
+
+    def _scale_significand(self, m: Module, scales: Sequence[Any]) -> Any:
+        """Return the product of the scales' significands; where it is 1, without a multiplier."""
+        if scale_max(self.spec) == 1:
+            return Const(1, 1)
+        out = Signal(scale_max(self.spec).bit_length(), name="scale_product")
+        m.d.comb += out.eq(balanced([scale.significand for scale in scales], lambda x, y: x * y))
+        return out
+
+    def _special(self, m: Module, scales: Sequence[Any]) -> None:
+        """Join the specials of all products and scales: a bit for NaN, or one for each infinity, which make NaN together."""
+        nans = [operand.nan for lanes in (self.a, self.b) for operand in lanes] + [scale.nan for scale in scales]
+        nan = Signal(name="nan")
+        m.d.comb += nan.eq(Cat(*nans).any())
+        if special_bits(self.spec) == 1:
+            m.d.comb += self.o.special.eq(nan)
+            return
+        positive, negative, invalid = [], [], []
+        for a, b in zip(self.a, self.b, strict=True):
+            infinite = a.infinite.any() | b.infinite.any()
+            minus = _minus(a) ^ _minus(b) ^ _xor([scale.negative for scale in scales])
+            positive.append(infinite & ~minus)
+            negative.append(infinite & minus)
+            invalid.append(a.infinite.any() & ~b.significand.any() | b.infinite.any() & ~a.significand.any())
+            invalid += [infinite & ~scale.significand.any() for scale in scales]
+        every = nan | Cat(*invalid).any()
+        m.d.comb += self.o.special.eq(Cat(Cat(*positive).any() | every, Cat(*negative).any() | every))
+
+
+def _xor(bits: Sequence[Any]) -> Any:
+    """Return the parity of some bits, of which some may have no width."""
+    return balanced(bits, lambda x, y: x ^ y) if bits else Const(0, 0)
+
+
+def _minus(operand: Any) -> Any:
+    """Return whether an operand is negative."""
+    if operand.significand.shape().signed:
+        return operand.significand[-1]
+    return operand.negative.any()

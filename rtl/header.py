@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The comment on top of a unit's Verilog: everything that one needs to use it."""
+
+from hwsim.datapath.unit import (
+    DotProductUnit,
+    ExactAlignment,
+    FixedAccumulator,
+    FloatAccumulator,
+    TruncatedAlignment,
+)
+from hwsim.formats import BlockSpec, FloatSpec, IntegerSpec
+from rtl.datapath.dot_product import chosen_ranks, ranks, row_fields
+
+__all__ = [
+    "header",
+]
+
+
+def header(unit: DotProductUnit, latency: int, version: str) -> str:
+    """Return the comment for a unit with registers after `latency` stages, which is its latency."""
+    lines = [
+        f"{unit.name}: written by hwsim {version}",
+        "",
+        f"Computes d = round(c + sum(a[i] * b[i])), {unit.lanes} product{'s' * (unit.lanes > 1)} a row.",
+        "A row with first starts from c, any other from the register; a row with last makes an output, so that a row with both",
+        f"is a whole dot product of {unit.lanes}.",
+        "",
+        f"Operand a:    {_format(unit.a)}",
+        f"Operand b:    {_format(unit.b)}",
+        f"Alignment:    {_alignment(unit)}",
+        f"Accumulator:  {_accumulator(unit)}",
+        f"Output:       {_output(unit)}",
+        "",
+        f"Registers:    {_ranks(unit, latency)}",
+        f"Latency:      {latency} cycle{'s' * (latency > 1)} from an accepted row with last to o_valid, where nothing waits",
+        "Throughput:   one row a cycle",
+        "Clock, reset: rising edge of clk; rst is synchronous, active high, and resets the valid bits only",
+        "Flow:         while an output waits (o_valid and not o_ready) everything stands still; i_ready is combinational",
+        "              from o_ready",
+        "",
+        f"Module {unit.name} (the shell)",
+        *_ports(unit, shell=True),
+        "",
+        f"Module {unit.name}_core (in the shell, or to be used alone)",
+        *_ports(unit, shell=False),
+    ]
+    return "".join(f"// {line}".rstrip() + "\n" for line in lines) + "\n"
+
+
+def _format(spec: IntegerSpec | FloatSpec | BlockSpec) -> str:
+    if isinstance(spec, BlockSpec):
+        tensor = "; the tensor's scale is left to the user" if spec.tensor_scale else ""
+        return f"{spec.name}: {_format(spec.element)}; a scale for {spec.block_size}: {_format(spec.scale)}{tensor}"
+    if isinstance(spec, IntegerSpec):
+        kind = "two's complement" if spec.signed else "unsigned"
+        unit = "" if spec.fraction_bits == 0 else f", unit 2**{-spec.fraction_bits}"
+        return f"{spec.name}: {spec.bits} bits, {kind}{unit}"
+    specials = {
+        "ieee": "infinity and NaN where the exponent is all ones",
+        "fn": "NaN where all bits below the sign are ones, no infinity",
+        "fnuz": "NaN in place of negative zero, no infinity",
+        "finite": "no infinity, no NaN",
+    }[spec.specials.value]
+    sign = "sign, " if spec.signed else ""
+    zero = "" if spec.subnormals else ", no subnormals and no zero"
+    return f"{spec.name}: {sign}{spec.exp_bits} exponent bits (bias {spec.bias}), {spec.man_bits} mantissa bits; {specials}{zero}"
+
+
+def _alignment(unit: DotProductUnit) -> str:
+    if isinstance(unit.alignment, ExactAlignment):
+        return "the products of a row are added exactly"
+    spec: TruncatedAlignment = unit.alignment
+    what = "products and register" if spec.with_accumulator else "the products of a row"
+    return (
+        f"{what} are brought to the largest exponent (at least {spec.exp_floor}), {spec.fraction_bits} bits below it are kept, the rest is cut"
+    )
+
+
+def _accumulator(unit: DotProductUnit) -> str:
+    spec = unit.accumulator
+    if isinstance(spec, FixedAccumulator):
+        special = " and, beside it, infinity or NaN seen since c" if unit.has_specials else ""
+        return f"{spec.bits} bits, two's complement, unit 2**{-spec.fraction_bits}, overflow: {spec.overflow.value}{special}"
+    assert isinstance(spec, FloatAccumulator)
+    kept = "" if spec.result_man_bits == spec.format.man_bits else f", {spec.result_man_bits} mantissa bits kept"
+    return f"{_format(spec.format)}; each row rounded {spec.rounding.value}{kept}, overflow: {spec.overflow.value}, NaN {spec.nan_code:#x}"
+
+
+def _output(unit: DotProductUnit) -> str:
+    if not unit.converts:
+        return "the accumulator as it is"
+    return f"{_format(unit.output)}; rounded {unit.rounding.value}, overflow: {unit.overflow.value}"
+
+
+def _ranks(unit: DotProductUnit, latency: int) -> str:
+    return f"after {', '.join(chosen_ranks(unit, latency))} (possible: {', '.join(ranks(unit))})"
+
+
+def _ports(unit: DotProductUnit, *, shell: bool) -> list[str]:
+    notes = {"first": "the row starts from c", "last": "the row ends a dot product"}
+    for name, spec in (("a", unit.element_a), ("b", unit.element_b)):
+        notes[name] = f"{unit.lanes} x {spec.name}, lane i at bits {_slice(spec.bits)}"
+    for name, scale in (("scale_a", unit.scale_a), ("scale_b", unit.scale_b)):
+        if scale is not None:
+            notes[name] = f"{scale.name}, of the block that the row of {name[-1]} is from"
+    notes["c"] = f"{unit.accumulator.name}, read with first"
+    fields = [(name, bits, notes[name]) for name, bits in row_fields(unit).items()]
+    rows = [("clk", "input", 1, ""), ("rst", "input", 1, "")]
+    if shell:
+        rows += [("i_valid", "input", 1, "there is a row"), ("i_ready", "output", 1, "it is accepted at the clock's edge")]
+        rows += [(f"i_{name}", "input", bits, text) for name, bits, text in fields]
+        rows += [("o_valid", "output", 1, "there is an output"), ("o_ready", "input", 1, "it is taken at the clock's edge")]
+        rows += [("o_d", "output", unit.output.bits, unit.output.name)]
+    else:
+        rows += [("en", "input", 1, "clock enable of everything"), ("valid", "input", 1, "there is a row")]
+        rows += [(name, "input", bits, text) for name, bits, text in fields]
+        rows += [("d", "output", unit.output.bits, unit.output.name), ("d_valid", "output", 1, "there is an output")]
+    return [f"  {direction:6} {name:8} {bits:4}  {text}" for name, direction, bits, text in rows]
+
+
+def _slice(bits: int) -> str:
+    return "i" if bits == 1 else f"{bits}*i+{bits - 1}:{bits}*i"

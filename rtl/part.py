@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Combinational components that become Verilog modules of their own, with the ports that they declare."""
+
+from typing import Any
+
+from amaranth.back import rtlil
+from amaranth.hdl import Instance, Module, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In
+
+__all__ = [
+    "Boxes",
+    "Part",
+]
+
+
+class Part(wiring.Component):
+    """A combinational component.
+
+    Amaranth gives a submodule whatever ports its nets need. Elaborated for `Boxes`, a part has those that it declares, and
+    equal parts are one module. A subclass has `build` in place of `elaborate`.
+    """
+
+    latency = 0
+
+    def elaborate(self, platform: Any) -> Module | Instance:
+        return platform.box(self) if isinstance(platform, Boxes) else self._build()
+
+    def _module_name(self) -> str:
+        """Return a name for the Verilog module; parts that differ may have the same, and get a number."""
+        raise NotImplementedError
+
+    def _build(self) -> Module:
+        raise NotImplementedError
+
+
+class Boxes:
+    """The platform for which every part becomes an instance of a module; it collects those modules.
+
+    Parameters
+    ----------
+    prefix : str
+        Of every module's name.
+
+    Attributes
+    ----------
+    modules : dict of str to str
+        RTLIL of each module by its name.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        self.modules: dict[str, str] = {}
+        self._prefix = prefix
+        self._open: list[Part] = []
+
+    def box(self, part: Part) -> Module | Instance:
+        """Return an instance of a part's module, or, while that is being made, what is in it."""
+        if any(part is other for other in self._open):
+            return part._build()
+        self._open.append(part)
+        stem = name = f"{self._prefix}_{part._module_name()}"
+        count = 1
+        while self.modules.setdefault(name, text := rtlil.convert(part, name, self, emit_src=False)) != text:
+            count += 1
+            name = f"{stem}_{count}"
+        self._open.remove(part)
+        connections = {}
+        for path, member, port in part.signature.flatten(part):
+            value = Value.cast(port)
+            if len(value):
+                connections[("i_" if member.flow == In else "o_") + "__".join(map(str, path))] = value
+        return Instance(name, **connections)

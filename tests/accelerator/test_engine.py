@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The unit as the engine of a network: against exact integers, and against the oracle, product by product."""
+
+import re
+
+import numpy as np
+import pytest
+
+from hwsim import data, datapath, formats, network
+from hwsim.accelerator import UnitEngine, check_network
+from hwsim.datapath import Row, dot_exact
+from hwsim.network import Network
+
+
+def _digits(*, quantized: bool) -> tuple[Network, dict[str, np.ndarray]]:
+    net = network.read(data.digits_model_path(quantized=quantized))
+    images, _ = data.digits_test()
+    return net, {net.inputs[0].name: images[:16]}
+
+
+@pytest.mark.parametrize("unit", ["int8", "int8_l16", "int16", "int8_l16_int28_to_float32"])
+def test_engine_integer_unit_equals_exact_integers(unit: str) -> None:
+    net, inputs = _digits(quantized=True)
+    exact = network.trace(net, inputs)
+    ours = network.trace(net, inputs, engine=UnitEngine(datapath.named(unit), {}))
+    assert ours.keys() == exact.keys()
+    for name, values in exact.items():
+        assert np.array_equal(ours[name], values), name
+    assert sum(values.size for values in exact.values()) > 20_000
+
+
+@pytest.mark.parametrize("unit", ["float8_e4m3fn_l4", "mxfp4_l16", "nvfp4", "int4_l2"])
+def test_engine_float_layer_equals_the_oracle(unit: str) -> None:
+    spec = datapath.named(unit)
+    net, inputs = _digits(quantized=False)
+    ranges = network.calibrate(net, inputs)
+    layer = next(layer for layer in net.layers if layer.kind == "conv" and "2" in layer.name)
+    generator = np.random.default_rng(3)
+    a = generator.normal(size=(1, 6, 72)).astype(np.float32)
+    b = generator.normal(size=(1, 72, 5)).astype(np.float32)
+    got = UnitEngine(spec, ranges).matmul(layer, a, b)[0]
+    largest = ranges[layer.name][0]
+    block = not isinstance(spec.a, formats.IntegerSpec | formats.FloatSpec)
+    if block:
+        whole = np.float32(largest / (spec.element_a.max_value * spec.a.scale.max_value)) if spec.a.tensor_scale else None
+        whole_b = None if whole is None else np.float32(
+            ranges[layer.name][1] / (spec.element_b.max_value * spec.b.scale.max_value)
+        )
+        qa = formats.quantize(a[0], spec.a, -1, scale=whole)
+        qb = formats.quantize(b[0], spec.b, 0, scale=whole_b)
+        factor = np.full((6, 5), qa.tensor_scale * qb.tensor_scale)
+    else:
+        qa = formats.quantize(a[0], spec.a, None, scale=np.float32(largest / spec.a.max_value))
+        qb = formats.quantize(b[0], spec.b, 0)
+        factor = float(qa.scales) * qb.scales.astype(np.float64) * np.ones((6, 5))
+    compared = 0
+    for i in range(6):
+        for j in range(5):
+            rows = []
+            steps = -(-72 // spec.lanes)
+            for step in range(steps):
+                lanes = range(step * spec.lanes, (step + 1) * spec.lanes)
+                codes = tuple(int(qa.codes[i, k]) if k < 72 else 0 for k in lanes)
+                weights = tuple(int(qb.codes[k, j]) if k < 72 else 0 for k in lanes)
+                scales = ()
+                if block:
+                    at = step * spec.lanes // spec.a.block_size
+                    scales = (int(qa.scales[i, at]), int(qb.scales[at, j]))
+                rows.append(Row(step == 0, step == steps - 1, codes, weights, scales))
+            (d,) = dot_exact(spec, rows)
+            want = np.float32(float(spec.output.decode(np.array([d], formats.codes.code_dtype(spec.output.bits)))[0]) * factor[i, j])
+            assert got[i, j] == want
+            compared += 1
+    assert compared == 30
+
+
+def test_engine_network_wrong() -> None:
+    net, inputs = _digits(quantized=True)
+    with pytest.raises(ValueError, match=r"conv1 \(a is u?int8, the unit takes float8_e4m3fn\); conv1 \(b is int8.*; conv2"):
+        check_network(net, datapath.named("float8_e4m3fn"), {})
+    floats, _ = _digits(quantized=False)
+    with pytest.raises(ValueError, match=re.escape("(float32, and no range of its operands is known: calibrate)")):
+        check_network(floats, datapath.named("int8"), {})
+    check_network(floats, datapath.named("int8"), network.calibrate(floats, inputs))

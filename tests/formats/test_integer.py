@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: Apache-2.0
+"""IntegerSpec against Python integers and fractions."""
+
+import math
+import re
+from collections.abc import Callable
+from fractions import Fraction
+from functools import cache
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hwsim import formats
+from hwsim.formats import IntegerSpec, Overflow, Rounding
+
+
+@cache
+def rounded(number: float, fraction_bits: int, rounding: str) -> int:
+    """Round to an integer as IEEE 754-2019, section 4.3, words it."""
+    value = Fraction(number) * Fraction(2) ** fraction_bits
+    low = math.floor(value)
+    if value == low:
+        return low
+    twice = 2 * (value - low)
+    return {
+        "nearest_even": round(value),  # Python's own, for fractions
+        "nearest_away": low + (twice > 1 or (twice == 1 and value > 0)),
+        "toward_zero": math.trunc(value),
+        "up": low + 1,
+        "down": low,
+        "to_odd": low + (low % 2 == 0),
+    }[rounding]
+
+
+def expected_code(value: float, spec: IntegerSpec, rounding: str, overflow: str) -> int:
+    """Encode by Python integers: a range, a remainder."""
+    low = -(1 << (spec.bits - 1)) if spec.signed else 0
+    high = low + (1 << spec.bits) - 1
+    if spec.narrow:
+        low, high = (low + 1, high) if spec.signed else (low, high - 1)
+    if math.isinf(value):
+        integer = high if value > 0 else low
+    else:
+        integer = rounded(value, spec.fraction_bits, rounding)
+    if overflow == "saturate":
+        integer = min(max(integer, low), high)
+    return integer % (1 << spec.bits)
+
+
+def rules(spec: IntegerSpec) -> tuple[str, ...]:
+    return ("saturate",) if spec.narrow else ("saturate", "wrap")
+
+
+def compare(spec: IntegerSpec, values: Any) -> int:
+    """Compare every rounding and overflow rule, from float64 and float32; return how many."""
+    compared = 0
+    with np.errstate(over="ignore", under="ignore"):
+        arrays = (np.asarray(values, np.float64), np.asarray(values, np.float64).astype(np.float32))
+    for array in arrays:
+        for overflow in rules(spec):
+            kept = array[np.isfinite(array)] if overflow == "wrap" else array
+            for rounding in Rounding:
+                ours = spec.encode(kept, rounding, overflow)
+                assert ours.dtype.itemsize * 8 >= spec.bits > ours.dtype.itemsize * 4 - 4 * (spec.bits <= 8)
+                expected = [expected_code(value, spec, rounding.value, overflow) for value in kept.tolist()]
+                assert ours.tolist() == expected, (spec.name, rounding, overflow)
+                compared += len(expected)
+    return compared
+
+
+def test_integer_encode_small(counted: Callable[..., Any], thin: Callable[..., Any]) -> None:
+    compared = 0
+    for bits in range(1, 9):
+        for signed in (True, False):
+            for narrow in (False, True) if bits > 1 else (False,):
+                spec = IntegerSpec(bits=bits, signed=signed, narrow=narrow)
+                edge = 1 << bits
+                quarters = np.arange(-4 * edge - 8, 4 * edge + 9) / 4
+                near = quarters[1::2]
+                values = np.concatenate(
+                    [quarters, np.nextafter(near, -np.inf), np.nextafter(near, np.inf), [np.inf, -np.inf]]
+                )
+                compared += compare(spec, thin(values, 10))
+    counted(compared, 0)
+
+
+def test_integer_encode_edges(counted: Callable[..., Any], thin: Callable[..., Any]) -> None:
+    compared = 0
+    for bits in (9, 12, 15, 16, 17, 24, 31, 32, 33, 48, 52, 53, 54, 62, 63, 64):
+        for signed in (True, False):
+            if bits == 64 and not signed:
+                continue
+            for narrow in (False, True):
+                spec = IntegerSpec(bits=bits, signed=signed, narrow=narrow)
+                edges = np.array([spec.min_int, 0, spec.max_int, 1 << (bits - 1), 1 << bits], np.float64)
+                points = np.concatenate([edges + d for d in (-1.5, -1, -0.5, 0, 0.5, 1, 1.5)])
+                ends = [
+                    math.inf,
+                    -math.inf,
+                    5e-324,
+                    -5e-324,
+                    1e300,
+                    -1e300,
+                    3 * 2.0**bits,
+                    -5 * 2.0**70,
+                    2.0**-149,
+                    -1e-40,
+                ]
+                values = np.concatenate([points, np.nextafter(points, np.inf), np.nextafter(points, -np.inf), ends])
+                compared += compare(spec, thin(values, 3))
+    counted(compared, 0)
+
+
+def test_integer_encode_fixed(counted: Callable[..., Any], thin: Callable[..., Any]) -> None:
+    compared = 0
+    rng = np.random.default_rng(4)
+    for fraction_bits in (-900, -100, -38, -3, 5, 8, 99, 100, 101, 149, 190, 1000):
+        for bits in (2, 12, 31, 48, 63):
+            spec = IntegerSpec(bits=bits, fraction_bits=fraction_bits)
+            with np.errstate(over="ignore", under="ignore"):
+                scaled = np.ldexp(rng.integers(-(1 << 53), 1 << 53, 40).astype(np.float64), bits - 54 - fraction_bits)
+                ties = np.ldexp(np.arange(-9.0, 10) / 2, -fraction_bits)
+            ends = [math.inf, -math.inf, 0.0, -0.0, 5e-324, 2.0**-149, -(2.0**-140), 2.0**127, -1.7e308]
+            compared += compare(spec, thin(np.concatenate([scaled, ties, ends]), 3))
+    counted(compared, 0)
+
+
+def test_integer_decode() -> None:
+    compared = 0
+    for bits in range(1, 13):
+        for signed in (True, False):
+            for fraction_bits in (0, 3, -2):
+                spec = IntegerSpec(bits=bits, signed=signed, fraction_bits=fraction_bits)
+                codes = np.arange(1 << bits)
+                integers = [code - (1 << bits) if signed and code >> (bits - 1) else code for code in range(1 << bits)]
+                expected = [float(Fraction(integer) / Fraction(2) ** fraction_bits) for integer in integers]
+                decoded = spec.decode(codes)
+                assert decoded.dtype == np.float64
+                assert decoded.tolist() == expected
+                assert np.array_equal(spec.encode(decoded), codes)
+                significand, exponent, special = spec.unpack(codes)
+                assert significand.tolist() == integers
+                assert (exponent == -fraction_bits).all()
+                assert not special.any()
+                assert max(map(abs, integers)) == spec.max_significand < 1 << spec.sig_bits
+                compared += codes.size
+    assert compared == 6 * (2**13 - 2)
+
+
+def test_integer_decode_ml_dtypes() -> None:
+    for name in ("int2", "int4", "uint2", "uint4"):
+        spec = formats.named(name)
+        assert isinstance(spec, IntegerSpec)
+        codes = np.arange(1 << spec.bits).astype(np.uint8)
+        theirs = codes.astype(np.int8).astype(getattr(ml_dtypes, name)) if not spec.signed else None
+        if theirs is None:
+            signed = np.where(codes >> (spec.bits - 1), codes.astype(np.int8) - (1 << spec.bits), codes.astype(np.int8))
+            theirs = signed.astype(getattr(ml_dtypes, name))
+        assert np.array_equal(spec.decode(codes), theirs.astype(np.float64))
+        assert np.array_equal(spec.encode(theirs), codes)
+        info = ml_dtypes.iinfo(getattr(ml_dtypes, name))
+        assert (spec.min_value, spec.max_value) == (info.min, info.max)
+
+
+def test_integer_decode_wide() -> None:
+    spec = IntegerSpec(bits=64)
+    codes = np.array([0, 1, 2**63 - 1, 2**63, 2**64 - 1, 2**63 + 2**53], np.uint64)
+    assert spec.unpack(codes).significand.tolist() == [0, 1, 2**63 - 1, -(2**63), -1, -(2**63) + 2**53]
+    assert spec.decode(codes).tolist() == [0, 1, 2.0**63, -(2.0**63), -1, -(2.0**63) + 2.0**53]
+    # int64 codes that are not negative are codes as well.
+    assert IntegerSpec(bits=63, signed=False).decode(np.array([2**62], np.int64)).tolist() == [2.0**62]
+
+
+def test_integer_range() -> None:
+    compared = 0
+    for bits in range(1, 65):
+        plain = IntegerSpec(bits=bits)
+        assert (plain.min_int, plain.max_int) == (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+        if bits < 64:
+            unsigned = IntegerSpec(bits=bits, signed=False)
+            assert (unsigned.min_int, unsigned.max_int) == (0, 2**bits - 1)
+        if bits > 1:
+            narrow = IntegerSpec(bits=bits, narrow=True)
+            assert (narrow.min_int, narrow.max_int) == (-(2 ** (bits - 1)) + 1, 2 ** (bits - 1) - 1)
+            assert (narrow.has_nan, narrow.has_inf) == (False, False)
+        compared += 1
+    fixed = IntegerSpec(bits=12, fraction_bits=8)
+    assert (fixed.min_value, fixed.max_value, fixed.exp_min, fixed.exp_max) == (-8.0, 7.99609375, -8, -8)
+    # QONNX, general/quant.py, min_int and max_int: narrow and unsigned leaves out the largest.
+    assert IntegerSpec(bits=8, signed=False, narrow=True).max_int == 254
+    assert compared == 64
+
+
+@given(
+    st.integers(1, 63),
+    st.booleans(),
+    st.booleans(),
+    st.integers(-900, 1000),
+    st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=10),
+    st.lists(st.integers(-(2**53), 2**53), max_size=10),
+)
+def test_integer_properties(
+    bits: int, signed: bool, narrow: bool, fraction_bits: int, floats: list[float], integers: list[int]
+) -> None:
+    spec = IntegerSpec(bits=bits, signed=signed, narrow=narrow and bits > 1, fraction_bits=fraction_bits)
+    inside = [math.ldexp(integer, min(bits, 53) - 54 - fraction_bits) for integer in integers]
+    values = np.sort(np.array(floats + inside))
+    compare(spec, values)
+    decoded = spec.decode(spec.encode(values))
+    assert (np.diff(decoded) >= 0).all()
+    if bits <= 53:
+        assert np.array_equal(spec.decode(spec.encode(decoded)), decoded)
+    assert formats.named(spec.name) == spec
+
+
+@pytest.mark.parametrize(
+    ("fields", "error", "text"),
+    [
+        ({"bits": 0}, ValueError, "bits must be in 1..64, not 0"),
+        ({"bits": 65}, ValueError, "bits must be in 1..64, not 65"),
+        ({"bits": 64, "signed": False}, ValueError, "bits must be in 1..63, not 64"),
+        ({"bits": "8"}, TypeError, "bits must be an int, not '8'"),
+        ({"bits": 8, "signed": 0}, TypeError, "signed must be a bool, not 0"),
+        ({"bits": 8, "narrow": 1}, TypeError, "narrow must be a bool, not 1"),
+        ({"bits": 1, "narrow": True}, ValueError, "bits must be at least 2 for a narrow range, not 1"),
+        ({"bits": 8, "fraction_bits": 1001}, ValueError, "fraction_bits must be in -900..1000, not 1001"),
+        ({"bits": 8, "fraction_bits": 0.5}, TypeError, "fraction_bits must be an int, not 0.5"),
+    ],
+)
+def test_integer_fields_wrong(fields: dict[str, Any], error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=f"^{re.escape(text)}$"):
+        IntegerSpec(**fields)
+
+
+def test_integer_codes_wrong() -> None:
+    with pytest.raises(ValueError, match=r"^codes of int4 must be in 0\.\.2\*\*4 - 1, not 16$"):
+        IntegerSpec(bits=4).decode([3, 16])
+    with pytest.raises(TypeError, match=r"^codes of int4 must be integers, not float64$"):
+        IntegerSpec(bits=4).unpack([1.0])
+
+
+def test_integer_values_wrong() -> None:
+    with pytest.raises(
+        ValueError, match=r"^values to encode as int4, which has no NaN, must not be NaN, as that at \(1,\) is$"
+    ):
+        IntegerSpec(bits=4).encode([1.0, math.nan])
+    with pytest.raises(ValueError, match=r"^values to wrap into int4 must be finite, not infinite$"):
+        IntegerSpec(bits=4).encode([1.0, math.inf], overflow=Overflow.WRAP)
+
+
+def test_integer_overflow_wrong() -> None:
+    with pytest.raises(ValueError, match=r"^overflow must be 'saturate' or 'wrap' for int4, not 'infinity'$"):
+        IntegerSpec(bits=4).encode([1.0], overflow="infinity")
+    with pytest.raises(
+        ValueError, match=r"^overflow must be 'saturate' for the narrow range of int4_narrow, not 'wrap'$"
+    ):
+        IntegerSpec(bits=4, narrow=True).encode([1.0], overflow="wrap")
