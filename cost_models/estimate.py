@@ -12,6 +12,7 @@ from cost_models.technologies import names
 __all__ = [
     "Cost",
     "Named",
+    "NotMeasuredError",
     "catalog",
     "estimate",
     "save",
@@ -42,8 +43,10 @@ class Cost:
         SHA-256 of the mapped netlist that was priced.
     verified_vectors : int
         Vectors in which that netlist equalled the model; 0 if it was not verified.
-    latency_cycles : int, optional
-        Of the core that was priced.
+    pipeline : int
+        Register ranks of the core that was priced, which are its latency in cycles.
+    rtl_hash : str
+        SHA-256 of the Verilog of the core that was priced.
     area_um2, delay_ps, leakage_uw : float, optional
         Standard cells: cell area, shortest clock period, leakage power. No wires.
     energy_pj : float, optional
@@ -65,7 +68,8 @@ class Cost:
     source: str
     netlist_hash: str
     verified_vectors: int = 0
-    latency_cycles: int | None = None
+    pipeline: int = 2
+    rtl_hash: str = ""
     area_um2: float | None = None
     delay_ps: float | None = None
     leakage_uw: float | None = None
@@ -81,7 +85,11 @@ class Cost:
     fmax_spread: float | None = None
 
 
-def estimate(unit: Named | str, technology: str) -> Cost:
+class NotMeasuredError(LookupError):
+    """Nobody has measured the unit in the technology."""
+
+
+def estimate(unit: Named | str, technology: str, *, pipeline: int = 2) -> Cost:
     """
     Look up the measured cost of a unit.
 
@@ -93,6 +101,8 @@ def estimate(unit: Named | str, technology: str) -> Cost:
         The unit, for example a ``DotProductUnit``, or its name.
     technology : str
         A name from `cost_models.technologies.names`.
+    pipeline : int, default 2
+        Register ranks of the core.
 
     Returns
     -------
@@ -101,30 +111,36 @@ def estimate(unit: Named | str, technology: str) -> Cost:
     Raises
     ------
     LookupError
-        The technology is unknown, or nobody has measured the unit in it; the text says what to run.
+        The technology is unknown.
+    NotMeasuredError
+        Nobody has measured the unit in it with so many ranks; the text says what to run.
     """
     name = unit if isinstance(unit, str) else unit.name
     if technology not in names():
         close = get_close_matches(technology, names()) or list(names())
         raise LookupError(f"technology {technology!r} is unknown; close matches: {', '.join(close)}")
-    found = store.load_cost(name, technology)
+    found = store.load_cost(_key(name, pipeline), technology)
     if found is None:
-        raise LookupError(
-            f"no measured cost of unit {name!r} in technology {technology!r}; measure it with "
-            f"hwsim.study.price(hwsim.datapath.named({name!r}), {technology!r})"
+        raise NotMeasuredError(
+            f"no measured cost of unit {name!r} with {pipeline} register ranks in technology {technology!r}; measure it with "
+            f"`hwsim cost {name} --technology {technology} --pipeline {pipeline}`"
         )
     return _cost(*found)
 
 
 def save(cost: Cost) -> None:
-    """Keep a cost as the user's measurement of its unit and technology, in place of an earlier one."""
-    store.save_cost(cost.unit, cost.technology, asdict(cost))
+    """Keep a cost as the user's measurement of its unit, ranks and technology, in place of an earlier one."""
+    store.save_cost(_key(cost.unit, cost.pipeline), cost.technology, asdict(cost))
 
 
 def catalog(technology: str) -> Iterator[Cost]:
     """Go through all measured costs of a technology, by unit name."""
     for _, record, where in store.costs(technology):
         yield _cost(record, where)
+
+
+def _key(unit: str, pipeline: int) -> str:
+    return f"{unit}_p{pipeline}"
 
 
 def _cost(record: dict[str, Any], where: str) -> Cost:

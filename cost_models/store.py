@@ -65,6 +65,7 @@ def _write(path: Path, value: Any) -> None:
         try:
             file.write(text)
             file.close()
+            part.chmod(0o644)
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)

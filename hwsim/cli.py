@@ -96,11 +96,15 @@ def simulate(
     "  hwsim verilog hopper_e4m3_e4m3_float32 -o hopper --json"
 )
 def verilog(
-    unit: Annotated[str, typer.Argument(help="A unit's name: FORMAT[_by_FORMAT][_lLANES][_ACCUMULATOR], or of the catalog.")],
+    unit: Annotated[
+        str, typer.Argument(help="A unit's name: FORMAT[_by_FORMAT][_lLANES][_ACCUMULATOR], or of the catalog.")
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="The folder to write; made if need be.")],
     pipeline: Annotated[int | None, typer.Option(help="Register ranks; more is faster, the values stay.")] = None,
     verify: Annotated[bool, typer.Option("--verify", help="Run the testbench in a simulator right away.")] = False,
-    simulator: Annotated[str | None, typer.Option(help="icarus or verilator; without it the one that is there.")] = None,
+    simulator: Annotated[
+        str | None, typer.Option(help="icarus or verilator; without it the one that is there.")
+    ] = None,
     as_json: _JSON = False,
 ) -> None:
     """Write a unit's Verilog, and the testbench that proves it equal to the model."""
@@ -116,7 +120,9 @@ def verilog(
         console.print(file, soft_wrap=True, highlight=False)
     console.print(f"{report['unit']}: latency {report['latency_cycles']} cycles, one step a cycle", highlight=False)
     if report["verified_vectors"] is not None:
-        console.print(f"verified in {report['simulator']}: {report['verified_vectors']:,} outputs equal", highlight=False)
+        console.print(
+            f"verified in {report['simulator']}: {report['verified_vectors']:,} outputs equal", highlight=False
+        )
 
 
 @app.command(
@@ -128,7 +134,8 @@ def compare(
     lanes: Annotated[int, typer.Option(help="Products a cycle, for every format alike.", min=1)] = 16,
     plot: Annotated[Path, typer.Option(help="The plot's file: .png, .svg or .pdf.")] = Path("hwsim_compare.png"),
     measure: Annotated[
-        bool, typer.Option("--measure/--no-measure", help="Synthesize what was never measured (about two minutes a format).")
+        bool,
+        typer.Option("--measure/--no-measure", help="Synthesize what was never measured (about two minutes a format)."),
     ] = True,
     as_json: _JSON = False,
 ) -> None:
@@ -151,7 +158,9 @@ def compare(
     console.print(f"plot: {file}", soft_wrap=True, highlight=False)
 
 
-@app.command(epilog="Examples:\n\n  hwsim cost int8\n\n  hwsim cost mxfp4_l16 --technology nangate45 --pipeline 3 --json")
+@app.command(
+    epilog="Examples:\n\n  hwsim cost int8\n\n  hwsim cost mxfp4_l16 --technology nangate45 --pipeline 3 --json"
+)
 def cost(
     unit: Annotated[str, typer.Argument(help="A unit's name.")],
     technology: Annotated[str, typer.Option(help="asap7, nangate45, ecp5 or xc7.")] = "asap7",

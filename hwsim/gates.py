@@ -22,7 +22,9 @@ __all__ = [
 _LANES = 512
 _SEED = 7
 _STEPS = 64
-OPERANDS = "normal operands (mean 0, one scale to the largest of 4096; block scales by the format), 64 steps a dot product"
+OPERANDS = (
+    "normal operands (mean 0, one scale to the largest of 4096; block scales by the format), 64 steps a dot product"
+)
 
 
 def check_netlist(
@@ -63,7 +65,9 @@ def check_netlist(
         seen += [int(code) for code in codes]
     for index, (code, want) in enumerate(zip(seen, wanted, strict=False)):
         if code != want:
-            raise ValueError(f"netlist of {unit.name} differs from the model at output {index}: {code:#x}, not {want:#x}")
+            raise ValueError(
+                f"netlist of {unit.name} differs from the model at output {index}: {code:#x}, not {want:#x}"
+            )
     if len(seen) != len(wanted) or valid[:, len(streams) :].any():
         raise ValueError(f"netlist of {unit.name} gave {len(seen)} outputs, not {len(wanted)}")
     return len(wanted)
@@ -77,8 +81,8 @@ def core_inputs(
     Returns
     -------
     dict of str to ndarray of uint64
-        ``en``, ``valid``, ``rst``, ``first``, ``last``, ``a``, ``b``, ``scale_a``, ``scale_b``, ``c``: shape (cycles, lanes), or
-        (cycles, lanes, limbs) above 64 bits.
+        ``en``, ``valid``, ``rst``, ``first``, ``last``, ``a``, ``b``, ``scale_a``, ``scale_b``, ``c``: shape (cycles,
+        lanes), or (cycles, lanes, limbs) above 64 bits.
     """
     cycles = max(len(stream) for stream in streams) + tail
     shape = (cycles, lanes)
@@ -102,7 +106,9 @@ def core_inputs(
     return {"en": np.ones(shape, np.uint64), "rst": np.zeros(shape, np.uint64), **ports, **scales, **flat}
 
 
-def step_energy(unit: DotProductUnit, netlist: Netlist, technology: Technology, period_ps: float, pipeline: int) -> Energy:
+def step_energy(
+    unit: DotProductUnit, netlist: Netlist, technology: Technology, period_ps: float, pipeline: int
+) -> Energy:
     """Return the energy of one step of the mapped core on `OPERANDS`: without glitches and wires, a lower bound.
 
     Parameters

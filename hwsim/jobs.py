@@ -58,9 +58,8 @@ class SimulationReport:
             f"{100 * result.utilisation:.1f} % of the array; energy {total} "
             f"(units {units}, SRAM {energy.sram_pj / 1e3:,.2f}, DRAM {energy.dram_pj / 1e3:,.2f})"
         )
-        lines.append(
-            f"energy of the units: {result.energy_note}; SRAM {accelerator.sram_node_nm} nm; DRAM {accelerator.dram.kind}"
-        )
+        memories = f"SRAM {accelerator.sram_node_nm} nm; DRAM {accelerator.dram.kind}"
+        lines.append(f"energy of the units: {result.energy_note}; {memories}")
         return lines
 
     def as_dict(self) -> dict[str, Any]:
@@ -100,13 +99,15 @@ def simulate_files(
     Parameters
     ----------
     model : Path or None
-        An ONNX file. None: the digits network, its int8 form where the accelerator's unit takes int8, else its float32 form.
+        An ONNX file. None: the digits network, its int8 form where the accelerator's unit takes int8, else its float32
+        form.
     accelerator : str or Path
         A TOML file or a preset's name.
     inputs : Path, optional
         A .npz with an array for each input of the network and, for an accuracy, `labels`.
     random : int, optional
-        In place of `inputs`: that many images of seeded random values over the whole range of the type (floats: standard normal).
+        In place of `inputs`: that many images of seeded random values over the whole range of the type (floats:
+        standard normal).
     calibration : Path, optional
         A .npz on which the scales of a float32 network are chosen; without it the inputs (the digits have their own).
     outputs : Path, optional
@@ -154,7 +155,8 @@ def simulate_files(
         chosen = _npz(calibration)
     result = simulate(net, hardware, values, calibration=chosen, progress=progress)
     if outputs is not None:
-        np.savez(outputs, **{name: np.asarray(value) for name, value in result.outputs.items()})
+        arrays_out: dict[str, Any] = {name: np.asarray(value) for name, value in result.outputs.items()}
+        np.savez(outputs, **arrays_out)
     measured = None if labels_or_none is None else accuracy(next(iter(result.outputs.values())), labels_or_none)
     in_float = None
     if reference is not None and float_values is not None and labels_or_none is not None:

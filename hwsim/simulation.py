@@ -37,7 +37,7 @@ class Traffic:
     @property
     def bits(self) -> float:
         """All of them."""
-        return sum(asdict(self).values())
+        return float(sum(asdict(self).values()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +155,11 @@ class SimulationResult:
                 "energy_note": self.energy_note,
                 "outputs": {name: {"shape": list(x.shape), "dtype": str(x.dtype)} for name, x in self.outputs.items()},
                 "layers": [
-                    {**asdict(layer), "cycles": layer.cycles, "energy": {**asdict(layer.energy), "total_pj": layer.energy.total_pj}}
+                    {
+                        **asdict(layer),
+                        "cycles": layer.cycles,
+                        "energy": {**asdict(layer.energy), "total_pj": layer.energy.total_pj},
+                    }
                     for layer in self.layers
                 ],
             }
@@ -175,7 +179,8 @@ def simulate(
     Parameters
     ----------
     network : Network
-        Quantized (its integer codes go through the unit as they are), or float32 (operands are quantized to the unit's formats).
+        Quantized (its integer codes go through the unit as they are), or float32 (operands are quantized to the unit's
+        formats).
     accelerator : Accelerator
     inputs : mapping of input name to array
         Of the network's shapes; any number of images where the network takes them one by one.
@@ -195,7 +200,9 @@ def simulate(
         If an input does not fit, or the unit cannot run every layer (all such layers are listed).
     """
     arrays = {name: np.asarray(value) for name, value in inputs.items()}
-    needs_ranges = any(shape is not None and not getattr(layer, "quantized", False) for layer, shape in _products(network))
+    needs_ranges = any(
+        shape is not None and not getattr(layer, "quantized", False) for layer, shape in _products(network)
+    )
     chosen = arrays if calibration is None else {name: np.asarray(value) for name, value in calibration.items()}
     ranges = calibrate(network, chosen) if needs_ranges else {}
     check_network(network, accelerator.unit, ranges)
@@ -233,12 +240,26 @@ def _layer(network: Network, accelerator: Accelerator, layer: Layer, step_pj: fl
     inputs = network.specs(layer)
     output_elements = sum(network.tensors[name].elements for name in layer.outputs)
     unit = accelerator.unit
+    if layer.kind == "reshape":  # the same elements in the same order: nothing moves
+        return LayerResult(
+            name=layer.name,
+            kind=layer.kind,
+            macs=0,
+            compute_cycles=0,
+            stall_cycles=0,
+            utilisation=0.0,
+            folds=0,
+            traffic=Traffic(),
+            energy=Energy(units_pj=0.0, sram_pj=0.0, dram_pj=0.0),
+        )
     if product is None:
         elements = max([output_elements, *(spec.elements for spec in inputs)])
         cycles = ceil(elements / accelerator.vector_lanes)
         traffic = Traffic(
             activation_read_bits=sum(spec.elements * spec.bits for spec in inputs),
-            activation_write_bits=sum(network.tensors[name].elements * network.tensors[name].bits for name in layer.outputs),
+            activation_write_bits=sum(
+                network.tensors[name].elements * network.tensors[name].bits for name in layer.outputs
+            ),
         )
         return LayerResult(
             name=layer.name,

@@ -9,7 +9,7 @@ import rtl
 from cost_models import Cost
 from cost_models.activity import levelize
 from cost_models.store import text_hash
-from cost_models.synthesis import asic, ecp5, xilinx
+from cost_models.synthesis import asic, asic_cost, ecp5, fpga_cost, xilinx
 from cost_models.technologies import FpgaTechnology, Technology
 from hwsim import accelerator as accelerators
 from hwsim import data, datapath, formats, network
@@ -17,7 +17,7 @@ from hwsim.datapath import DotProductUnit
 from hwsim.formats import BlockSpec
 from hwsim.gates import OPERANDS, check_netlist, step_energy
 from hwsim.jobs import accuracy
-from testbenches import stimulus
+from testbenches.stimulus import stimulus
 
 __all__ = [
     "compare",
@@ -36,14 +36,14 @@ def price(
     pipeline: int = 2,
     progress: Progress = lambda text: None,
 ) -> Cost:
-    """Price a unit: make its RTL, synthesize it by every recipe, check the chosen netlist against the model, keep the result.
+    """Price a unit: RTL, synthesis by every recipe, the chosen netlist checked against the model, the result kept.
 
     Parameters
     ----------
     unit : DotProductUnit
     technology : str
-        A standard-cell technology (the recipe with the least area x delay is the result), ``"ecp5"`` (without and with DSP
-        blocks, placed and routed) or ``"xc7"`` (counts, with DSP blocks).
+        Of `cost_models.technologies.names`: standard cells (the recipe with the least area x delay is the result), ECP5
+        without or with DSP blocks (placed and routed), Xilinx 7-series (counts).
     pipeline : int
         Register ranks, in 1..len(rtl.ranks(unit)).
     progress : callable
@@ -83,56 +83,25 @@ def _standard_cells(unit: DotProductUnit, text: str, target: Technology, pipelin
     best = asic(text, top, target).choose(_CHOICE)
     netlist = levelize(best.netlist_json, target, top)
     progress(f"{unit.name}: the netlist against the model")
-    verified = check_netlist(unit, netlist, stimulus.stimulus(unit), rtl.latency(unit, pipeline))
+    verified = check_netlist(unit, netlist, stimulus(unit), pipeline)
     progress(f"{unit.name}: energy")
-    energy = step_energy(unit, netlist, target, best.delay_ps, pipeline)
-    return Cost(
-        unit=unit.name,
-        pipeline=pipeline,
-        technology=target.name,
-        source=f"{_tools(best.tools)}, recipe {best.recipe}, netlist {best.netlist_hash[:12]}",
-        rtl_hash=text_hash(text),
-        netlist_hash=best.netlist_hash,
-        verified_vectors=verified,
-        latency_cycles=rtl.latency(unit, pipeline),
-        area_um2=best.area_um2,
-        delay_ps=best.delay_ps,
-        leakage_uw=best.leakage_uw,
-        energy_pj=energy.total_pj,
-        clock_energy_pj=energy.clock_pj,
+    return asic_cost(
+        unit.name,
+        best,
+        energy=step_energy(unit, netlist, target, best.delay_ps, pipeline),
         operands=OPERANDS,
-        recipe=best.recipe,
-        ff=best.flip_flops,
+        verified_vectors=verified,
+        pipeline=pipeline,
+        rtl_hash=text_hash(text),
     )
 
 
 def _fpga(unit: DotProductUnit, text: str, target: FpgaTechnology, pipeline: int, progress: Progress) -> Cost:
     top = f"{unit.name}_core"
-    placed = target.family == "ecp5"
     progress(f"{unit.name}: synthesis in {target.name}")
-    plain = ecp5(text, top) if placed else xilinx(text, top, dsp=False)
-    with_dsp = ecp5(text, top, dsp=True) if placed else xilinx(text, top)
-    return Cost(
-        unit=unit.name,
-        pipeline=pipeline,
-        technology=target.name,
-        source=f"{_tools(plain.tools)}, netlist {plain.netlist_hash[:12]}",
-        rtl_hash=text_hash(text),
-        netlist_hash=plain.netlist_hash,
-        latency_cycles=rtl.latency(unit, pipeline),
-        lut=plain.lut,
-        ff=plain.ff,
-        dsp=with_dsp.dsp,
-        carry=plain.carry,
-        lut_with_dsp=with_dsp.lut,
-        fmax_mhz=plain.fmax_mhz if placed else None,
-        fmax_spread=plain.fmax_spread if placed else None,
-        fmax_with_dsp_mhz=with_dsp.fmax_mhz if placed else None,
-    )
-
-
-def _tools(tools: Sequence[tuple[str, str]]) -> str:
-    return ", ".join(f"{tool} {version}" for tool, version in tools)
+    dsp = target.name.endswith("_dsp")
+    result = ecp5(text, top, dsp) if target.family == "ecp5" else xilinx(text, top, dsp)
+    return fpga_cost(unit.name, result, pipeline=pipeline, rtl_hash=text_hash(text))
 
 
 def compare(
@@ -140,9 +109,9 @@ def compare(
 ) -> list[dict[str, Any]]:
     """Compare formats on the digits network, and by what a dot-product unit of each costs.
 
-    Weights and activations of every layer are quantized to the format (weights with a scale an output channel, activations with one
-    scale from calibration; block formats by their own rule along K); every product goes through the format's
-    `hwsim.datapath.comparable` unit. All units get the same recipes and the same register ranks.
+    Weights and activations of every layer are quantized to the format (weights with a scale an output channel,
+    activations with one scale from calibration; block formats by their own rule along K); every product goes through
+    the format's `hwsim.datapath.comparable` unit. All units get the same recipes and the same register ranks.
 
     Parameters
     ----------
@@ -158,9 +127,10 @@ def compare(
     Returns
     -------
     list of dict
-        A row a format: format, unit, accuracy, float_accuracy, bits_per_element, lut, ff, fmax_mhz (ECP5 without DSP blocks),
-        lut_with_dsp, dsp, fmax_with_dsp_mhz, xc7_lut, xc7_dsp, area_um2, delay_ps, leakage_uw, energy_pj_per_mac (ASAP7),
-        nangate45_area_um2, nangate45_delay_ps, notes.
+        A row a format: format, unit, accuracy, float_accuracy, bits_per_element; lut, ff, fmax_mhz, fmax_spread (ECP5
+        without DSP blocks), lut_with_dsp, dsp, fmax_with_dsp_mhz; xc7_lut, xc7_ff, xc7_lut_with_dsp, xc7_dsp; area_um2,
+        delay_ps, leakage_uw, energy_pj_per_mac (ASAP7); nangate45_area_um2, nangate45_delay_ps,
+        nangate45_energy_pj_per_mac; notes.
 
     Raises
     ------
@@ -189,30 +159,28 @@ def compare(
         for technology, fields in _FIELDS.items():
             cost = _cost(unit, technology, measure, progress, row["notes"])
             row |= {key: None if cost is None else getattr(cost, field) for key, field in fields.items()}
-        energy = row.pop("energy_pj")
-        row["energy_pj_per_mac"] = None if energy is None else energy / lanes
+        for prefix in ("", "nangate45_"):
+            energy = row.pop(f"{prefix}energy_pj")
+            row[f"{prefix}energy_pj_per_mac"] = None if energy is None else energy / lanes
         rows.append(row)
     return rows
 
 
 _FIELDS = {
-    "ecp5": {
-        "lut": "lut",
-        "ff": "ff",
-        "fmax_mhz": "fmax_mhz",
-        "lut_with_dsp": "lut_with_dsp",
-        "dsp": "dsp",
-        "fmax_with_dsp_mhz": "fmax_with_dsp_mhz",
-    },
-    "xc7": {"xc7_lut": "lut_with_dsp", "xc7_dsp": "dsp"},
+    "ecp5": {"lut": "lut", "ff": "ff", "fmax_mhz": "fmax_mhz", "fmax_spread": "fmax_spread"},
+    "ecp5_dsp": {"lut_with_dsp": "lut", "dsp": "dsp", "fmax_with_dsp_mhz": "fmax_mhz"},
+    "xc7": {"xc7_lut": "lut", "xc7_ff": "ff"},
+    "xc7_dsp": {"xc7_lut_with_dsp": "lut", "xc7_dsp": "dsp"},
     "asap7": {"area_um2": "area_um2", "delay_ps": "delay_ps", "leakage_uw": "leakage_uw", "energy_pj": "energy_pj"},
-    "nangate45": {"nangate45_area_um2": "area_um2", "nangate45_delay_ps": "delay_ps"},
+    "nangate45": {
+        "nangate45_area_um2": "area_um2",
+        "nangate45_delay_ps": "delay_ps",
+        "nangate45_energy_pj": "energy_pj",
+    },
 }
 
 
-def _cost(
-    unit: DotProductUnit, technology: str, measure: bool, progress: Progress, notes: list[str]
-) -> Cost | None:
+def _cost(unit: DotProductUnit, technology: str, measure: bool, progress: Progress, notes: list[str]) -> Cost | None:
     """Return a cost, measured now if need be; None with a note where that is not wanted."""
     if measure:
         return price(unit, technology, pipeline=_PIPELINE, progress=progress)

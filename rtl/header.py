@@ -44,7 +44,7 @@ def header(unit: DotProductUnit, latency: int, version: str) -> str:
         f"Module {unit.name}_core (in the shell, or to be used alone)",
         *_ports(unit, shell=False),
     ]
-    return "".join(f"// {line}".rstrip() + "\n" for line in lines) + "\n"
+    return "".join(f"// {line}".rstrip() + "\n" for line in lines)
 
 
 def _format(spec: IntegerSpec | FloatSpec | BlockSpec) -> str:
@@ -71,9 +71,7 @@ def _alignment(unit: DotProductUnit) -> str:
         return "the products of a row are added exactly"
     spec: TruncatedAlignment = unit.alignment
     what = "products and register" if spec.with_accumulator else "the products of a row"
-    return (
-        f"{what} are brought to the largest exponent (at least {spec.exp_floor}), {spec.fraction_bits} bits below it are kept, the rest is cut"
-    )
+    return f"{what} are brought to the largest exponent (at least {spec.exp_floor}), {spec.fraction_bits} bits below it are kept, the rest is cut"
 
 
 def _accumulator(unit: DotProductUnit) -> str:
@@ -107,9 +105,15 @@ def _ports(unit: DotProductUnit, *, shell: bool) -> list[str]:
     fields = [(name, bits, notes[name]) for name, bits in row_fields(unit).items()]
     rows = [("clk", "input", 1, ""), ("rst", "input", 1, "")]
     if shell:
-        rows += [("i_valid", "input", 1, "there is a row"), ("i_ready", "output", 1, "it is accepted at the clock's edge")]
+        rows += [
+            ("i_valid", "input", 1, "there is a row"),
+            ("i_ready", "output", 1, "it is accepted at the clock's edge"),
+        ]
         rows += [(f"i_{name}", "input", bits, text) for name, bits, text in fields]
-        rows += [("o_valid", "output", 1, "there is an output"), ("o_ready", "input", 1, "it is taken at the clock's edge")]
+        rows += [
+            ("o_valid", "output", 1, "there is an output"),
+            ("o_ready", "input", 1, "it is taken at the clock's edge"),
+        ]
         rows += [("o_d", "output", unit.output.bits, unit.output.name)]
     else:
         rows += [("en", "input", 1, "clock enable of everything"), ("valid", "input", 1, "there is a row")]

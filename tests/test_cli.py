@@ -4,6 +4,7 @@
 import json
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -12,7 +13,6 @@ from onnx import TensorProto, helper
 
 from hwsim.cli import main
 from hwsim.data import digits_model_path, digits_test
-from testbenches import simulators
 
 PRESET = (resources.files("hwsim.accelerator") / "presets" / "int8_16x16.toml").read_text()
 
@@ -59,8 +59,17 @@ def test_cli_simulate_files(capsys: pytest.CaptureFixture[str], tmp_path: Path) 
     images, labels = digits_test()
     inputs, outputs = tmp_path / "in.npz", tmp_path / "out.npz"
     name = onnx.load(digits_model_path(quantized=True)).graph.input[0].name
-    np.savez(inputs, **{name: images[:32], "labels": labels[:32]})
-    arguments = ("simulate", str(digits_model_path(quantized=True)), "--inputs", str(inputs), "--outputs", str(outputs), "--json")
+    arrays: dict[str, Any] = {name: images[:32], "labels": labels[:32]}
+    np.savez(inputs, **arrays)
+    arguments = (
+        "simulate",
+        str(digits_model_path(quantized=True)),
+        "--inputs",
+        str(inputs),
+        "--outputs",
+        str(outputs),
+        "--json",
+    )
     status, out, _ = _run(capsys, *arguments)
     assert status == 0
     report = json.loads(out)
@@ -137,7 +146,7 @@ def test_cli_simulator_missing(
     message = _wrong(capsys, "verilog", "int4", "-o", str(tmp_path / "a"), "--verify", "--simulator", "modelsim")
     assert "icarus" in message
     assert "verilator" in message
-    monkeypatch.setattr(simulators.shutil, "which", lambda *_, **__: None)
+    monkeypatch.setattr("shutil.which", lambda *_, **__: None)
     message = _wrong(capsys, "verilog", "int4", "-o", str(tmp_path / "b"), "--verify", "--simulator", "icarus")
     assert "apt-get install iverilog" in message
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A network on an accelerator: outputs, cycles, traffic and energy add up, and the dataflow does not change int8 values."""
+"""A network on an accelerator: outputs, cycles, traffic and energy add up; dataflows give one value in int8."""
 
 import json
 from dataclasses import replace

@@ -30,6 +30,7 @@ _MODELS = ("LUT2", "LUT4", "PFUMX", "L6MUX21", "CCU2C", "TRELLIS_FF")
 _COUNT = """
 read_verilog -sv core.v
 {synth} -top {top}
+rename -hide
 rename -enumerate -pattern g%_
 write_verilog -noattr netlist.v
 tee -q -o stat.json stat -json

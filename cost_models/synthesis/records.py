@@ -19,7 +19,8 @@ def asic_cost(
     energy: Energy | None = None,
     operands: str = "",
     verified_vectors: int = 0,
-    latency_cycles: int | None = None,
+    pipeline: int = 2,
+    rtl_hash: str = "",
 ) -> Cost:
     """
     Cost of a unit on standard cells.
@@ -36,8 +37,10 @@ def asic_cost(
         The stimuli of `energy`; not empty where that is given.
     verified_vectors : int, default 0
         Vectors in which this result's netlist equalled the model.
-    latency_cycles : int, optional
-        Of the core.
+    pipeline : int, default 2
+        Register ranks of the core.
+    rtl_hash : str
+        SHA-256 of the core's Verilog.
 
     Returns
     -------
@@ -52,19 +55,21 @@ def asic_cost(
         raise ValueError("energy needs a description of its operands, not ''")
     return Cost(
         unit=unit, technology=result.technology, source=_source(result.tools, result.netlist_hash, result.recipe),
-        netlist_hash=result.netlist_hash, verified_vectors=verified_vectors, latency_cycles=latency_cycles,
+        netlist_hash=result.netlist_hash, verified_vectors=verified_vectors, pipeline=pipeline, rtl_hash=rtl_hash,
         area_um2=result.area_um2, delay_ps=result.delay_ps, leakage_uw=result.leakage_uw,
         energy_pj=energy.total_pj if energy else None, clock_energy_pj=energy.clock_pj if energy else None,
         operands=operands, recipe=result.recipe, ff=result.flip_flops,
     )  # fmt: skip
 
 
-def fpga_cost(unit: str, result: FpgaResult, *, verified_vectors: int = 0, latency_cycles: int | None = None) -> Cost:
+def fpga_cost(
+    unit: str, result: FpgaResult, *, verified_vectors: int = 0, pipeline: int = 2, rtl_hash: str = ""
+) -> Cost:
     """Cost of a unit on an FPGA; the parameters are those of `asic_cost`."""
     placed = bool(result.fmax_by_seed)
     return Cost(
         unit=unit, technology=result.technology, source=_source(result.tools, result.netlist_hash, ""),
-        netlist_hash=result.netlist_hash, verified_vectors=verified_vectors, latency_cycles=latency_cycles,
+        netlist_hash=result.netlist_hash, verified_vectors=verified_vectors, pipeline=pipeline, rtl_hash=rtl_hash,
         lut=result.lut, ff=result.ff, dsp=result.dsp, carry=result.carry,
         fmax_mhz=result.fmax_mhz if placed else None, fmax_spread=result.fmax_spread if placed else None,
     )  # fmt: skip

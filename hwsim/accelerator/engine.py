@@ -52,10 +52,10 @@ def _holds(spec: IntegerSpec | FloatSpec | BlockSpec, dtype: str) -> bool:
 class UnitEngine:
     """Run matrix products on a unit, K in ascending order.
 
-    Quantized layers enter with their integer codes. Operands of float layers are quantized to the unit's formats: the second one
-    (weights) with a scale for each column in a scalar format, the first with one scale for all, from calibration, so that a
-    result does not depend on what else is in the batch; block formats choose their scales block by block along K, under a
-    tensor scale from calibration where the format has one.
+    Quantized layers enter with their integer codes. Operands of float layers are quantized to the unit's formats: the
+    second one (weights) with a scale for each column in a scalar format, the first with one scale for all, from
+    calibration, so that a result does not depend on what else is in the batch; block formats choose their scales block
+    by block along K, under a tensor scale from calibration where the format has one.
 
     Parameters
     ----------

@@ -3,10 +3,10 @@
 
 import difflib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from hwsim import datapath
 from hwsim.accelerator.spec import Accelerator, ArraySpec, Dataflow, DramSpec, SramSpec
@@ -17,6 +17,7 @@ __all__ = [
     "read",
 ]
 
+_Built = TypeVar("_Built")
 _KEYS: dict[str, tuple[str, ...]] = {
     "": (
         "name",
@@ -50,8 +51,8 @@ def read(path: str | Path) -> Accelerator:
     Parameters
     ----------
     path : str or Path
-        A TOML file, or the name of a preset (`presets`). Every key is needed, but `name` (the file's stem), `pipeline` (1) and
-        `requantization` ("onnx").
+        A TOML file, or the name of a preset (`presets`). Every key is needed, but `name` (the file's stem), `pipeline`
+        (2) and `requantization` ("onnx").
 
     Returns
     -------
@@ -62,7 +63,8 @@ def read(path: str | Path) -> Accelerator:
     FileNotFoundError
         If there is neither such a file nor such a preset.
     TypeError, ValueError
-        If the file is not TOML, or a key is unknown, missing, of the wrong kind or out of range: with file, key and value.
+        If the file is not TOML, or a key is unknown, missing, of the wrong kind or out of range: with file, key and
+        value.
     """
     text, where = _text(path)
     try:
@@ -85,7 +87,9 @@ def _text(path: str | Path) -> tuple[str, str]:
     file = Path(path)
     if not file.is_file():
         close = difflib.get_close_matches(str(path), presets(), n=2)
-        hint = f"; did you mean the preset {', '.join(close)}?" if close else f"; the presets are {', '.join(presets())}"
+        hint = (
+            f"; did you mean the preset {', '.join(close)}?" if close else f"; the presets are {', '.join(presets())}"
+        )
         raise FileNotFoundError(f"no accelerator file {str(path)!r}{hint}")
     try:
         return file.read_text(encoding="utf-8"), str(path)
@@ -122,7 +126,9 @@ def _need(table: Mapping[str, Any], path: str, where: str, kind: type, default: 
     return value
 
 
-def _choice(table: Mapping[str, Any], path: str, where: str, choices: type[Dataflow] | type[Rule], default: Any = None) -> Any:
+def _choice(
+    table: Mapping[str, Any], path: str, where: str, choices: type[Dataflow] | type[Rule], default: Any = None
+) -> Any:
     text = _need(table, path, where, str, default)
     try:
         return choices(text)
@@ -137,14 +143,16 @@ def _accelerator(table: Mapping[str, Any], where: str) -> Accelerator:
 
     def sram(path: str) -> SramSpec:
         return _located(
-            where, path, lambda: SramSpec(kilobytes=integer(f"{path}.kilobytes"), width_bits=integer(f"{path}.width_bits"))
+            where,
+            path,
+            lambda: SramSpec(kilobytes=integer(f"{path}.kilobytes"), width_bits=integer(f"{path}.width_bits")),
         )
 
     dataflow = _choice(table, "array.dataflow", where, Dataflow)
     return Accelerator(
         name=_need(table, "name", where, str, Path(where).stem),
         unit=_located(where, "unit", lambda: datapath.named(_need(table, "unit", where, str))),
-        pipeline=integer("pipeline", 1),
+        pipeline=integer("pipeline", 2),
         array=_located(
             where,
             "array",
@@ -167,7 +175,7 @@ def _accelerator(table: Mapping[str, Any], where: str) -> Accelerator:
     )
 
 
-def _located(where: str, path: str, build: Any) -> Any:
+def _located(where: str, path: str, build: Callable[[], _Built]) -> _Built:
     """Return what `build` makes, its errors preceded by file and key."""
     try:
         return build()

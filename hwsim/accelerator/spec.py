@@ -23,8 +23,9 @@ class Dataflow(Enum):
     """What stays in place in a systolic array while the rest streams.
 
     OUTPUT_STATIONARY: each unit keeps the register of one output while all of K streams through.
-    WEIGHT_STATIONARY: each unit keeps `lanes` weights while the rows of the other operand stream through; a partial sum goes down
-    a column, from unit to unit, and enters the next fold of K at the top again. Both add the products in order of K.
+    WEIGHT_STATIONARY: each unit keeps `lanes` weights while the rows of the other operand stream through; a partial
+    sum goes down a column, from unit to unit, and enters the next fold of K at the top again.
+    Both add the products in order of K.
     """
 
     OUTPUT_STATIONARY = "output_stationary"
@@ -39,7 +40,8 @@ class ArraySpec:
     ----------
     dataflow : Dataflow
     rows, columns : int
-        Units, 1 to 4096 each way. Rows take outputs' rows (output-stationary) or K (weight-stationary); columns take output channels.
+        Units, 1 to 4096 each way. Rows take outputs' rows (output-stationary) or K (weight-stationary); columns take
+        output channels.
     """
 
     dataflow: Dataflow

@@ -92,12 +92,15 @@ def operand(
         exponent = np.where(significand == 0, ZERO_LEAD, parts.exponent + point_bits(spec))
     steps = (codes.shape[0], codes.shape[1] // how.lanes)
     special = np.empty(0, np.uint8)
-    flag = np.zeros(steps, np.bool_)
+    flag = np.zeros(steps, np.uint8)
     if parts.special.any():
         special = parts.special
-        flag = special.reshape(*steps, how.lanes).any(axis=-1)
-    scale = _scale(how, steps, scale_spec, scales)
-    arrays = (significand, exponent, special, (flag | (scale.special != 0)).astype(np.uint8), *scale)
+        flag |= special.reshape(*steps, how.lanes).max(axis=-1)
+    scale = Unpacked(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.uint8))
+    if how.scaled:
+        scale = _scale(how, steps, scale_spec, scales)
+        flag |= scale.special
+    arrays = (significand, exponent, special, flag, *scale)
     return Operand(*(np.ascontiguousarray(array).reshape(-1) for array in arrays))
 
 

@@ -83,7 +83,7 @@ def _magnitude_code(
 
 def _signed(spec: FloatSpec, code: int, negative: bool, sign: int) -> int:
     """Return the code with its sign; an unsigned format has zero for what is negative, a NaN is positive."""
-    if not negative or (spec.has_nan and code == spec.nan_code):
+    if not negative or code == spec.nan_code:
         return code
     return code | sign if spec.signed else 0
 
@@ -104,6 +104,7 @@ class Packing(NamedTuple):
     man_bits: int  # kept ones
     dropped_bits: int
     exp_low: int  # exponent of the smallest normal
+    exp_limit: int  # two to this power is beyond the largest finite value
     largest: int  # code of the largest finite magnitude
     beyond: int  # code of what overflows, the sign apart
     infinity: int  # code of an infinity, the sign apart
@@ -125,17 +126,18 @@ def packing(
     if isinstance(spec, IntegerSpec):
         keep = (1 << spec.bits) - 1 if spec.bits < 64 else -1
         rules = (rounding.index, int(overflow is Overflow.WRAP), spec.fraction_bits, spec.min_int, spec.max_int, keep)
-        return Packing(0, 0, 0, 0, 0, 0, 0, -1, 0, *rules)
+        return Packing(0, 0, 0, 0, 0, 0, 0, 0, -1, 0, *rules)
     dropped = spec.man_bits - man_bits
     largest = spec.max_magnitude_code
     special = spec.inf_code if spec.has_inf else spec.nan_code
-    nan = nan_code if nan_code >= 0 else spec.nan_code if spec.has_nan else -1
+    nan = nan_code if nan_code >= 0 else spec.nan_code
     saturate = overflow is Overflow.SATURATE
     return Packing(
         is_float=1,
         man_bits=man_bits,
         dropped_bits=dropped,
         exp_low=1 - spec.bias,
+        exp_limit=spec.exp_max + spec.sig_bits,
         largest=largest,
         beyond=largest >> dropped << dropped if saturate else special,
         infinity=largest if saturate and not spec.has_inf else special,
@@ -161,11 +163,14 @@ def pack_float(pack: Packing, significand: int, exponent: int, special: int) -> 
     elif significand == 0:
         return 0
     else:
-        negative = int(significand < 0)
-        code = pack_magnitude(abs(significand), exponent, negative, pack.man_bits, pack.exp_low, 1, pack.rounding)
-        code <<= pack.dropped_bits
-        if code > pack.largest:
-            code = pack.beyond
+        negative, magnitude = int(significand < 0), abs(significand)
+        if exponent > pack.exp_limit - 62 and magnitude >> min(max(pack.exp_limit - exponent, 0), 63) != 0:
+            code = pack.beyond  # before the exponent field overflows the integer
+        else:
+            code = pack_magnitude(magnitude, exponent, negative, pack.man_bits, pack.exp_low, 1, pack.rounding)
+            code <<= pack.dropped_bits
+            if code > pack.largest:
+                code = pack.beyond
     if not negative or code == 0:
         return code
     if code == pack.nan:
@@ -179,17 +184,19 @@ def _pack_integer_kernel(pack: Packing, significand: int, exponent: int) -> int:
     negative = int(significand < 0)
     magnitude = abs(significand)
     places = exponent + pack.fraction_bits
-    huge = places > 0 and (places > 62 or magnitude >> (62 - places) != 0) and magnitude != 0
-    if huge:  # only the low bits matter, and only when wrapping; masked first so that the shift cannot overflow
-        places = min(places, 63)
-        magnitude = (magnitude & ((1 << (63 - places)) - 1)) << places
-    else:
-        magnitude = round_shift(magnitude, -places, negative, pack.rounding)
-    if pack.wrap:
-        return (-magnitude if negative else magnitude) & pack.keep
-    if negative:
-        return (pack.min_int if huge else max(-magnitude, pack.min_int)) & pack.keep
-    return (pack.max_int if huge else min(magnitude, pack.max_int)) & pack.keep
+    if places > 0 and magnitude != 0 and (places > 62 or magnitude >> (63 - places) != 0):
+        if not pack.wrap:
+            return (pack.min_int if negative else pack.max_int) & pack.keep
+        if places > 63:
+            return 0
+        low = (-magnitude if negative else magnitude) & ((1 << (64 - places)) - 1)
+        low -= (low >> (63 - places)) << (64 - places)  # its own sign, so that the shift cannot overflow
+        return (low << places) & pack.keep
+    magnitude = round_shift(magnitude, -places, negative, pack.rounding)
+    value = -magnitude if negative else magnitude
+    if not pack.wrap:
+        value = min(max(value, pack.min_int), pack.max_int)
+    return value & pack.keep
 
 
 @numba.njit(cache=True)

@@ -226,8 +226,8 @@ class DotProductUnit:
             name = self.output.name
             raise ValueError(f"output must have a NaN, for the operands or the accumulator have, and {name} has none")
         if self.converts:
-            if isinstance(self.output, IntegerSpec) == (self.overflow is Overflow.INFINITY):
-                raise ValueError(f"overflow must be one that {self.output.name} has, not {self.overflow!r}")
+            if isinstance(self.output, IntegerSpec) and self.overflow is Overflow.INFINITY:
+                raise ValueError(f"overflow must be WRAP or SATURATE for {self.output.name}, not {self.overflow!r}")
             if isinstance(self.output, FloatSpec) and self.overflow is Overflow.WRAP:
                 raise ValueError(f"overflow must be INFINITY or SATURATE for {self.output.name}, not {self.overflow!r}")
             if self.overflow is Overflow.INFINITY and not self.output.has_nan:

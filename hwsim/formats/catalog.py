@@ -93,7 +93,8 @@ _CATALOG = {spec.name: spec for spec in _SPECS}
 _INTEGER = re.compile(r"(?P<unsigned>u?)int(?P<bits>\d{1,2})(?P<narrow>_narrow)?")
 _FIXED = re.compile(r"(?P<unsigned>u?)fixed(?P<bits>\d{1,2})_(?P<minus>m?)(?P<fraction>\d{1,4})(?P<narrow>_narrow)?")
 _FLOAT = re.compile(
-    r"(?P<family>float(?P<total>\d{1,2})|minifloat)_e(?P<exp>\d{1,2})m(?P<man>\d{1,2})(?:b(?P<minus>m?)(?P<bias>\d{1,4}))?"
+    r"(?P<family>float(?P<total>\d{1,2})|minifloat)_e(?P<exp>\d{1,2})m(?P<man>\d{1,2})"
+    r"(?:b(?P<minus>m?)(?P<bias>\d{1,4}))?"
     r"(?P<specials>fnuz|fn|)(?P<unsigned>u?)(?P<mark>_flat|_zero|_nan|)"
 )
 _SCALED = re.compile(r"(?P<family>mx|nv)(?P<element>fp4|fp\d{1,2}_e\d{1,2}m\d{1,2}|int\d{1,2})_b(?P<size>\d{1,5})")

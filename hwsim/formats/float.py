@@ -214,7 +214,7 @@ class FloatSpec:
         if self.bits > _TABLE_BITS:
             return _unpack(self, array)
         table = _unpacked_table(self)
-        return Unpacked(table.significand[array], table.exponent[array], table.special[array])
+        return Unpacked(*(np.asarray(column[array]) for column in table))
 
     def decode(self, codes: ArrayLike) -> NDArray[np.float64]:
         """Give the value of each code.

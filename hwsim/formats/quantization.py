@@ -130,8 +130,11 @@ def _quantize_scalar(
         raise ValueError(f"x must be finite to be quantized to {spec.name}, which has one scale for many elements")
     if scale is not None:
         scales = _checked_scale(scale)
-        if np.broadcast_shapes(scales.shape, array.shape) != array.shape:
-            raise ValueError(f"scale must broadcast to the shape {array.shape} of x, not {scales.shape}")
+        try:
+            np.broadcast_to(scales, array.shape)
+        except ValueError:
+            text = f"scale must broadcast to the shape {array.shape} of x, not {scales.shape}"
+            raise ValueError(text) from None
     elif spec.max_value > 0:
         largest = np.abs(array).max(axis=axis, keepdims=axis is not None, initial=0.0)
         scales = _checked_scale(_float32_scale(largest, spec.max_value))

@@ -123,5 +123,5 @@ def _array(tensor: onnx.TensorProto) -> Array:
     """Return a tensor's value."""
     try:
         return np.asarray(numpy_helper.to_array(tensor))
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"constant {tensor.name!r} is damaged: {error}") from None
+    except (ValueError, TypeError, KeyError, OverflowError, MemoryError) as error:
+        raise ValueError(f"constant {tensor.name!r} is damaged: {type(error).__name__}: {error}") from None

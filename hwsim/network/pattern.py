@@ -23,6 +23,8 @@ __all__ = [
 
 Array = npt.NDArray[Any]
 
+_MAX_ELEMENTS = 2**31  # of one tensor: more is a damaged file
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RawNode:
@@ -111,6 +113,8 @@ class Pattern:
     def add(self, layer: Layer) -> None:
         """Append a layer, and learn the specs of its outputs."""
         for spec in layer.output_specs(tuple(self.specs[name] for name in layer.inputs)):
+            if spec.elements > _MAX_ELEMENTS:
+                raise ValueError(f"layer {layer.name!r}: a tensor of shape {spec.shape} is too large")
             self.specs[spec.name] = spec
         self.layers.append(layer)
 
@@ -135,6 +139,10 @@ class Pattern:
             if quantization is not None:
                 inner = node.inputs[0]
                 spec = self._constant_spec(inner) if inner in self.constants else self.specs[inner]
+                if spec.dtype != quantization.dtype:
+                    raise ValueError(
+                        f"node {node.label}: {inner!r} is {spec.dtype}, its zero point {quantization.dtype}"
+                    )
                 codes = self.constants.get(inner)
                 if codes is not None:
                     codes = codes.astype(storage_type(quantization.dtype))
@@ -147,10 +155,11 @@ class Pattern:
             return Operand(spec=self._constant_spec(name), constant=self.constants[name])
         node = self._producers.get(name)
         if node is not None and node.operator == "DequantizeLinear" and name not in self._emitted:
-            behind = self.operand(name)
-            if behind.constant is not None and behind.quantization is not None:
-                values = behind.values
-                return Operand(spec=TensorSpec(name=name, shape=values.shape, dtype="float32"), constant=values)
+            if self.quantization(node) is not None:
+                behind = self.operand(name)
+                if behind.constant is not None:
+                    values = behind.values
+                    return Operand(spec=TensorSpec(name=name, shape=values.shape, dtype="float32"), constant=values)
             self._emitted.add(name)
             self.emit(node)
         return Operand(spec=self.specs[name])

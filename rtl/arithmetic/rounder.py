@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Normalise a number, round it and pack it to a float's code."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed, unsigned
@@ -13,96 +14,107 @@ from rtl.part import Part
 
 __all__ = [
     "Rounder",
+    "RounderSpec",
     "round_increment",
 ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RounderSpec:
+    """What a rounder is given, and what it makes.
+
+    Parameters
+    ----------
+    format : FloatSpec
+        With subnormals.
+    rounding, overflow : Rounding, Overflow
+    man_bits : int
+        Mantissa bits to keep; the rest are zero. Fewer than the format's only with IEEE specials.
+    nan_code : int
+    bits : int
+        Width of the value, sign included.
+    top_min, top_max : int
+        Range of `top`.
+    special_bits : int
+        0, 1 or 2.
+    normalised : bool
+        Whether the value's highest bit is set wherever `top` is above 1: then nothing is shifted.
+    """
+
+    format: FloatSpec
+    rounding: Rounding
+    overflow: Overflow
+    man_bits: int
+    nan_code: int
+    bits: int
+    top_min: int
+    top_max: int
+    special_bits: int
+    normalised: bool
+
+    @property
+    def top_shape(self) -> Any:
+        """The narrowest shape for `top`."""
+        if self.top_min < 0:
+            return signed(max(self.top_max.bit_length(), (-self.top_min - 1).bit_length()) + 1)
+        return unsigned(max(self.top_max, 1).bit_length())
+
+    @property
+    def padding(self) -> int:
+        """Copies of the sign that the value gets on top, so that no exponent field is below 1."""
+        return max(0, 1 - self.top_min)
 
 
 class Rounder(Part):
     """Round ``(-1)**negative * value``, a number whose last bit may stand for anything that was cut off below it.
 
-    A negative value is inverted and not negated: what the missing one in the last place changes is known from the bits below the
-    kept ones, so that it and the rounding are one increment.
-
-    Parameters
-    ----------
-    spec : FloatSpec
-        With subnormals.
-    bits : int
-        Width of the value, sign included.
-    top_min, top_max : int
-        Range of `top`.
-    rounding, overflow : Rounding, Overflow
-    man_bits : int
-        Mantissa bits to keep; the rest are zero. Fewer than the format's only with IEEE specials.
-    nan_code : int
-    special_bits : int
-        0, 1 or 2.
-    normalised : bool
-        Whether the bit below the sign differs from it wherever `top` is above 1: then nothing is shifted.
+    A negative value is inverted and not negated: what the missing one in the last place changes is known from the bits
+    below the kept ones, so that it and the rounding are one increment.
 
     Members
     -------
-    value : In, signed, `bits` bits
+    value : In, signed, ``spec.bits`` bits
     negative : In, 1 bit
-    top : In, the narrowest shape for its range, at least 1 bit
+    top : In, ``spec.top_shape``
         Exponent field of a result that has its leading bit just below the sign of `value`.
-    special : In, `special_bits` bits
+    special : In, ``spec.special_bits`` bits
         One bit: NaN. Two: +infinity and -infinity; both, NaN.
-    code : Out, `spec.bits` bits
+    code : Out, ``spec.format.bits`` bits
         A zero is +0.
 
     Latency: none, combinational.
     """
 
-    def __init__(
-        self,
-        spec: FloatSpec,
-        *,
-        bits: int,
-        top_min: int,
-        top_max: int,
-        rounding: Rounding,
-        overflow: Overflow,
-        man_bits: int,
-        nan_code: int,
-        special_bits: int,
-        normalised: bool = False,
-    ) -> None:
+    def __init__(self, spec: RounderSpec) -> None:
         self.spec = spec
-        self._padding = max(0, 1 - top_min)  # sign bits on top, so that no field is below 1
-        self._top_min, self._top_max = top_min, top_max
-        self._rounding, self._overflow = rounding, overflow
-        self._man_bits, self._nan_code = man_bits, nan_code
-        self._normalised = normalised
-        shape = signed(max(top_max.bit_length(), (-top_min - 1).bit_length()) + 1) if top_min < 0 else unsigned(max(top_max, 1).bit_length())
         super().__init__(
             {
-                "value": In(signed(bits)),
+                "value": In(signed(spec.bits)),
                 "negative": In(1),
-                "top": In(shape),
-                "special": In(special_bits),
-                "code": Out(spec.bits),
+                "top": In(spec.top_shape),
+                "special": In(spec.special_bits),
+                "code": Out(spec.format.bits),
             }
         )
 
     def _module_name(self) -> str:
-        return f"round_{self.spec.name}_w{len(self.value)}"
+        return f"round_{self.spec.format.name}_w{self.spec.bits}"
 
     def _build(self) -> Module:
         m = Module()
         sign = self.value[-1]
-        kept_bits = self._man_bits + 1
-        width = max(len(self.value) - 1 + self._padding, kept_bits + 1)
+        kept_bits = self.spec.man_bits + 1
+        width = max(len(self.value) - 1 + self.spec.padding, kept_bits + 1)
         raw = Signal(width, name="raw")
-        below = width - (len(self.value) - 1 + self._padding)
-        m.d.comb += raw.eq(Cat(Const(0, below), self.value[:-1], sign.replicate(self._padding)))
-        top = Signal((self._top_max + self._padding).bit_length(), name="top_field")
-        m.d.comb += top.eq(self.top + self._padding)
+        below = width - (len(self.value) - 1 + self.spec.padding)
+        m.d.comb += raw.eq(Cat(Const(0, below), self.value[:-1], sign.replicate(self.spec.padding)))
+        top = Signal((self.spec.top_max + self.spec.padding).bit_length(), name="top_field")
+        m.d.comb += top.eq(self.top + self.spec.padding)
         shift = self._shift(m, raw, sign, top, width - below)
         kept, sticky = shift_left_sticky(m, raw, shift, kept_bits + 1, "normal")
         significand = Signal(kept_bits, name="significand")
         m.d.comb += significand.eq(kept[1:] ^ sign.replicate(kept_bits))
-        # Of an inverted number the bits below are all ones where those of the value are zero, and the missing one ripples up.
+        # Of an inverted number the bits below are all ones where those of the value are zero: the missing one ripples up.
         exact_below = Signal(name="exact_below")
         guard = Signal(name="guard")
         carry = Signal(name="carry")
@@ -112,11 +124,11 @@ class Rounder(Part):
         negative = Signal(name="is_negative")
         m.d.comb += negative.eq(self.negative ^ sign)
         increment = Signal(name="increment")
-        rounding = round_increment(self._rounding, significand[0], guard, sticky, negative)
+        rounding = round_increment(self.spec.rounding, significand[0], guard, sticky, negative)
         m.d.comb += increment.eq(carry | rounding)
         field = Signal(len(top), name="field")
         m.d.comb += field.eq((top - shift) & significand[-1].replicate(len(top)))
-        magnitude = Signal(len(field) + self._man_bits + 1, name="magnitude")
+        magnitude = Signal(len(field) + self.spec.man_bits + 1, name="magnitude")
         m.d.comb += magnitude.eq(Cat(significand[:-1], field) + increment)
         nonzero = Signal(name="nonzero")
         m.d.comb += nonzero.eq(significand.any() | increment)
@@ -125,11 +137,11 @@ class Rounder(Part):
 
     def _shift(self, m: Module, raw: Any, sign: Any, top: Any, width: int) -> Any:
         """Return how far to shift left: to the leading bit, but no further than to field 1."""
-        if self._normalised:
+        if self.spec.normalised:
             return Const(0, 0)
         m.submodules.leading_zeros = leading = LeadingZeros(width)
         m.d.comb += leading.value.eq(raw[len(raw) - width :] ^ sign.replicate(width))
-        if self._top_min + self._padding > width:
+        if self.spec.top_min + self.spec.padding > width:
             return leading.count
         limit = Signal(len(top), name="limit")
         shift = Signal(len(leading.count), name="shift")
@@ -138,19 +150,19 @@ class Rounder(Part):
         return shift
 
     def _pack(self, m: Module, magnitude: Any, negative: Any, nonzero: Any) -> None:
-        spec = self.spec
-        dropped = spec.man_bits - self._man_bits
+        spec = self.spec.format
+        dropped = spec.man_bits - self.spec.man_bits
         magnitude_bits = spec.exp_bits + spec.man_bits
         code = Signal(magnitude_bits, name="finite")
         m.d.comb += code.eq(Cat(Const(0, dropped), magnitude))
         is_nan = Const(0, 1)
         threshold = (spec.max_magnitude_code + (1 << dropped)) >> dropped
-        infinite_code = spec.inf_code if spec.has_inf else self._nan_code
-        if (self._top_max + self._padding + 1) << self._man_bits >= threshold:
+        infinite_code = spec.inf_code if spec.has_inf else self.spec.nan_code
+        if (self.spec.top_max + self.spec.padding + 1) << self.spec.man_bits >= threshold:
             overflow = Signal(name="overflow")
             m.d.comb += overflow.eq(magnitude >= threshold)
             saturated = spec.max_magnitude_code >> dropped << dropped
-            if self._overflow is Overflow.SATURATE:
+            if self.spec.overflow is Overflow.SATURATE:
                 code = Mux(overflow, saturated, code)
             elif spec.has_inf:
                 code = Mux(overflow, infinite_code, code)
@@ -161,7 +173,7 @@ class Rounder(Part):
             is_nan = is_nan | special[0]
         elif len(special) == 2:
             is_nan = is_nan | special.all()
-            if spec.has_inf or self._overflow is Overflow.SATURATE:
+            if spec.has_inf or self.spec.overflow is Overflow.SATURATE:
                 beyond = spec.inf_code if spec.has_inf else spec.max_magnitude_code
                 code = Mux(special.any(), beyond, code)
             else:
@@ -170,15 +182,16 @@ class Rounder(Part):
             nonzero = nonzero | special.any()
         minus = Signal(name="minus")
         m.d.comb += minus.eq(negative & nonzero)
-        signed_code = Cat(code[:magnitude_bits], minus) if spec.signed else code[:magnitude_bits] & (~minus).replicate(magnitude_bits)
+        code = code[:magnitude_bits]
+        signed_code = Cat(code, minus) if spec.signed else code & (~minus).replicate(magnitude_bits)
         if isinstance(is_nan, Const):
             m.d.comb += self.code.eq(signed_code)
         else:
-            m.d.comb += self.code.eq(Mux(is_nan, self._nan_code, signed_code))
+            m.d.comb += self.code.eq(Mux(is_nan, self.spec.nan_code, signed_code))
 
 
 def round_increment(rounding: Rounding, last: Any, guard: Any, sticky: Any, negative: Any) -> Any:
-    """Return whether a magnitude is incremented, by its last kept bit, the bit below it, and whether any other is set."""
+    """Return whether a magnitude is incremented: by its last bit, the one below, and whether any further below is set."""
     inexact = guard | sticky
     return {
         Rounding.NEAREST_EVEN: guard & (sticky | last),

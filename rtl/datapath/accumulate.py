@@ -4,12 +4,11 @@
 from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
-from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
-from hwsim.datapath.unit import DotProductUnit, FixedAccumulator
+from hwsim.datapath.unit import DotProductUnit, FixedAccumulator, FloatAccumulator
 from hwsim.formats import Overflow
-from rtl.arithmetic.rounder import Rounder
+from rtl.arithmetic.rounder import Rounder, RounderSpec
 from rtl.arithmetic.shift import shift_right_jam
 from rtl.datapath.layouts import fused, operand_layout, operand_raw, register_layout, total_layout, total_raw
 from rtl.part import Part
@@ -29,7 +28,7 @@ class Accumulate(Part):
         What decode makes of the register; with a float accumulator only.
     total : In, `total_layout`
         In a fused step it holds the register already.
-    o : Out, `register_layout`
+    following : Out, `register_layout`
 
     Latency: none, combinational.
     """
@@ -39,7 +38,7 @@ class Accumulate(Part):
         ports = {
             "register": In(register_layout(unit)),
             "total": In(total_layout(unit)),
-            "o": Out(register_layout(unit)),
+            "following": Out(register_layout(unit)),
         }
         if not isinstance(unit.accumulator, FixedAccumulator):
             ports["decoded"] = In(operand_layout(unit.accumulator.format))
@@ -50,42 +49,45 @@ class Accumulate(Part):
 
     def _build(self) -> Module:
         m = Module()
-        if isinstance(self.spec.accumulator, FixedAccumulator):
-            self._fixed(m, self.spec.accumulator)
+        accumulator = self.spec.accumulator
+        if isinstance(accumulator, FixedAccumulator):
+            self._fixed(m, accumulator)
         elif fused(self.spec):
             total = self.total
             raw = total_raw(self.spec)
-            # Exponent field of the sum's highest bit: its exponent and the bias.
-            offset = raw.offset + len(total.sum) - 2 + self.spec.accumulator.format.bias
-            self._round(m, total.sum, Const(0, 1), total.exponent + offset, (raw.low + offset, raw.high + offset))
+            # Exponent field of the sum's highest bit.
+            offset = raw.offset + len(total.sum) - 2 + accumulator.format.bias
+            self._round(
+                m, accumulator, total.sum, Const(0, 1), total.exponent + offset, (raw.low + offset, raw.high + offset)
+            )
         else:
-            self._add_float(m)
+            self._add_float(m, accumulator)
         return m
 
     def _fixed(self, m: Module, accumulator: FixedAccumulator) -> None:
         unit = self.spec
         total = self.total.sum << unit.sum_shift
         half = 1 << (accumulator.bits - 1)
-        m.d.comb += self.o.special.eq(self.register.special | self.total.special)
+        m.d.comb += self.following.special.eq(self.register.special | self.total.special)
         if accumulator.overflow is Overflow.WRAP:
-            m.d.comb += self.o.value.eq(self.register.value + total)
+            m.d.comb += self.following.value.eq(self.register.value + total)
             return
         wide = Signal(signed(max(len(total), accumulator.bits) + 1), name="wide")
         m.d.comb += wide.eq(self.register.value + total)
         excess = wide[accumulator.bits - 1 : -1]
         beyond = Signal(name="beyond")
-        m.d.comb += beyond.eq((excess != wide[-1].replicate(len(excess))))
+        m.d.comb += beyond.eq(excess != wide[-1].replicate(len(excess)))
         limit = Mux(wide[-1], Const(-half, signed(accumulator.bits)), Const(half - 1, signed(accumulator.bits)))
-        m.d.comb += self.o.value.eq(Mux(beyond, limit, wide))
+        m.d.comb += self.following.value.eq(Mux(beyond, limit, wide))
 
-    def _add_float(self, m: Module) -> None:
+    def _add_float(self, m: Module, accumulator: FloatAccumulator) -> None:
         """Add in a window that starts at the exponent of the larger, and round.
 
         Larger is meant by the exponents of their highest bits. The accumulator's is set unless it is subnormal, and then
-        nothing below the window counts; the sum's may not be, so that the window goes on below its last place by what a
+        nothing below the window counts. The sum's may not be, so that the window goes on below its last place by what a
         result can keep, a bit that a subtraction can cost, and one to round by. Below that, one bit stands for all.
         """
-        accumulator, total, raw = self.spec.accumulator, self.total, total_raw(self.spec)
+        total, raw = self.total, total_raw(self.spec)
         spec = accumulator.format
         own = operand_raw(spec)
         sum_signed = total.sum.shape().signed
@@ -100,7 +102,9 @@ class Accumulate(Part):
         m.d.comb += distance.eq(Mux(gap[-1], -gap, gap))
         amount_bits = window.bit_length()
         amount = Signal(amount_bits, name="amount")
-        m.d.comb += amount.eq(distance[:amount_bits] | distance[amount_bits:].any().replicate(amount_bits))
+        far = Signal(name="far")
+        m.d.comb += far.eq(distance[amount_bits:].any())
+        m.d.comb += amount.eq(distance[:amount_bits] | far.replicate(amount_bits))
 
         larger_bits = max(sum_bits, spec.sig_bits)
         high = Signal(signed(larger_bits + 1), name="larger")
@@ -125,24 +129,27 @@ class Accumulate(Part):
         top = Mux(sum_is_larger, sum_top, self.decoded.exponent + 1)
         # The sum is the larger only where its exponent is above one of the accumulator's, of which the least field is 1.
         limits = (2, max(raw.high + raw.offset + sum_bits + spec.bias, own.high + 1))
-        self._round(m, added, negative, top, limits)
+        self._round(m, accumulator, added, negative, top, limits)
 
-    def _round(self, m: Module, value: Any, negative: Any, top: Any, limits: tuple[int, int]) -> None:
-        accumulator = self.spec.accumulator
-        m.submodules.rounder = rounder = Rounder(
-            accumulator.format,
-            bits=len(value),
-            top_min=limits[0],
-            top_max=limits[1],
+    def _round(
+        self, m: Module, accumulator: FloatAccumulator, value: Any, negative: Any, top: Any, limits: tuple[int, int]
+    ) -> None:
+        spec = RounderSpec(
+            format=accumulator.format,
             rounding=accumulator.rounding,
             overflow=accumulator.overflow,
             man_bits=accumulator.result_man_bits,
             nan_code=accumulator.nan_code,
+            bits=len(value),
+            top_min=limits[0],
+            top_max=limits[1],
             special_bits=2,
+            normalised=False,
         )
+        m.submodules.rounder = rounder = Rounder(spec)
         m.d.comb += [rounder.value.eq(value), rounder.negative.eq(negative), rounder.top.eq(top)]
         m.d.comb += rounder.special.eq(self._special())
-        m.d.comb += self.o.value.eq(rounder.code)
+        m.d.comb += self.following.value.eq(rounder.code)
 
     def _special(self) -> Any:
         """Return the specials of register and step, a bit for each infinity, both for NaN."""

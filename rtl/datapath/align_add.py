@@ -4,10 +4,9 @@
 from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed, unsigned
-from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
-from hwsim.datapath.unit import DotProductUnit, TruncatedAlignment
+from hwsim.datapath.unit import DotProductUnit, FloatAccumulator, TruncatedAlignment
 from rtl.arithmetic.shift import shift_right_truncate
 from rtl.arithmetic.tree import add_signed, maximum
 from rtl.datapath.layouts import (
@@ -37,7 +36,7 @@ class AlignAdd(Part):
     products : In, `products_layout`
     accumulator : In, `operand_layout` of the accumulator
         In a fused step only.
-    o : Out, `total_layout`
+    total : Out, `total_layout`
         Its `special` is that of the products.
 
     Latency: none, combinational.
@@ -45,7 +44,7 @@ class AlignAdd(Part):
 
     def __init__(self, unit: DotProductUnit) -> None:
         self.spec = unit
-        ports = {"products": In(products_layout(unit)), "o": Out(total_layout(unit))}
+        ports = {"products": In(products_layout(unit)), "total": Out(total_layout(unit))}
         if fused(unit):
             ports["accumulator"] = In(operand_layout(unit.accumulator.format))
         super().__init__(ports)
@@ -55,9 +54,9 @@ class AlignAdd(Part):
 
     def _build(self) -> Module:
         m = Module()
-        m.d.comb += self.o.special.eq(self.products.special)
+        m.d.comb += self.total.special.eq(self.products.special)
         if isinstance(self.spec.alignment, TruncatedAlignment):
-            self._truncated(m)
+            self._truncated(m, self.spec.alignment)
         else:
             self._exact(m)
         return m
@@ -75,32 +74,36 @@ class AlignAdd(Part):
                 shifted.append(product)
             total = Signal(signed(unit.sum_bits), name="total")
             m.d.comb += total.eq(add_signed(shifted, [lane.negative for lane in products.lanes], unit.sum_bits))
-            m.d.comb += self.o.exponent.eq(products.scale_exponent)
-            m.d.comb += self.o.negative.eq(products.scale_negative)
+            m.d.comb += self.total.exponent.eq(products.scale_exponent)
+            m.d.comb += self.total.negative.eq(products.scale_negative)
         else:
             total = products.lanes[0].significand
-            m.d.comb += self.o.exponent.eq(products.lanes[0].exponent + products.scale_exponent)
-            m.d.comb += self.o.negative.eq(products.lanes[0].negative ^ products.scale_negative)
-        m.d.comb += self.o.sum.eq(total * products.scale_significand if scale_max(unit) > 1 else total)
+            m.d.comb += self.total.exponent.eq(products.lanes[0].exponent + products.scale_exponent)
+            m.d.comb += self.total.negative.eq(products.lanes[0].negative ^ products.scale_negative)
+        m.d.comb += self.total.sum.eq(total * products.scale_significand if scale_max(unit) > 1 else total)
 
-    def _truncated(self, m: Module) -> None:
+    def _truncated(self, m: Module, alignment: TruncatedAlignment) -> None:
         unit = self.spec
-        fraction, point, product = unit.alignment.fraction_bits, product_point(unit), product_raw(unit)
+        fraction, point, product = alignment.fraction_bits, product_point(unit), product_raw(unit)
         lanes = self.products.lanes
         magnitudes, negatives = self._sign_magnitude(m)
         # A product's exponent above the floor, less its raw exponent and that of the scale.
-        base = product.offset + scale_raw(unit).offset + point - unit.alignment.exp_floor
+        base = product.offset + scale_raw(unit).offset + point - alignment.exp_floor
         scale_base = self.products.scale_exponent + base
         leads = [self._product_lead(m, magnitudes, scale_base)]
         if fused(unit):
             accumulator = self.accumulator
-            accumulator_base = -unit.accumulator.format.bias - unit.alignment.exp_floor
+            assert isinstance(unit.accumulator, FloatAccumulator)
+            spec = unit.accumulator.format
+            accumulator_base = -spec.bias - alignment.exp_floor
             leads.append(
-                _above_zero(m, accumulator.exponent + accumulator_base, accumulator.significand.any(), "accumulator_lead")
+                _above_zero(
+                    m, accumulator.exponent + accumulator_base, accumulator.significand.any(), "accumulator_lead"
+                )
             )
         largest = Signal(total_raw(unit).bits, name="largest")
         m.d.comb += largest.eq(maximum(m, leads, "lead"))
-        m.d.comb += self.o.exponent.eq(largest)
+        m.d.comb += self.total.exponent.eq(largest)
         window = truncated_max(unit)[0].bit_length()
         distance = _saturated(m, largest - scale_base, product.high + window, "distance")
         terms = []
@@ -109,11 +112,11 @@ class AlignAdd(Part):
             m.d.comb += amount.eq(distance - lane.exponent)
             terms.append(shift_right_truncate(m, _placed(magnitudes[index], fraction - point), amount, f"cut_{index}"))
         if fused(unit):
-            placed = _placed(accumulator.significand, fraction - unit.accumulator.format.man_bits)
+            placed = _placed(accumulator.significand, fraction - spec.man_bits)
             away = _saturated(m, largest - (accumulator.exponent + accumulator_base), len(placed), "accumulator_shift")
             terms.append(shift_right_truncate(m, placed, away, "cut_accumulator"))
             negatives.append(accumulator.negative)
-        m.d.comb += self.o.sum.eq(add_signed(terms, negatives, len(self.o.sum)))
+        m.d.comb += self.total.sum.eq(add_signed(terms, negatives, len(self.total.sum)))
 
     def _sign_magnitude(self, m: Module) -> tuple[list[Any], list[Any]]:
         """Return magnitudes and signs of the products, for each is cut toward zero."""
@@ -139,10 +142,13 @@ class AlignAdd(Part):
             # A zero has no exponent: 0, where that is below every raw exponent, else an exponent without the flag on top.
             tagged = lane.exponent if product.low > 0 else Cat(lane.exponent, Const(1, 1))
             masked = Signal(len(tagged), name=f"nonzero_exponent_{index}")
-            m.d.comb += masked.eq(tagged & magnitudes[index].any().replicate(len(tagged)))
+            nonzero = Signal(name=f"nonzero_{index}")
+            m.d.comb += [nonzero.eq(magnitudes[index].any()), masked.eq(tagged & nonzero.replicate(len(tagged)))]
             raws.append(masked)
         top = maximum(m, raws, "max_exponent")
-        return _above_zero(m, top[: product.bits] + scale_base, top.any() if product.low > 0 else top[-1], "product_lead")
+        return _above_zero(
+            m, top[: product.bits] + scale_base, top.any() if product.low > 0 else top[-1], "product_lead"
+        )
 
 
 def _moved(m: Module, product: Any, exponent: Any, low: int, high: int, name: str) -> Any:
@@ -157,9 +163,9 @@ def _moved(m: Module, product: Any, exponent: Any, low: int, high: int, name: st
 def _above_zero(m: Module, value: Any, valid: Any, name: str) -> Any:
     """Return an exponent above the floor; 0 where it is below, or there is none."""
     wide = Signal(signed(len(value) + 1), name=f"{name}_wide")
-    m.d.comb += wide.eq(value)
+    kept = Signal(name=f"{name}_kept")
     out = Signal(len(value), name=name)
-    m.d.comb += out.eq(wide[:-1] & (valid & ~wide[-1]).replicate(len(value)))
+    m.d.comb += [wide.eq(value), kept.eq(valid & ~wide[-1]), out.eq(wide[:-1] & kept.replicate(len(value)))]
     return out
 
 
@@ -168,7 +174,8 @@ def _saturated(m: Module, value: Any, least: int, name: str) -> Any:
     bits = least.bit_length()
     wide = Signal(signed(max(len(value), bits) + 1), name=f"{name}_wide")
     out = Signal(bits, name=name)
-    m.d.comb += [wide.eq(value), out.eq(wide[:bits] | wide[bits:-1].any().replicate(bits))]
+    far = Signal(name=f"{name}_far")
+    m.d.comb += [wide.eq(value), far.eq(wide[bits:-1].any()), out.eq(wide[:bits] | far.replicate(bits))]
     return out
 
 

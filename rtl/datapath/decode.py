@@ -28,7 +28,7 @@ class Decode(Part):
     -------
     codes : In, ``lanes * spec.bits`` bits
         Lane 0 at bit 0.
-    o : Out, array of `operand_layout`
+    operands : Out, array of `operand_layout`
         The significand of a float is a magnitude. Where `nan` or `infinite` is set, all but `negative` is of no meaning.
 
     Latency: none, combinational.
@@ -38,7 +38,7 @@ class Decode(Part):
         self.spec = spec
         self._lanes = lanes
         super().__init__(
-            {"codes": In(lanes * spec.bits), "o": Out(data.ArrayLayout(operand_layout(spec), lanes))}
+            {"codes": In(lanes * spec.bits), "operands": Out(data.ArrayLayout(operand_layout(spec), lanes))}
         )
 
     def _module_name(self) -> str:
@@ -49,9 +49,9 @@ class Decode(Part):
         for lane in range(self._lanes):
             code = self.codes[lane * self.spec.bits : (lane + 1) * self.spec.bits]
             if isinstance(self.spec, IntegerSpec):
-                m.d.comb += self.o[lane].significand.eq(code)
+                m.d.comb += self.operands[lane].significand.eq(code)
             else:
-                _decode_float(m, self.spec, code, self.o[lane])
+                _decode_float(m, self.spec, code, self.operands[lane])
         return m
 
 

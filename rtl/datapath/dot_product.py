@@ -63,7 +63,9 @@ def chosen_ranks(unit: DotProductUnit, pipeline: int | None = None) -> tuple[str
     if isinstance(pipeline, bool) or not isinstance(pipeline, int):
         raise TypeError(f"pipeline must be an int, not {pipeline!r}")
     if not 1 <= pipeline <= len(possible):
-        raise ValueError(f"pipeline must be in 1..{len(possible)} for {unit.name} ({', '.join(possible)}), not {pipeline!r}")
+        raise ValueError(
+            f"pipeline must be in 1..{len(possible)} for {unit.name} ({', '.join(possible)}), not {pipeline!r}"
+        )
     preferred = [name for name in _PREFERENCE if name in possible]
     return tuple(name for name in possible if name in preferred[:pipeline])
 
@@ -136,12 +138,12 @@ class Core(wiring.Component):
         ):
             if spec is not None:
                 m.submodules[f"decode_{name}"] = decode = Decode(spec, lanes)
-                m.d.comb += [decode.codes.eq(getattr(self, name)), getattr(multiply, name).eq(decode.o)]
+                m.d.comb += [decode.codes.eq(getattr(self, name)), getattr(multiply, name).eq(decode.operands)]
         control = {"valid": self.valid, "first": self.first, "last": self.last, "c": self.c}
-        products = self._rank(m, "multiply", products_layout(unit), multiply.o, control)
+        products = self._rank(m, "multiply", products_layout(unit), multiply.products, control)
         m.submodules.align_add = align_add = AlignAdd(unit)
         m.d.comb += align_add.products.eq(products)
-        total = self._rank(m, "align_add", total_layout(unit), align_add.o, control)
+        total = self._rank(m, "align_add", total_layout(unit), align_add.total, control)
         self._loop(m, align_add, total, control)
         return m
 
@@ -172,14 +174,14 @@ class Core(wiring.Component):
         ]
         if not isinstance(unit.accumulator, FixedAccumulator):
             m.submodules.decode_register = decode = Decode(unit.accumulator.format)
-            m.d.comb += [decode.codes.eq(base.value), accumulate.decoded.eq(decode.o[0])]
+            m.d.comb += [decode.codes.eq(base.value), accumulate.decoded.eq(decode.operands[0])]
             if fused(unit):
-                m.d.comb += align_add.accumulator.eq(decode.o[0])
+                m.d.comb += align_add.accumulator.eq(decode.operands[0])
         done = Signal(name="done")
         with m.If(self.en):
             m.d.sync += done.eq(control["valid"] & control["last"])
             with m.If(control["valid"]):
-                m.d.sync += register.eq(accumulate.o)
+                m.d.sync += register.eq(accumulate.following)
         if "round_pack" not in self._ranks:
             m.d.comb += [self.d.eq(round_pack.d), self.d_valid.eq(done)]
             return

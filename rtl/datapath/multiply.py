@@ -26,7 +26,7 @@ class Multiply(Part):
     a, b : In, arrays of `operand_layout`
     scale_a, scale_b : In, arrays of one `operand_layout`
         Where the operand is of a block format.
-    o : Out, `products_layout`
+    products : Out, `products_layout`
         Magnitudes with a sign beside them for floats, signed products for signed integers. For truncating alignment, the
         significands of the scales are multiplied onto each product.
 
@@ -38,7 +38,7 @@ class Multiply(Part):
         ports = {
             "a": In(data.ArrayLayout(operand_layout(unit.element_a), unit.lanes)),
             "b": In(data.ArrayLayout(operand_layout(unit.element_b), unit.lanes)),
-            "o": Out(products_layout(unit)),
+            "products": Out(products_layout(unit)),
         }
         for name, spec in (("scale_a", unit.scale_a), ("scale_b", unit.scale_b)):
             if spec is not None:
@@ -56,19 +56,22 @@ class Multiply(Part):
         scale_negative = _xor([scale.negative for scale in scales])
         scale_significand = self._scale_significand(m, scales)
         for lane in range(unit.lanes):
-            a, b, o = self.a[lane], self.b[lane], self.o.lanes[lane]
+            a, b, out = self.a[lane], self.b[lane], self.products.lanes[lane]
             product = a.significand * b.significand
             negative = a.negative ^ b.negative
             if truncated and scales:
                 product = product * scale_significand
                 negative = negative ^ scale_negative
-            m.d.comb += [o.significand.eq(product), o.negative.eq(negative)]
+            m.d.comb += [out.significand.eq(product), out.negative.eq(negative)]
             if product_raw(unit).bits:
-                m.d.comb += o.exponent.eq(a.exponent + b.exponent)
+                m.d.comb += out.exponent.eq(a.exponent + b.exponent)
         if not truncated:
-            m.d.comb += [self.o.scale_negative.eq(scale_negative), self.o.scale_significand.eq(scale_significand)]
+            m.d.comb += [
+                self.products.scale_negative.eq(scale_negative),
+                self.products.scale_significand.eq(scale_significand),
+            ]
         if scale_raw(unit).bits:
-            m.d.comb += self.o.scale_exponent.eq(sum((scale.exponent for scale in scales), start=Const(0, 0)))
+            m.d.comb += self.products.scale_exponent.eq(sum((scale.exponent for scale in scales), start=Const(0, 0)))
         if special_bits(unit):
             self._special(m, scales)
         return m
@@ -87,7 +90,7 @@ class Multiply(Part):
         nan = Signal(name="nan")
         m.d.comb += nan.eq(Cat(*nans).any())
         if special_bits(self.spec) == 1:
-            m.d.comb += self.o.special.eq(nan)
+            m.d.comb += self.products.special.eq(nan)
             return
         positive, negative, invalid = [], [], []
         for a, b in zip(self.a, self.b, strict=True):
@@ -98,7 +101,7 @@ class Multiply(Part):
             invalid.append(a.infinite.any() & ~b.significand.any() | b.infinite.any() & ~a.significand.any())
             invalid += [infinite & ~scale.significand.any() for scale in scales]
         every = nan | Cat(*invalid).any()
-        m.d.comb += self.o.special.eq(Cat(Cat(*positive).any() | every, Cat(*negative).any() | every))
+        m.d.comb += self.products.special.eq(Cat(Cat(*positive).any() | every, Cat(*negative).any() | every))
 
 
 def _xor(bits: Sequence[Any]) -> Any:

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from hwsim.datapath.unit import DotProductUnit, FixedAccumulator
 from hwsim.formats import FloatSpec, IntegerSpec, Overflow, Rounding
-from rtl.arithmetic.rounder import Rounder, round_increment
+from rtl.arithmetic.rounder import Rounder, RounderSpec, round_increment
 from rtl.arithmetic.shift import shift_right_jam
 from rtl.datapath.decode import Decode
 from rtl.datapath.layouts import operand_raw, register_layout
@@ -43,20 +43,21 @@ class RoundPack(Part):
         if not unit.converts:
             m.d.comb += self.d.eq(self.register.value)
         elif isinstance(unit.output, IntegerSpec):
-            self._integer(m, unit.output)
+            assert isinstance(unit.accumulator, FixedAccumulator)  # a float accumulator has NaN, and so has its output
+            self._integer(m, unit.accumulator, unit.output)
         elif isinstance(unit.accumulator, FixedAccumulator):
             value = self.register.value
             top = -unit.accumulator.fraction_bits + len(value) - 2 + unit.output.bias
             self._round(m, unit.output, value, Const(0, 1), Const(top), (top, top), self.register.special)
         else:
-            self._float(m, unit.output)
+            self._float(m, unit.accumulator.format, unit.output)
         return m
 
-    def _integer(self, m: Module, spec: IntegerSpec) -> None:
-        """Round a fixed-point register, in two's complement, to an integer; a float has no way there."""
+    def _integer(self, m: Module, accumulator: FixedAccumulator, spec: IntegerSpec) -> None:
+        """Round a fixed-point register to an integer, in two's complement."""
         unit = self.spec
         value: Any = self.register.value
-        shift = unit.accumulator.fraction_bits - spec.fraction_bits
+        shift = accumulator.fraction_bits - spec.fraction_bits
         if shift <= 0:
             rounded = value << -shift
         else:
@@ -81,26 +82,26 @@ class RoundPack(Part):
         else:
             m.d.comb += self.d.eq(rounded)
 
-    def _float(self, m: Module, spec: FloatSpec) -> None:
+    def _float(self, m: Module, source: FloatSpec, spec: FloatSpec) -> None:
         """Round a float register to another float."""
-        source = self.spec.accumulator.format
         m.submodules.decode = decode = Decode(source)
         m.d.comb += decode.codes.eq(self.register.value)
-        number = decode.o[0]
+        number = decode.operands[0]
         raw = operand_raw(source)
         offset = raw.offset + source.man_bits + spec.bias  # from the source's exponent field to that of the output
         low, high = raw.low + offset, raw.high + offset
         significand: Any = number.significand
         top: Any = number.exponent + offset
         if low < 1:
-            # What is below the smallest normal is brought to its exponent; one bit below the last place stands for what falls off.
+            # What is below the smallest normal is brought to its exponent; the last bit stands for what falls off.
             window = max(len(significand), spec.man_bits + 3)
             below = Signal(signed(max(len(top), (1 - low).bit_length()) + 2), name="below")
             m.d.comb += below.eq(1 - top)
             bits = window.bit_length()
             amount = Signal(bits, name="amount")
-            held = below[:bits] | below[bits:-1].any().replicate(bits)
-            m.d.comb += amount.eq(held & (~below[-1]).replicate(bits))
+            far = Signal(name="far")
+            m.d.comb += far.eq(below[bits:-1].any())
+            m.d.comb += amount.eq((below[:bits] | far.replicate(bits)) & (~below[-1]).replicate(bits))
             significand = shift_right_jam(m, significand, amount, window, "denormal")
             top = Mux(below[-1], top, 1)
         special = Cat(
@@ -121,18 +122,19 @@ class RoundPack(Part):
         *,
         normalised: bool = False,
     ) -> None:
-        m.submodules.rounder = rounder = Rounder(
-            spec,
-            bits=len(value),
-            top_min=limits[0],
-            top_max=limits[1],
+        rounder_spec = RounderSpec(
+            format=spec,
             rounding=self.spec.rounding,
             overflow=self.spec.overflow,
             man_bits=spec.man_bits,
             nan_code=spec.nan_code,
+            bits=len(value),
+            top_min=limits[0],
+            top_max=limits[1],
             special_bits=len(special),
             normalised=normalised,
         )
+        m.submodules.rounder = rounder = Rounder(rounder_spec)
         m.d.comb += [
             rounder.value.eq(value),
             rounder.negative.eq(negative),

@@ -42,9 +42,13 @@ def test_engine_float_layer_equals_the_oracle(unit: str) -> None:
     largest = ranges[layer.name][0]
     block = not isinstance(spec.a, formats.IntegerSpec | formats.FloatSpec)
     if block:
-        whole = np.float32(largest / (spec.element_a.max_value * spec.a.scale.max_value)) if spec.a.tensor_scale else None
-        whole_b = None if whole is None else np.float32(
-            ranges[layer.name][1] / (spec.element_b.max_value * spec.b.scale.max_value)
+        whole = (
+            np.float32(largest / (spec.element_a.max_value * spec.a.scale.max_value)) if spec.a.tensor_scale else None
+        )
+        whole_b = (
+            None
+            if whole is None
+            else np.float32(ranges[layer.name][1] / (spec.element_b.max_value * spec.b.scale.max_value))
         )
         qa = formats.quantize(a[0], spec.a, -1, scale=whole)
         qb = formats.quantize(b[0], spec.b, 0, scale=whole_b)
@@ -68,7 +72,9 @@ def test_engine_float_layer_equals_the_oracle(unit: str) -> None:
                     scales = (int(qa.scales[i, at]), int(qb.scales[at, j]))
                 rows.append(Row(step == 0, step == steps - 1, codes, weights, scales))
             (d,) = dot_exact(spec, rows)
-            want = np.float32(float(spec.output.decode(np.array([d], formats.codes.code_dtype(spec.output.bits)))[0]) * factor[i, j])
+            want = np.float32(
+                float(spec.output.decode(np.array([d], formats.codes.code_dtype(spec.output.bits)))[0]) * factor[i, j]
+            )
             assert got[i, j] == want
             compared += 1
     assert compared == 30
@@ -76,7 +82,9 @@ def test_engine_float_layer_equals_the_oracle(unit: str) -> None:
 
 def test_engine_network_wrong() -> None:
     net, inputs = _digits(quantized=True)
-    with pytest.raises(ValueError, match=r"conv1 \(a is u?int8, the unit takes float8_e4m3fn\); conv1 \(b is int8.*; conv2"):
+    with pytest.raises(
+        ValueError, match=r"conv1 \(a is u?int8, the unit takes float8_e4m3fn\); conv1 \(b is int8.*; conv2"
+    ):
         check_network(net, datapath.named("float8_e4m3fn"), {})
     floats, _ = _digits(quantized=False)
     with pytest.raises(ValueError, match=re.escape("(float32, and no range of its operands is known: calibrate)")):

@@ -38,7 +38,11 @@ def test_reader_every_preset_reads() -> None:
         ("rows = 16", "", "array.rows is missing"),
         ('unit = "int8" ', 'unit = "int9x" ', "unit: unknown unit 'int9x'"),
         ('unit = "int8" ', 'unit = "int99" ', "unit: bits must be in 1..64, not 99"),
-        ("output_stationary", "input_stationary", "array.dataflow must be one of 'output_stationary', 'weight_stationary'"),
+        (
+            "output_stationary",
+            "input_stationary",
+            "array.dataflow must be one of 'output_stationary', 'weight_stationary'",
+        ),
         ('"onnx"', '"torch"', "requantization must be one of 'onnx', 'tflite', not 'torch'"),
         ("[memory.dram]", "[memory.hbm]", "unknown key 'memory.hbm'"),
         ("clock_mhz = 500", "clock_mhz = 0", "clock_mhz must be in 1..10000, not 0"),
@@ -55,7 +59,9 @@ def test_reader_text_wrong(tmp_path: Path, old: str, new: str, message: str) -> 
 
 
 def test_reader_path_wrong(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"^no accelerator file 'int8_16x17'; did you mean the preset int8_16x16"):
+    with pytest.raises(
+        FileNotFoundError, match=r"^no accelerator file 'int8_16x17'; did you mean the preset int8_16x16"
+    ):
         accelerator.read("int8_16x17")
     file = tmp_path / "binary.toml"
     file.write_bytes(b"\xff\xfe\x00\x81")

@@ -41,7 +41,7 @@ def test_estimate_shipped(empty_store: Path) -> None:
     folder = empty_store / "package"
     folder.mkdir()
     record = {"unit": "int4", "technology": "asap7", "source": "measured", "netlist_hash": "cd", "later_field": 1}
-    (folder / "asap7.json").write_text(json.dumps({"int4": record}), encoding="utf-8")
+    (folder / "asap7.json").write_text(json.dumps({"int4_p2": record}), encoding="utf-8")
     found = cost_models.estimate("int4", "asap7")
     assert found.source == "measured (shipped with the package)"
     assert found.area_um2 is None
@@ -49,8 +49,8 @@ def test_estimate_shipped(empty_store: Path) -> None:
 
 def test_estimate_unit_wrong() -> None:
     message = (
-        r"^no measured cost of unit 'int9' in technology 'asap7'; measure it with "
-        r"hwsim\.study\.price\(hwsim\.datapath\.named\('int9'\), 'asap7'\)$"
+        r"^no measured cost of unit 'int9' with 2 register ranks in technology 'asap7'; measure it with "
+        r"`hwsim cost int9 --technology asap7 --pipeline 2`$"
     )
     with pytest.raises(LookupError, match=message):
         cost_models.estimate("int9", "asap7")

@@ -42,19 +42,18 @@ PRINTED_SPECIALS = {
     "float8_e4m3fnuz": ([], [0x80]),
     "float8_e5m2fnuz": ([], [0x80]),
 }
-E4M3 = formats.named("float8_e4m3fn")
-E2M1 = formats.named("float4_e2m1fn")
-E8M0 = formats.named("float8_e8m0fnu")
-assert isinstance(E4M3, FloatSpec)
-assert isinstance(E2M1, FloatSpec)
-assert isinstance(E8M0, FloatSpec)
-FIELDS: dict[str, Any] = {"exp_bits": 4, "man_bits": 3, "bias": 7, "specials": Specials.FN}
 
 
 def float_spec(name: str) -> FloatSpec:
     spec = formats.named(name)
     assert isinstance(spec, FloatSpec)
     return spec
+
+
+E4M3 = float_spec("float8_e4m3fn")
+E2M1 = float_spec("float4_e2m1fn")
+E8M0 = float_spec("float8_e8m0fnu")
+FIELDS: dict[str, Any] = {"exp_bits": 4, "man_bits": 3, "bias": 7, "specials": Specials.FN}
 
 
 @pytest.mark.parametrize("name", PRINTED)
@@ -88,7 +87,8 @@ def test_float_constants_finfo() -> None:
         kind = getattr(ml_dtypes, name, getattr(np, name, None))
         if not isinstance(spec, FloatSpec) or kind is None:
             continue
-        info: Any = np.finfo(kind) if name in ("float16", "float32", "float64") else ml_dtypes.finfo(kind)
+        finfo: Any = np.finfo if name in ("float16", "float32", "float64") else ml_dtypes.finfo
+        info = finfo(kind)
         assert (spec.bits, spec.man_bits, spec.exp_bits) == (
             info.bits,
             info.nmant,
@@ -134,6 +134,7 @@ def test_float_encode_shapes() -> None:
     strided = np.arange(24.0).reshape(4, 6)[::2, ::3].T
     assert E4M3.decode(E4M3.encode(strided)).tolist() == [[0, 12], [3, 15]]
     assert E4M3.decode(np.uint8(0x38)).shape == ()
+    assert [column.shape for column in E4M3.unpack(np.uint8(0x38))] == [()] * 3
     assert E4M3.decode(np.zeros((2, 0), np.uint8)).shape == (2, 0)
     for bits, dtype in ((8, np.uint8), (9, np.uint16), (17, np.uint32), (33, np.uint64)):
         spec = FloatSpec(exp_bits=5, man_bits=bits - 6, bias=15, specials=Specials.IEEE)
@@ -154,7 +155,7 @@ def test_float_unpack() -> None:
         else:
             codes = np.arange(1 << spec.bits).astype(np.uint32)
         significand, exponent, special = spec.unpack(codes)
-        assert (significand.dtype, exponent.dtype, special.dtype) == (np.int64, np.int64, np.uint8)
+        assert [column.dtype.name for column in (significand, exponent, special)] == ["int64", "int64", "uint8"]
         values = spec.decode(codes)
         assert np.array_equal(special == NAN, np.isnan(values))
         assert np.array_equal(special == POSITIVE_INFINITY, values == np.inf)

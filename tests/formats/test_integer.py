@@ -42,10 +42,7 @@ def expected_code(value: float, spec: IntegerSpec, rounding: str, overflow: str)
     high = low + (1 << spec.bits) - 1
     if spec.narrow:
         low, high = (low + 1, high) if spec.signed else (low, high - 1)
-    if math.isinf(value):
-        integer = high if value > 0 else low
-    else:
-        integer = rounded(value, spec.fraction_bits, rounding)
+    integer = (high if value > 0 else low) if math.isinf(value) else rounded(value, spec.fraction_bits, rounding)
     if overflow == "saturate":
         integer = min(max(integer, low), high)
     return integer % (1 << spec.bits)
@@ -85,7 +82,7 @@ def test_integer_encode_small(counted: Callable[..., Any], thin: Callable[..., A
                     [quarters, np.nextafter(near, -np.inf), np.nextafter(near, np.inf), [np.inf, -np.inf]]
                 )
                 compared += compare(spec, thin(values, 10))
-    counted(compared, 0)
+    counted(compared, 605_688)
 
 
 def test_integer_encode_edges(counted: Callable[..., Any], thin: Callable[..., Any]) -> None:
@@ -112,7 +109,7 @@ def test_integer_encode_edges(counted: Callable[..., Any], thin: Callable[..., A
                 ]
                 values = np.concatenate([points, np.nextafter(points, np.inf), np.nextafter(points, -np.inf), ends])
                 compared += compare(spec, thin(values, 3))
-    counted(compared, 0)
+    counted(compared, 127_224)
 
 
 def test_integer_encode_fixed(counted: Callable[..., Any], thin: Callable[..., Any]) -> None:
@@ -126,7 +123,7 @@ def test_integer_encode_fixed(counted: Callable[..., Any], thin: Callable[..., A
                 ties = np.ldexp(np.arange(-9.0, 10) / 2, -fraction_bits)
             ends = [math.inf, -math.inf, 0.0, -0.0, 5e-324, 2.0**-149, -(2.0**-140), 2.0**127, -1.7e308]
             compared += compare(spec, thin(np.concatenate([scaled, ties, ends]), 3))
-    counted(compared, 0)
+    counted(compared, 93_720)
 
 
 def test_integer_decode() -> None:
@@ -162,7 +159,8 @@ def test_integer_decode_ml_dtypes() -> None:
             theirs = signed.astype(getattr(ml_dtypes, name))
         assert np.array_equal(spec.decode(codes), theirs.astype(np.float64))
         assert np.array_equal(spec.encode(theirs), codes)
-        info = ml_dtypes.iinfo(getattr(ml_dtypes, name))
+        iinfo: Any = ml_dtypes.iinfo
+        info = iinfo(getattr(ml_dtypes, name))
         assert (spec.min_value, spec.max_value) == (info.min, info.max)
 
 
@@ -171,6 +169,10 @@ def test_integer_decode_wide() -> None:
     codes = np.array([0, 1, 2**63 - 1, 2**63, 2**64 - 1, 2**63 + 2**53], np.uint64)
     assert spec.unpack(codes).significand.tolist() == [0, 1, 2**63 - 1, -(2**63), -1, -(2**63) + 2**53]
     assert spec.decode(codes).tolist() == [0, 1, 2.0**63, -(2.0**63), -1, -(2.0**63) + 2.0**53]
+    # Modulo 2**64 only the lowest bit of such a significand is left.
+    for array in (np.array([(2**53 - 1) * 2.0**63]), np.array([(2**24 - 1) * 2.0**63], np.float32)):
+        assert [spec.encode(sign * array, overflow="wrap").tolist() for sign in (1, -1)] == [[2**63]] * 2
+        assert spec.encode(2 * array, overflow="wrap").tolist() == [0]
     # int64 codes that are not negative are codes as well.
     assert IntegerSpec(bits=63, signed=False).decode(np.array([2**62], np.int64)).tolist() == [2.0**62]
 

@@ -35,13 +35,13 @@ def by_definition(value: Fraction, rounding: Rounding) -> int:
     }[rounding]
 
 
-@numba.njit
+@numba.njit()
 def shifted(magnitudes: NDArray[np.int64], shift: int, negative: int, rounding: int, out: NDArray[np.int64]) -> None:
     for i in range(magnitudes.size):
         out[i] = round_shift(int(magnitudes[i]), shift, negative, rounding)
 
 
-@numba.njit
+@numba.njit()
 def packed(
     magnitudes: NDArray[np.int64],
     exponent: int,

@@ -226,3 +226,25 @@ def test_onnx_reader_missing_attribute(models: Any) -> None:
         ValueError, match=r"node 'join' \(com.microsoft::QLinearConcat\) is malformed: KeyError: 'axis'"
     ):
         network.read(path)
+
+
+def test_onnx_reader_element_types_wrong(models: Any) -> None:
+    path = models.save(
+        [helper.make_node("Add", ["x", "c"], ["y"])], {"x": [1, 3]}, ["y"], {"c": np.ones(3, np.float32)}
+    )
+    model = onnx.load(path)
+    model.graph.input[0].type.tensor_type.elem_type = TensorProto.INT8
+    onnx.save(model, path)
+    with pytest.raises(
+        ValueError, match=r"layer 'y': Add needs float32 operands, not int8 and float32|shapes do not fit"
+    ):
+        network.read(path)
+
+
+def test_onnx_reader_zero_point_type_wrong(models: Any, qdq: Any) -> None:
+    operands = [("x", None, 0.5, 1, "int8"), ("w", np.ones((4, 3), np.float32), 0.5, 0, "int8")]
+    nodes, constants = qdq("MatMul", operands, (1.0, 0, "int8"))
+    types = {"x": TensorProto.INT8, "y": TensorProto.INT8}
+    path = models.save(nodes, {"x": [1, 4]}, ["y"], constants, types=types)
+    with pytest.raises(ValueError, match=r"'dq_w' \(DequantizeLinear\)|shapes do not fit"):
+        network.read(path)

@@ -18,8 +18,8 @@ class Schedule:
     """What a matrix product takes on an array.
 
     load_cycles : weights shifted into the array before a fold (weight-stationary)
-    skew_cycles : cycles in which operands still enter at the edges, or results still leave, because rows and columns are skewed
-    stream_cycles : cycles of steps: a step of `lanes` products enters at the first unit
+    skew_cycles : cycles in which operands still enter at the edges, or results still leave, because rows and columns
+    are skewed stream_cycles : cycles of steps: a step of `lanes` products enters at the first unit
     drain_cycles : the units' own latency, and results shifted out (output-stationary)
     folds : tiles of the array that the product was cut into
     a_elements, b_elements : elements of each operand read from its memory
@@ -57,14 +57,15 @@ def systolic(array: ArraySpec, product: MatmulShape, lanes: int, latency: int) -
     Returns
     -------
     Schedule
-        A fold takes, with r rows and c columns in use: output-stationary ``steps + r + c - 2`` cycles until the last unit has
-        its last step, `latency` until that is in the register and converted, r to shift the results out of the columns.
-        Weight-stationary, R rows in all: R to shift the weights in, ``m + R + c - 2`` until the last partial sum has entered
-        the last unit, `latency` until it leaves.
+        A fold takes, with r rows and c columns in use: output-stationary ``steps + r + c - 2`` cycles until the last
+        unit has its last step, `latency` until that is in the register and converted, r to shift the results out of the
+        columns. Weight-stationary, R rows in all: R to shift the weights in, ``m + R + c - 2`` until the last partial
+        sum has entered the last unit, `latency` until it leaves.
 
     Source
     ------
-    With full folds these are SCALE-Sim's ``R + C + K - 2`` and ``2R + C + M - 2`` (its report is one less), plus the drain.
+    With full folds these are SCALE-Sim's ``R + C + K - 2`` and ``2R + C + M - 2`` (its report is one less), plus the
+    drain.
     """
     if array.dataflow is Dataflow.OUTPUT_STATIONARY:
         one = _output_stationary(array, product, ceil(product.k / lanes), latency)

@@ -52,6 +52,12 @@ class Conv(MultiplyAccumulate):
             )
         return (x[0], filters, *self.window.output(x[2:]))
 
+    def output_channels(self, specs: tuple[TensorSpec, ...]) -> int:
+        """Return the number of filters."""
+        del specs
+        assert self.weight is not None
+        return int(self.weight.shape[0])
+
     def operands(self, values: tuple[Array, ...], k_order: KOrder) -> tuple[Array, Array]:
         """Unroll the windows to rows, padded with the zero point, and the filters to columns."""
         assert self.weight is not None

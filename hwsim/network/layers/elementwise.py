@@ -77,6 +77,11 @@ class Elementwise(Layer):
         shape = self.shape(tuple(value.shape for value in self._operands(specs)))
         quantization = self.output_quantization
         dtype = specs[0].dtype if quantization is None else quantization.dtype
+        if quantization is None:
+            types = [spec.dtype for spec in specs] + [c.dtype.name for c in self.constants if c is not None]
+            if len(set(types)) > 1 or not (self.moves_only or types[0] == "float32"):
+                wanted = "operands of one type" if self.moves_only else "float32 operands"
+                raise ValueError(f"layer {self.name!r}: {self.operator} needs {wanted}, not {' and '.join(types)}")
         return (TensorSpec(name=self.outputs[0], shape=shape, dtype=dtype),)
 
     def run(self, values: tuple[Array, ...], engine: Engine, rule: Rule) -> tuple[Array, ...]:

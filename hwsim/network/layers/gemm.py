@@ -54,6 +54,10 @@ class Gemm(MultiplyAccumulate):
         columns = () if len(b) == 1 else (wide_b[-1],)
         return (*leading, *rows, *columns)
 
+    def output_channels(self, specs: tuple[TensorSpec, ...]) -> int:
+        """Return the number of columns."""
+        return self.matmul_shape(specs).n
+
     def operands(self, values: tuple[Array, ...], k_order: KOrder) -> tuple[Array, Array]:
         """Return both operands with their leading axes as groups; one group where the second has none."""
         del k_order  # a matrix has one k axis

@@ -123,9 +123,23 @@ class MultiplyAccumulate(Layer):
     def restore(self, product: Array, shapes: tuple[Shape, ...]) -> Array:
         """Bring (groups, m, n) to the output's shape."""
 
+    @abstractmethod
+    def output_channels(self, specs: tuple[TensorSpec, ...]) -> int:
+        """Return the number of output channels: the length of a bias."""
+
     def output_specs(self, specs: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
         """Return the output's spec."""
         shape = self.output_shape(tuple(spec.shape for spec in specs))
+        types = [spec.dtype for spec in specs] + ([] if self.weight is None else [self.weight.dtype.name])
+        if self.form is Form.FLOAT and set(types) != {"float32"}:
+            raise ValueError(f"layer {self.name!r}: {self.operator} needs float32 operands, not {' and '.join(types)}")
+        channels = self.output_channels(specs)
+        scale = None if self.b_quantization is None else self.b_quantization.scale
+        for vector in (self.bias, self.bias_values, self.channel_scale, scale):
+            if vector is not None and vector.size not in (1, channels):
+                raise ValueError(
+                    f"layer {self.name!r}: bias and scales must be one number or {channels}, not {vector.size}"
+                )
         return (TensorSpec(name=self.outputs[0], shape=shape, dtype=self.output_dtype),)
 
     def run(self, values: tuple[Array, ...], engine: Engine, rule: Rule) -> tuple[Array, ...]:
@@ -180,7 +194,12 @@ class MultiplyAccumulate(Layer):
         bias = None if self.bias_values is None else self.over_channels(self.bias_values, shape)
         if rule is Rule.TFLITE and self.output_quantization is not None:
             if bias is not None:
-                acc = acc + np.rint(bias / self.over_channels(scale, shape)).astype(np.int64)
+                units = np.rint(bias / self.over_channels(scale, shape))
+                if not np.all(np.abs(units) < 2**31):
+                    raise ValueError(
+                        f"layer {self.name!r}: the TFLite rule needs a bias of 32 bits in the units of the sum"
+                    )
+                acc = acc + units.astype(np.int64)
             real = self.tflite_scale() / np.float64(self.output_quantization.scale)
             return requantize_tflite(acc, self.over_channels(real, shape), self.activation, self.output_quantization)
         if self.form is Form.QOPERATOR:

@@ -9,10 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from hwsim.network.fixed_point import exp_on_negative_values, reciprocal
-from hwsim.network.graph import TensorSpec
+from hwsim.network.graph import Engine, TensorSpec
 from hwsim.network.layers.elementwise import Elementwise
+from hwsim.network.layers.multiply_accumulate import Form
 from hwsim.network.pattern import Pattern, RawNode, affine
 from hwsim.network.requantize import (
+    Rule,
     multiply_by_quantized_multiplier,
     quantize_multiplier,
     rounding_divide_by_power_of_two,
@@ -52,12 +54,15 @@ class Softmax(Elementwise):
     axis : int
     flatten : bool
         Whether all axes from `axis` on count as one (opset 12 and before).
+    form : Form
+        QOPERATOR follows ONNX Runtime's QLinearSoftmax, which is all in integers but for its table.
     """
 
     kind: ClassVar[str] = "softmax"
 
     axis: int
     flatten: bool = False
+    form: Form = Form.QDQ
 
     def keeps_batch(self, specs: tuple[TensorSpec, ...]) -> bool:
         """Tell whether the sum does not run over the batch."""
@@ -74,6 +79,30 @@ class Softmax(Elementwise):
         rows, shape, back = self._rows(values[0].astype(np.float32, copy=False))
         exps = _exp(rows - rows.max(axis=-1, keepdims=True))
         result = exps * (np.float32(1) / _sum_16_lanes(exps))[:, np.newaxis]
+        return self._unrows(result, shape, back)
+
+    def run(self, values: tuple[Array, ...], engine: Engine, rule: Rule) -> tuple[Array, ...]:
+        """Compute on codes or values, as the rule says."""
+        if self.form is Form.QOPERATOR and rule is Rule.ONNX:
+            return (self._run_qlinear(values[0]),)
+        return Elementwise.run(self, values, engine, rule)
+
+    def _run_qlinear(self, codes: Array) -> Array:
+        """Compute on codes as ONNX Runtime does: a table of exponentials, integer sum and division, half up.
+
+        Source: onnxruntime contrib_ops/cpu/quantization/qlinear_softmax.cc; the result was measured.
+        """
+        source, output = self.quantizations[0], self.output_quantization
+        assert source is not None
+        assert output is not None
+        rows, shape, back = self._rows(codes.astype(np.int64))
+        unit = min((2.0**32 - 1) / rows.shape[-1], float(0x7FFFFF))  # the sum fits 32 bits
+        difference = (rows - rows.max(axis=-1, keepdims=True)).astype(np.float64)
+        table = np.rint(unit * np.exp(difference * np.float64(source.scale))).astype(np.int64)
+        total = table.sum(axis=-1, keepdims=True)
+        steps = math.floor(np.float32(1) / output.scale)
+        quotient = (table * steps + total // 2) // total + output.zero_point
+        result = np.clip(quotient, output.low, output.high).astype(codes.dtype)
         return self._unrows(result, shape, back)
 
     def compute_tflite(self, operands: tuple[Array, ...]) -> Array:
@@ -149,6 +178,7 @@ def build_qlinear_softmax(node: RawNode, pattern: Pattern) -> None:
             output_quantization=scales[1],
             axis=int(node.attributes.get("axis", -1)),
             flatten=int(node.attributes.get("opset", 13)) < 13,
+            form=Form.QOPERATOR,
         )
     )
 

@@ -20,6 +20,8 @@ __all__ = [
 
 Array = npt.NDArray[Any]
 
+_MAX_SIZE = 2**20  # more is a damaged file
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
@@ -54,6 +56,8 @@ class Window:
         sizes = []
         for axis, size in enumerate(spatial):
             begin, end = self.pads[axis], self.pads[count + axis]
+            if max(begin, end, self.strides[axis], self.extent[axis]) > _MAX_SIZE:
+                raise ValueError(f"pads, strides and kernels must be at most {_MAX_SIZE}, not those of {self}")
             room = size + begin + end - self.extent[axis]
             if room < 0:
                 raise ValueError(f"a window of {self.extent[axis]} does not fit a padded axis of {size + begin + end}")

@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Units and codes that the tests of this folder draw from."""
+
+import os
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from hwsim import formats
+from hwsim.datapath import (
+    DotProductUnit,
+    ExactAlignment,
+    FixedAccumulator,
+    FloatAccumulator,
+    Row,
+    TruncatedAlignment,
+    dot,
+    dot_exact,
+)
+from hwsim.formats import BlockSpec, FloatSpec, IntegerSpec, Overflow, Rounding, ScaleRule, Specials
+
+Codes = NDArray[np.uint64]
+Scalar = IntegerSpec | FloatSpec
+
+_INTERPRETED = os.environ.get("NUMBA_DISABLE_JIT", "0") != "0"
+_FLOATS = [
+    *("float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e4m3b11fnuz", "float8_e3m4"),
+    *("float6_e2m3fn", "float6_e3m2fn", "float4_e2m1fn", "float8_e5m3fnu"),
+    *("float16", "bfloat16", "tfloat32", "float32"),
+]
+_REGISTERS = ("float32", "float16", "bfloat16", "float8_e5m2", "tfloat32", "float8_e3m4", "float64")
+_OUTPUTS = [
+    *("float32", "float16", "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m3fnu", "float4_e2m1fn"),
+    *("int8", "uint4", "fixed12_8", "int64"),
+]
+_SCALES = ("float8_e8m0fnu", "float8_e4m3fn", "float8_e5m3fnu")
+_WGMMA = {
+    "e4m3": "float8_e4m3fn",
+    "e5m2": "float8_e5m2",
+    "f16": "float16",
+    "bf16": "bfloat16",
+    "tf32": "tfloat32",
+    "s8": "int8",
+    "u8": "uint8",
+    "s4": "int4",
+    "u4": "uint4",
+}
+
+
+class Stream(NamedTuple):
+    """Rows as `dot` takes them."""
+
+    a: Codes
+    b: Codes
+    first: NDArray[np.bool_]
+    last: NDArray[np.bool_]
+    c: Codes
+    scales: Codes | None
+
+
+def _scalar(name: str) -> Scalar:
+    spec = formats.named(name)
+    assert not isinstance(spec, BlockSpec)
+    return spec
+
+
+def _random_scalar(source: random.Random) -> Scalar:
+    kind = source.random()
+    if kind < 0.25:
+        return IntegerSpec(
+            bits=source.randint(1, 12), signed=source.random() < 0.7, fraction_bits=source.choice([0, 0, 3, -2])
+        )
+    if kind < 0.7:
+        return _scalar(source.choice(_FLOATS))
+    specials = source.choice(list(Specials))
+    while True:
+        try:
+            return FloatSpec(
+                exp_bits=source.randint(1, 6),
+                man_bits=source.randint(0, 6),
+                bias=source.randint(-3, 20),
+                specials=specials,
+                signed=source.random() < 0.8 or specials is Specials.FNUZ,
+            )
+        except ValueError:  # no such format: another one
+            specials = source.choice(list(Specials))
+
+
+def _random_block(source: random.Random, element: Scalar) -> BlockSpec:
+    scale = _scalar(source.choice(_SCALES))
+    assert isinstance(scale, FloatSpec)
+    size = source.choice([4, 8, 16])
+    return BlockSpec(element=element, scale=scale, block_size=size, tensor_scale=False, rule=ScaleRule.AMAX)
+
+
+def _random_register(source: random.Random) -> FloatAccumulator:
+    spec = _scalar(source.choice(_REGISTERS))
+    assert isinstance(spec, FloatSpec)
+    return FloatAccumulator(
+        format=spec,
+        rounding=source.choice(list(Rounding)),
+        overflow=source.choice([Overflow.INFINITY, Overflow.SATURATE]),
+        result_man_bits=source.randint(1, spec.man_bits) if source.random() < 0.4 else spec.man_bits,
+        nan_all_ones=source.random() < 0.3,
+    )
+
+
+def _try_unit(source: random.Random) -> DotProductUnit:
+    x = _random_scalar(source)
+    y = _random_scalar(source) if source.random() < 0.5 else x
+    a: Scalar | BlockSpec = x
+    b: Scalar | BlockSpec = y
+    accumulator: FixedAccumulator | FloatAccumulator
+    alignment: ExactAlignment | TruncatedAlignment = ExactAlignment()
+    if source.random() < 0.35:
+        accumulator = FixedAccumulator(
+            bits=source.choice([source.randint(8, 63), source.randint(16, 32)]),
+            fraction_bits=-(x.exp_min + y.exp_min) + source.choice([0, 0, 0, 2]),
+            overflow=source.choice([Overflow.WRAP, Overflow.SATURATE]),
+        )
+    else:
+        accumulator = _random_register(source)
+        a = _random_block(source, x) if source.random() < 0.4 else a
+        b = _random_block(source, y) if source.random() < 0.4 else b
+        if source.random() < 0.5:
+            alignment = TruncatedAlignment(
+                fraction_bits=source.randint(0, 30),
+                exp_floor=source.choice([-133, -20, 0, 5, -1000]),
+                with_accumulator=source.random() < 0.6,
+            )
+    return DotProductUnit(
+        a=a,
+        b=b,
+        lanes=source.choice([1, 1, 2, 3, 4, 8]),
+        alignment=alignment,
+        accumulator=accumulator,
+        output=source.choice([accumulator.format, accumulator.format, *map(_scalar, _OUTPUTS)]),
+        rounding=source.choice(list(Rounding)),
+        overflow=source.choice(list(Overflow)),
+    )
+
+
+def _random_unit(source: random.Random) -> DotProductUnit:
+    while True:
+        try:
+            return _try_unit(source)
+        except ValueError:  # parts that do not go together: others
+            continue
+
+
+def _random_codes(source: random.Random, spec: Scalar, count: int, finite: bool) -> Codes:
+    codes = np.array([source.getrandbits(spec.bits) for _ in range(count)], np.uint64)
+    if finite:
+        codes = np.where(spec.unpack(codes).special != 0, 0, codes).astype(np.uint64)
+        if source.random() < 0.3:
+            codes[np.random.default_rng(source.getrandbits(32)).random(count) < 0.5] = 0
+    elif isinstance(spec, FloatSpec) and source.random() < 0.2:  # the corners alone
+        corners = [0, 1, spec.max_magnitude_code, spec.nan_code, spec.inf_code, 1 << spec.man_bits]  # -1: none
+        codes = np.array([source.choice([code for code in corners if code >= 0]) for _ in range(count)], np.uint64)
+        if spec.signed:
+            codes |= np.array([source.getrandbits(1) << (spec.bits - 1) for _ in range(count)], np.uint64)
+    return codes
+
+
+def _random_stream(source: random.Random, unit: DotProductUnit, rows: int) -> Stream:
+    """Return dot products of random lengths; in a third of the streams steps cancel those before them."""
+    finite = source.random() < 0.7
+    a, b = (
+        _random_codes(source, spec, rows * unit.lanes, finite).reshape(rows, unit.lanes)
+        for spec in (unit.element_a, unit.element_b)
+    )
+    scales = None
+    if unit.scales:
+        columns = []
+        for spec in unit.scales:
+            column = _random_codes(source, spec, rows, source.random() < 0.9)
+            if not spec.subnormals and source.random() < 0.8:  # powers of two that do not dwarf one another
+                column = np.array([spec.bias + source.randint(-7, 7) for _ in range(rows)], np.uint64)
+            columns.append(column)
+        scales = np.stack(columns, axis=1)
+    if source.random() < 0.3 and getattr(unit.element_a, "signed", True):
+        a[1::2] = a[0 : 2 * (rows // 2) : 2][: len(a[1::2])]
+        b[1::2] = b[0 : 2 * (rows // 2) : 2][: len(b[1::2])]
+        if isinstance(unit.element_a, FloatSpec):
+            a[1::2] ^= np.uint64(1 << (unit.element_a.bits - 1))
+        if scales is not None:
+            scales[1::2] = scales[0 : 2 * (rows // 2) : 2][: len(scales[1::2])]
+    first = np.array([source.random() < 0.3 for _ in range(rows)])
+    first[0] = True
+    last = np.array([source.random() < 0.8 for _ in range(rows)])
+    last[-1] = True
+    c = _random_codes(source, unit.accumulator.format, rows, finite)
+    return Stream(a, b, first, last, c, scales)
+
+
+def _compare(unit: DotProductUnit, stream: Stream) -> int:
+    """Fail unless kernel and oracle agree on every output; return how many there were."""
+    a, b, first, last, c, scales = stream
+    found = dot(unit, a, b, first, last, c, scales=scales)
+    rows = [
+        Row(
+            first=bool(first[i]),
+            last=bool(last[i]),
+            a=tuple(map(int, a[i])),
+            b=tuple(map(int, b[i])),
+            scales=() if scales is None else tuple(map(int, scales[i])),
+            c=int(c[i]),
+        )
+        for i in range(len(a))
+    ]
+    expected = dot_exact(unit, rows)
+    assert found.tolist() == expected, unit
+    return len(expected)
+
+
+def _hopper_unit(instruction: str) -> DotProductUnit:
+    """Return the unit of a Hopper instruction by its name: ``wgmma_m64n8k32_f32_e4m3_e5m2``, ``..._s32_u8_s8_sat``."""
+    _, shape, d, *operands = instruction.removesuffix("_sat").split("_")
+    a, b = _scalar(_WGMMA[operands[0]]), _scalar(_WGMMA[operands[-1]])
+    lanes = int(shape.rpartition("k")[2])
+    if d == "s32":
+        saturate = instruction.endswith("_sat")
+        register = FixedAccumulator(bits=32, fraction_bits=0, overflow=Overflow.SATURATE if saturate else Overflow.WRAP)
+        return DotProductUnit(
+            a=a, b=b, lanes=lanes, alignment=ExactAlignment(), accumulator=register, output=register.format
+        )
+    narrow = operands[0] in ("e4m3", "e5m2")
+    output = _scalar({"f32": "float32", "f16": "float16"}[d])
+    assert isinstance(output, FloatSpec)
+    return DotProductUnit(
+        a=a,
+        b=b,
+        lanes=lanes,
+        alignment=TruncatedAlignment(fraction_bits=13 if narrow else 25, exp_floor=-133 if d == "f32" else -21),
+        accumulator=FloatAccumulator(
+            format=output,
+            rounding=Rounding.TOWARD_ZERO if d == "f32" else Rounding.NEAREST_EVEN,
+            overflow=Overflow.INFINITY,
+            result_man_bits=13 if narrow and d == "f32" else output.man_bits,
+            nan_all_ones=True,
+        ),
+        output=output,
+    )
+
+
+@pytest.fixture(scope="session")
+def interpreted() -> bool:
+    """Tell whether the kernels run uncompiled, a thousand times slower: then fewer vectors."""
+    return _INTERPRETED
+
+
+@pytest.fixture(scope="session")
+def random_unit() -> Callable[[random.Random], DotProductUnit]:
+    """Return a function that draws a unit."""
+    return _random_unit
+
+
+@pytest.fixture(scope="session")
+def random_codes() -> Callable[[random.Random, Scalar, int, bool], Codes]:
+    """Return a function that draws codes, finite ones or any."""
+    return _random_codes
+
+
+@pytest.fixture(scope="session")
+def random_stream() -> Callable[[random.Random, DotProductUnit, int], Stream]:
+    """Return a function that draws rows for a unit."""
+    return _random_stream
+
+
+@pytest.fixture(scope="session")
+def compare() -> Callable[[DotProductUnit, Stream], int]:
+    """Return a function that compares `dot` with `dot_exact`."""
+    return _compare
+
+
+@pytest.fixture(scope="session")
+def hopper_unit() -> Callable[[str], DotProductUnit]:
+    """Return a function that gives the unit of a Hopper instruction."""
+    return _hopper_unit
+
+
+@pytest.fixture(scope="session")
+def hopper_sample() -> Path:
+    """Return the file of outputs of Hopper instructions; its `source` says where they come from."""
+    return Path(__file__).with_name("hopper_h200.npz")
