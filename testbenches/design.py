@@ -2,6 +2,7 @@
 """A design under test: its Verilog, what is said of it, and the files that a bench reads."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +17,12 @@ __all__ = [
 
 MODES = ("full_throughput", "random_stalls", "long_stalls", "reset_in_stream")
 
-# Rows of the modes that pause or reset, the last ones: values do not depend on pauses, so that a part is enough.
-_STALLED_ROWS = 4096
-_RESET_ROWS = 512
+# Rows of the modes that pause or reset, the last ones: values do not depend on pauses, so that a part is enough. Fewer
+# for a netlist, which is slow: its shell is the one that the RTL was tried with.
+_PAUSED_ROWS = (4096, 4096, 512)
+_MAPPED_PAUSED_ROWS = (256, 256, 128)
+
+_INSTANCE = re.compile(r"\(\s*\.[a-zA-Z_]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +41,7 @@ class Design:
         Stated clock cycles from an accepted row with ``last`` to its output, at least 1: 1 where the output can be
         taken at the next clock edge.
     mapped : bool, default False
-        Whether it is a netlist of cells, for which Verilator is the first choice.
+        Whether the core is a netlist of cells.
     full_rate : bool, default True
         Whether it accepts a row in every cycle as long as every output is taken at once.
 
@@ -53,6 +57,11 @@ class Design:
     latency: int
     mapped: bool = False
     full_rate: bool = True
+
+    @property
+    def instances(self) -> int:
+        """Instances of cells and modules in the Verilog."""
+        return sum(len(_INSTANCE.findall(text)) for _, text in self.sources)
 
     def __post_init__(self) -> None:
         if self.latency < 1:
@@ -95,10 +104,8 @@ def write_job(
     for index, value in enumerate(expected):
         if not 0 <= value < 1 << bits:
             raise ValueError(f"expected must fit {bits} bits, not {value:#x} in output {index}")
-    windows = {
-        mode: (_tail(first, rows), len(words))
-        for mode, rows in zip(MODES, (len(words), _STALLED_ROWS, _STALLED_ROWS, _RESET_ROWS), strict=True)
-    }
+    parts = (len(words), *(_MAPPED_PAUSED_ROWS if design.mapped else _PAUSED_ROWS))
+    windows = {mode: (_tail(first, rows), len(words)) for mode, rows in zip(MODES, parts, strict=True)}
     config = {
         "top": design.top,
         "sources": [name for name, _ in design.sources],

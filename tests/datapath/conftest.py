@@ -94,8 +94,13 @@ def _random_scalar(source: random.Random) -> Scalar:
 def _random_block(source: random.Random, element: Scalar) -> BlockSpec:
     scale = _scalar(source.choice(_SCALES))
     assert isinstance(scale, FloatSpec)
-    size = source.choice([4, 8, 16])
-    return BlockSpec(element=element, scale=scale, block_size=size, tensor_scale=False, rule=ScaleRule.AMAX)
+    return BlockSpec(
+        element=element,
+        scale=scale,
+        block_size=source.choice([8, 16, 32]),
+        tensor_scale=source.random() < 0.5,
+        rule=ScaleRule.AMAX if scale.subnormals or source.random() < 0.3 else ScaleRule.OCP_FLOOR,
+    )
 
 
 def _random_register(source: random.Random) -> FloatAccumulator:

@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 
 from hwsim import formats
-from hwsim.datapath import DotProductUnit, ExactAlignment, FixedAccumulator, TruncatedAlignment, matmul, named
+from hwsim.datapath import (
+    DotProductUnit,
+    ExactAlignment,
+    FixedAccumulator,
+    FloatAccumulator,
+    TruncatedAlignment,
+    matmul,
+    named,
+)
 from hwsim.datapath.plan import FIXED, GRID, SINGLE, TRUNCATED, WIDE, plan
 from hwsim.formats import IntegerSpec, Overflow, Rounding
 
@@ -47,6 +55,7 @@ def _integers(a_bits: int, b_bits: int, lanes: int, bits: int, fraction_bits: in
 def _truncated(name: str, fraction_bits: int, lanes: int) -> DotProductUnit:
     spec = formats.named(name)
     hopper = named("hopper_e4m3_e4m3_float32")
+    assert isinstance(hopper.accumulator, FloatAccumulator)
     return dataclasses.replace(
         hopper,
         accumulator=dataclasses.replace(hopper.accumulator, rounding=Rounding.NEAREST_EVEN),
@@ -91,8 +100,11 @@ def test_plan_takes_the_widest(unit: DotProductUnit, random_stream: Any, compare
             "the sum of a step of unit bfloat16_l2_float32 needs 523 bits, and the kernels take 88",
         ),
         (
-            _truncated("float8_e4m3fn", 54, 32),
-            "the sum of a step of unit float8_e4m3fn_l32_t54_floorm133_float32_m13_ones needs 61 bits, and the kernels take 60",
+            _truncated("float8_e5m2", 56, 9),
+            (
+                "the sum of a step of unit float8_e5m2_l9_t56_floorm133_float32_m13_ones needs 61 bits, "
+                "and the kernels take 60"
+            ),
         ),
         (
             _truncated("float64", 20, 1),
