@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 __all__ = [
+    "DEFAULT_FORMATS",
     "app",
     "main",
 ]
@@ -25,7 +26,7 @@ app = typer.Typer(
 )
 
 _JSON = Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else.")]
-_DEFAULT_FORMATS = ("int8", "int4", "float8_e4m3fn", "float4_e2m1fn", "mxint8", "mxfp8_e4m3", "mxfp4", "nvfp4")
+DEFAULT_FORMATS = ("int8", "int4", "float8_e4m3fn", "float4_e2m1fn", "mxint8", "mxfp8_e4m3", "mxfp4", "nvfp4")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -141,9 +142,10 @@ def compare(
 ) -> None:
     """Compare formats: accuracy of the digits network, and what a dot-product unit costs, each by the same recipes."""
     from hwsim import study
-    from hwsim.report import comparison_plot, comparison_table
+    from hwsim.report import check_plot_file, comparison_plot, comparison_table
 
-    chosen = tuple(formats) if formats else _DEFAULT_FORMATS
+    check_plot_file(plot)
+    chosen = tuple(formats) if formats else DEFAULT_FORMATS
     with _progress(as_json) as step:
         rows = study.compare(chosen, lanes=lanes, measure=measure, progress=step)
     title = f"digits network; {lanes}-lane dot-product units, float32 result; ECP5 -6 and ASAP7 7.5T RVT TT 0.70 V 25 C"

@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 import rtl
-import testbenches
 from hwsim import accelerator as accelerators
 from hwsim import data, datapath, network
 from hwsim.network import Network
 from hwsim.simulation import SimulationResult, simulate
+from testbenches.simulators import find
+from testbenches.verification import verify as run_verification
+from testbenches.verification import write_testbench
 
 __all__ = [
     "SimulationReport",
@@ -223,29 +225,31 @@ def write_verilog(
     verify : bool
         Whether to run the testbench right away.
     simulator : str, optional
-        "icarus" or "verilator".
+        "icarus" or "verilator"; to name one is to ask for the run.
     progress : callable
         Called with what is being done.
 
     Returns
     -------
     dict
-        `unit`, `files`, `latency_cycles`, `pipeline`, `simulator` and `verified_vectors` (None where not verified).
+        `unit`, `files`, `latency_cycles`, `simulator` and `verified_vectors`: the outputs compared (None where it was not run).
     """
     unit = datapath.named(name)
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"the output {str(folder)!r} must be a folder, and is a file")
-    progress(f"making the Verilog of {unit.name}")
-    files = testbenches.write(unit, folder, pipeline=pipeline)
+    latency = rtl.latency(unit, pipeline)
+    if verify or simulator is not None:
+        find(simulator)
+    progress(f"{unit.name}: Verilog and test vectors")
+    files = write_testbench(unit, folder, pipeline=pipeline)
     report = None
-    if verify:
-        progress(f"running the testbench of {unit.name}")
-        report = testbenches.verify(unit, pipeline=pipeline, simulator=simulator)
+    if verify or simulator is not None:
+        progress(f"{unit.name}: in a simulator")
+        report = run_verification(unit, pipeline=pipeline, simulator=simulator)
     return {
         "unit": unit.name,
         "files": [str(file) for file in files],
-        "pipeline": rtl.depth(unit, pipeline),
-        "latency_cycles": rtl.latency(unit, pipeline),
+        "latency_cycles": latency,
         "simulator": None if report is None else report.simulator,
-        "verified_vectors": None if report is None else report.vectors,
+        "verified_vectors": None if report is None else report.compared,
     }

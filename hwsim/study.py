@@ -20,12 +20,13 @@ from hwsim.jobs import accuracy
 from testbenches.stimulus import stimulus
 
 __all__ = [
+    "PIPELINE",
     "compare",
     "price",
 ]
 
 Progress = Callable[[str], None]
-_PIPELINE = 3  # register ranks of compared units: after the products, the register itself, after the conversion
+PIPELINE = 3  # register ranks of compared units: after the products, the register itself, after the conversion
 _CHOICE = "best_area_delay"
 
 
@@ -183,9 +184,9 @@ _FIELDS = {
 def _cost(unit: DotProductUnit, technology: str, measure: bool, progress: Progress, notes: list[str]) -> Cost | None:
     """Return a cost, measured now if need be; None with a note where that is not wanted."""
     if measure:
-        return price(unit, technology, pipeline=_PIPELINE, progress=progress)
+        return price(unit, technology, pipeline=PIPELINE, progress=progress)
     try:
-        return cost_models.estimate(unit, technology, pipeline=_PIPELINE)
+        return cost_models.estimate(unit, technology, pipeline=PIPELINE)
     except cost_models.NotMeasuredError as error:
         notes.append(str(error.args[0]))
         return None

@@ -1,50 +1,59 @@
 # SPDX-License-Identifier: Apache-2.0
 """Check a unit's Verilog, or the netlist mapped from it, against the unit's model."""
 
-import re
+from collections.abc import Sequence
 from pathlib import Path
 
-from hwsim.datapath import DotProductUnit, dot_exact
+import numpy as np
+
+import rtl
+from hwsim.datapath import DotProductUnit, Row, dot, dot_exact
 from testbenches.design import Design
-from testbenches.ports import shell_ports
-from testbenches.runner import Report, run
+from testbenches.export import export_testbench
+from testbenches.ports import register_bits, shell_ports
+from testbenches.runner import Report, VerificationError, run
 from testbenches.stimulus import fields, stimulus
 
 __all__ = [
-    "replace_module",
-    "shell_design",
-    "verify_verilog",
+    "check_kernel",
+    "design_of",
+    "verify",
+    "write_testbench",
 ]
 
 
-def verify_verilog(
+def verify(
     unit: DotProductUnit,
-    design: Design,
     *,
+    pipeline: int | None = None,
+    netlist: str | None = None,
+    cell_models: str | None = None,
     vectors: int = 4096,
     exhaustive: bool = True,
     simulator: str | None = None,
     seed: int = 1,
-    workdir: Path | None = None,
 ) -> Report:
-    """Simulate a unit's shell and compare every output with the oracle, bit for bit.
+    """Simulate a unit's Verilog and compare every output with the model, bit for bit.
+
+    Oracle and kernel are compared on the same rows before.
 
     Parameters
     ----------
     unit : DotProductUnit
         The unit.
-    design : Design
-        Its shell and core (`shell_design`).
+    pipeline : int, optional
+        Ranks of registers, as for `rtl.verilog`.
+    netlist, cell_models : str, optional
+        Verilog of a module ``<unit.name>_core`` made of cells, and of the cells: it takes the place of the core.
     vectors : int, default 4096
-        Random rows, and most rows of corner values crossed, at least 1.
+        Random rows, and a quarter of most rows with corner values in a, b and c, at least 1.
     exhaustive : bool, default True
         Whether all pairs of operands come as well, where two codes have at most 16 bits together.
     simulator : str, optional
-        ``"icarus"`` or ``"verilator"``; by default `testbenches.simulators.find` chooses.
+        ``"icarus"`` or ``"verilator"``. By default Icarus Verilog, or Verilator for many rows of a large netlist, or
+        what is installed.
     seed : int, default 1
         Seed of the rows and of the pauses.
-    workdir : Path, optional
-        Folder for files and logs; by default a temporary one.
 
     Returns
     -------
@@ -54,37 +63,28 @@ def verify_verilog(
     Raises
     ------
     VerificationError
-        If the design and the model differ, or a port breaks its contract.
+        If Verilog, oracle and kernel are not equal, or a port breaks its contract.
     MissingToolError
         If there is no simulator.
+    ValueError
+        If there are models without a netlist, or the unit cannot have such a pipeline.
     """
+    design = design_of(unit, pipeline=pipeline, netlist=netlist, cell_models=cell_models)
     rows = stimulus(unit, count=vectors, corner_rows=4 * vectors, exhaustive=exhaustive, seed=seed)
     expected = dot_exact(unit, rows)
-    return run(design, fields(unit, rows), expected, simulator=simulator, seed=seed, workdir=workdir)
+    check_kernel(unit, rows, expected)
+    return run(design, fields(unit, rows), expected, simulator=simulator, seed=seed)
 
 
-def shell_design(
-    unit: DotProductUnit,
-    verilog: str,
-    latency: int,
-    *,
-    netlist: str | None = None,
-    cell_models: str | None = None,
+def design_of(
+    unit: DotProductUnit, *, pipeline: int | None = None, netlist: str | None = None, cell_models: str | None = None
 ) -> Design:
     """Put together what is simulated: a unit's shell around its core, or around the netlist mapped from that core.
 
     Parameters
     ----------
-    unit : DotProductUnit
-        The unit.
-    verilog : str
-        Shell and core: modules ``<unit.name>`` and ``<unit.name>_core``.
-    latency : int
-        Stated latency of the shell, in clock cycles.
-    netlist : str, optional
-        Verilog of a module ``<unit.name>_core`` made of cells; it takes the place of the core.
-    cell_models : str, optional
-        Verilog modules of those cells.
+    unit, pipeline, netlist, cell_models
+        As for `verify`.
 
     Returns
     -------
@@ -94,52 +94,83 @@ def shell_design(
     Raises
     ------
     ValueError
-        If there are models without a netlist, or the core is not in the Verilog or not in the netlist.
+        If there are models without a netlist, or the unit cannot have such a pipeline.
     """
-    sources = [(f"{unit.name}.v", verilog)]
-    if netlist is None and cell_models is not None:
-        raise ValueError("cell_models must come with a netlist of such cells, not alone")
-    if netlist is not None:
-        sources[0] = (f"{unit.name}_shell.v", replace_module(verilog, f"{unit.name}_core"))
-        if _module(f"{unit.name}_core").search(netlist) is None:
-            raise ValueError(f"netlist must have the module {unit.name}_core, and has not")
-        sources.append((f"{unit.name}_netlist.v", netlist))
+    ports, latency = shell_ports(unit), rtl.latency(unit, pipeline)
+    if netlist is None:
+        if cell_models is not None:
+            raise ValueError("cell_models must come with a netlist of such cells, not alone")
+        sources = ((f"{unit.name}.v", rtl.verilog(unit, pipeline=pipeline)),)
+        return Design(top=unit.name, sources=sources, ports=ports, latency=latency)
+    texts = {f"{unit.name}.v": rtl.shell_verilog(unit), f"{unit.name}_netlist.v": netlist}
     if cell_models is not None:
-        sources.append(("cell_models.v", cell_models))
-    mapped = netlist is not None
-    return Design(top=unit.name, sources=tuple(sources), ports=shell_ports(unit), latency=latency, mapped=mapped)
+        texts["cell_models.v"] = cell_models
+    return Design(top=unit.name, sources=tuple(texts.items()), ports=ports, latency=latency, mapped=True)
 
 
-def replace_module(verilog: str, module: str, replacement: str = "") -> str:
-    """Take a module out of a Verilog text, and put other text in its place.
+def check_kernel(unit: DotProductUnit, rows: Sequence[Row], expected: Sequence[int]) -> int:
+    """Compare the compiled model with the oracle.
 
     Parameters
     ----------
-    verilog : str
-        The text.
-    module : str
-        Name of the module.
-    replacement : str, default ""
-        What stands there instead.
+    unit : DotProductUnit
+        The unit.
+    rows : sequence of Row
+        Rows for it.
+    expected : sequence of int
+        What the oracle makes of them.
 
     Returns
     -------
-    str
-        The text with the change.
+    int
+        Outputs compared; 0 where c has more than 63 bits, for which there is no kernel.
 
     Raises
     ------
-    ValueError
-        If there is not exactly one such module.
+    VerificationError
+        If an output differs.
     """
-    found = list(_module(module).finditer(verilog))
-    if len(found) != 1:
-        raise ValueError(f"verilog must have one module {module}, not {len(found)}")
-    return verilog[: found[0].start()] + replacement + verilog[found[0].end() :]
+    if register_bits(unit) > 63:
+        return 0
+    a, b = (np.array([getattr(row, name) for row in rows], np.int64) for name in ("a", "b"))
+    first, last = (np.array([getattr(row, name) for row in rows], bool) for name in ("first", "last"))
+    c = np.array([row.c for row in rows], np.uint64)
+    scales = np.array([row.scales for row in rows], np.int64) if unit.scales else None
+    seen = dot(unit, a, b, first, last, c, scales=scales).tolist()
+    wrong = [index for index, (one, other) in enumerate(zip(seen, expected, strict=True)) if one != other]
+    if wrong:
+        index = wrong[0]
+        row = rows[int(np.flatnonzero(last)[index])]
+        raise VerificationError(
+            f"{unit.name}: the kernel differs from the oracle in {len(wrong)} of {len(expected)} outputs, first in"
+            f" output {index}: oracle {expected[index]:x}, kernel {seen[index]:x}; {row}"
+        )
+    return len(expected)
 
 
-def _module(name: str) -> re.Pattern[str]:
-    """Match a module of a name with the attributes before it; the name may be written as an escaped identifier."""
-    attributes = r"(?:[ \t]*\(\*[^\n]*?\*\)[ \t]*\n)*"
-    body = rf"[ \t]*module\s+\\?{re.escape(name)}(?![\w$]).*?^[ \t]*endmodule\b[^\n]*\n?"
-    return re.compile(rf"^{attributes}{body}", re.MULTILINE | re.DOTALL)
+def write_testbench(
+    unit: DotProductUnit, folder: Path, *, pipeline: int | None = None, vectors: int = 1024, seed: int = 1
+) -> list[Path]:
+    """Write a unit's Verilog and, beside it, testbenches that need nothing of this package.
+
+    Parameters
+    ----------
+    unit : DotProductUnit
+        The unit.
+    folder : Path
+        Where to; made where it is missing. Files of the same names are replaced.
+    pipeline : int, optional
+        Ranks of registers, as for `rtl.verilog`.
+    vectors : int, default 1024
+        Random rows, and a quarter of most rows with corner values; all pairs come as well, where they are few.
+    seed : int, default 1
+        Seed of the rows and of the pauses.
+
+    Returns
+    -------
+    list of Path
+        The files, the unit's own Verilog first (see `testbenches.export.export_testbench`).
+    """
+    rows = stimulus(unit, count=vectors, corner_rows=4 * vectors, seed=seed)
+    design = design_of(unit, pipeline=pipeline)
+    return export_testbench(folder, design, fields(unit, rows), dot_exact(unit, rows), seed=seed)

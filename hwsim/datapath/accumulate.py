@@ -135,7 +135,7 @@ def _run_fixed(plan: Plan, register: int, a: Operand, i: int, b: Operand, j: int
         if flag_a[i + at] | flag_b[j + at]:
             seen |= step_special(a, i + at, b, j + at, lanes, 0)
         value = register + (add_grid(sig_a, (i + at) * lanes, sig_b, (j + at) * lanes, lanes) << shift)
-        register = ((value - low) & (high - low)) + low if wrap else min(max(value, low), high)
+        register = ((value & (high - low)) ^ -low) + low if wrap else min(max(value, low), high)
     return register, seen
 
 

@@ -213,5 +213,5 @@ def _add_chunks(how: Plan, a: Operand, b: Operand, registers: NDArray[np.int64],
         total += (left[:, begin : begin + chunk] @ right[begin : begin + chunk]).astype(np.int64)
     value = registers + (total << how.sum_shift)
     if how.wrap:
-        value = ((value - how.low) & (how.high - how.low)) + how.low
+        value = ((value & (how.high - how.low)) ^ -how.low) + how.low
     return value

@@ -6,8 +6,29 @@ from pathlib import Path
 from typing import Any
 
 __all__ = [
+    "check_plot_file",
     "comparison_plot",
 ]
+
+_KINDS = (".png", ".svg", ".pdf")
+
+
+def check_plot_file(path: str | Path) -> Path:
+    """Return the file that a plot is to be written to, or raise before any work is done.
+
+    Raises
+    ------
+    FileNotFoundError
+        If its folder does not exist.
+    ValueError
+        If its ending is no kind that can be written.
+    """
+    file = Path(path)
+    if file.suffix not in _KINDS:
+        raise ValueError(f"the plot's file must end in .png, .svg or .pdf, not {file.name!r}")
+    if not file.parent.is_dir():
+        raise FileNotFoundError(f"no folder {str(file.parent)!r} to write {file.name!r} to")
+    return file
 
 
 def comparison_plot(rows: Sequence[Mapping[str, Any]], path: str | Path, title: str) -> Path:
@@ -28,19 +49,16 @@ def comparison_plot(rows: Sequence[Mapping[str, Any]], path: str | Path, title: 
 
     Raises
     ------
-    ValueError
-        If the ending is no kind that can be written.
+    FileNotFoundError, ValueError
+        As `check_plot_file`.
     """
     import matplotlib as mpl
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
-    file = Path(path)
+    file = check_plot_file(path)
     figure, panels = plt.subplots(1, 2, figsize=(11, 4.6), sharey=True)
-    if file.suffix.removeprefix(".") not in figure.canvas.get_supported_filetypes():
-        plt.close(figure)
-        raise ValueError(f"the plot's file must end in .png, .svg or .pdf, not {file.name!r}")
     for panel, key, label in zip(
         panels, ("area_um2", "lut"), ("area in ASAP7, um2", "LUT4 in ECP5, without DSP blocks"), strict=True
     ):

@@ -26,8 +26,6 @@ class LeadingZeros(Part):
     """
 
     def __init__(self, bits: int) -> None:
-        if bits < 1:
-            raise ValueError(f"bits must be at least 1, not {bits!r}")
         self._bits = bits
         super().__init__({"value": In(bits), "count": Out(bits.bit_length())})
 
@@ -37,8 +35,9 @@ class LeadingZeros(Part):
     def _build(self) -> Module:
         m = Module()
         levels = max(self._bits - 1, 0).bit_length()
+        missing = (1 << levels) - self._bits
         # Padded below with ones up to a power of two: the count is then right, and at most `bits`.
-        padded = Cat(Const(-1, (1 << levels) - self._bits), self.value)
+        padded = Cat(Const((1 << missing) - 1, missing), self.value)
         zero, count = _tree(m, padded, levels, "node")
         if self._bits == 1 << levels:
             m.d.comb += self.count.eq(Mux(zero, self._bits, count))

@@ -54,8 +54,9 @@ def add_signed(values: Sequence[Any], negatives: Sequence[Any], bits: int) -> An
         value, negative = values[0], negatives[0]
         if not len(negative):
             return value
-        body = Cat(value, Const(0, 0) if value.shape().signed else Const(0, 1)).as_signed()
-        return (body ^ negative.replicate(len(body)).as_signed()) + negative
+        fill = value[-1] if value.shape().signed else Const(0, 1)
+        wide = Cat(value, fill.replicate(bits - len(value)))
+        return ((wide ^ negative.replicate(bits)) + negative)[:bits].as_signed()
     terms: list[Any] = []
     carries: list[Any] = []
     constant = 0

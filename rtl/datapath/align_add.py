@@ -72,8 +72,9 @@ class AlignAdd(Part):
                     # The low bits are zero, for no raw exponent is below grid.low.
                     product = _moved(m, product, lane.exponent, grid.low, grid.high, f"aligned_{index}")
                 shifted.append(product)
-            total = Signal(signed(unit.sum_bits), name="total")
-            m.d.comb += total.eq(add_signed(shifted, [lane.negative for lane in products.lanes], unit.sum_bits))
+            bits = unit.sum_bits if scale_max(unit) > 1 else len(self.total.sum)
+            total = Signal(signed(bits), name="total")
+            m.d.comb += total.eq(add_signed(shifted, [lane.negative for lane in products.lanes], bits))
             m.d.comb += self.total.exponent.eq(products.scale_exponent)
             m.d.comb += self.total.negative.eq(products.scale_negative)
         else:

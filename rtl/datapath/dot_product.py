@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The whole unit: a core of fixed latency with a clock enable, and a shell with streams around it."""
 
-from typing import Any
+from typing import Any, Self
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
@@ -90,7 +90,16 @@ def row_fields(unit: DotProductUnit) -> dict[str, int]:
     return fields | {"c": accumulator.bits if isinstance(accumulator, FixedAccumulator) else accumulator.format.bits}
 
 
-class Core(wiring.Component):
+class _Unit(wiring.Component):
+    """A component of a unit and a pipeline, checked before there is an object: Amaranth warns of one that is not used."""
+
+    def __new__(cls, unit: DotProductUnit, pipeline: int | None = None) -> Self:
+        chosen_ranks(unit, pipeline)
+        made: Self = super().__new__(cls, unit, pipeline)
+        return made
+
+
+class Core(_Unit):
     """A dot-product unit of fixed latency, without flow control.
 
     Parameters
@@ -143,17 +152,17 @@ class Core(wiring.Component):
         products = self._rank(m, "multiply", products_layout(unit), multiply.products, control)
         m.submodules.align_add = align_add = AlignAdd(unit)
         m.d.comb += align_add.products.eq(products)
-        total = self._rank(m, "align_add", total_layout(unit), align_add.total, control)
+        total = self._rank(m, "align_add", total_layout(unit, narrow=True), align_add.total, control)
         self._loop(m, align_add, total, control)
         return m
 
-    def _rank(self, m: Module, name: str, layout: data.Layout, value: Any, control: dict[str, Any]) -> Any:
+    def _rank(self, m: Module, name: str, layout: data.StructLayout, value: Any, control: dict[str, Any]) -> Any:
         """Return a stage's output, behind registers if it has them; the control signals go along."""
         if name not in self._ranks:
             return value
         out = Signal(layout, name=f"{name}_data", reset_less=True)
         with m.If(self.en):
-            m.d.sync += out.eq(value)
+            m.d.sync += [out[field].eq(value[field]) for field in layout.members]
             for field, signal in control.items():
                 control[field] = Signal(len(signal), name=f"{name}_{field}", reset_less=field != "valid")
                 m.d.sync += control[field].eq(signal)
@@ -169,7 +178,7 @@ class Core(wiring.Component):
             base.value.eq(Mux(control["first"], control["c"], register.value)),
             base.special.eq(Mux(control["first"], 0, register.special)),
             accumulate.register.eq(base),
-            accumulate.total.eq(total),
+            *(accumulate.total[field].eq(total[field]) for field in total_layout(unit).members),
             round_pack.register.eq(register),
         ]
         if not isinstance(unit.accumulator, FixedAccumulator):
@@ -192,7 +201,7 @@ class Core(wiring.Component):
         m.d.comb += [self.d.eq(packed), self.d_valid.eq(packed_valid)]
 
 
-class Shell(wiring.Component):
+class Shell(_Unit):
     """A core behind streams.
 
     While an output waits, everything stands still: `i.ready` is ``o.ready`` or no output, without a register between.

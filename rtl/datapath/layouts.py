@@ -12,7 +12,7 @@ from amaranth.hdl import signed, unsigned
 from amaranth.lib import data
 
 from hwsim.datapath.unit import DotProductUnit, FixedAccumulator, FloatAccumulator, TruncatedAlignment
-from hwsim.formats import FloatSpec, IntegerSpec
+from hwsim.formats import FloatSpec, IntegerSpec, Overflow
 
 __all__ = [
     "Raw",
@@ -178,21 +178,27 @@ def total_raw(unit: DotProductUnit) -> Raw:
     return (product_raw(unit) + scale_raw(unit)).fixed()
 
 
-def total_layout(unit: DotProductUnit) -> data.StructLayout:
-    """Return what align_add makes of a step's products: ``(-1)**negative * sum * 2**(exponent + offset)``."""
+def total_layout(unit: DotProductUnit, *, narrow: bool = False) -> data.StructLayout:
+    """Return what align_add makes of a step's products: ``(-1)**negative * sum * 2**(exponent + offset)``.
+
+    For a fixed accumulator the sum has all the bits that it is added in, so that nothing stands between the tree and that
+    addition: a synthesizer makes one adder of both. With `narrow`, for a register between them, it has those that it needs.
+    """
     products = products_layout(unit)
-    lane = products["lanes"].shape.elem_shape
-    negative = products["scale_negative"].shape
+    lane = data.Layout.cast(products["lanes"].shape.elem_shape)
+    accumulator, negative = unit.accumulator, products["scale_negative"].shape
     shape: Any
     if isinstance(unit.alignment, TruncatedAlignment):
         of_product, of_accumulator = truncated_max(unit)
         shape = signed((unit.lanes * of_product + of_accumulator).bit_length() + 1)
+    elif isinstance(accumulator, FixedAccumulator):
+        wide = accumulator.bits + (accumulator.overflow is Overflow.SATURATE) - unit.sum_shift
+        shape = signed(unit.sum_bits if narrow else max(unit.sum_bits, wide))
     elif unit.on_grid:
         shape = signed((((1 << (unit.sum_bits - 1)) - 1) * scale_max(unit)).bit_length() + 1)
     else:
         bits = (unit.product_max * scale_max(unit)).bit_length()
-        is_signed = data.Layout.cast(lane)["significand"].shape.signed
-        shape = signed(bits + 1) if is_signed else unsigned(bits)
+        shape = signed(bits + 1) if lane["significand"].shape.signed else unsigned(bits)
         negative = max(lane["negative"].shape, negative)
     return data.StructLayout(
         {"sum": shape, "exponent": total_raw(unit).bits, "negative": negative, "special": special_bits(unit)}

@@ -88,6 +88,14 @@ def test_decode_register_equals_oracle(name: str) -> None:
         assert special or exponent == term.exponent
 
 
+def test_decode_lead_is_the_place_before_the_point() -> None:
+    # 1.5 and the smallest subnormal of E5M2; 1 as int8, and as uint4 with two fraction bits.
+    assert decode_exact(_scalar("float8_e5m2"), 0x3E).lead == 0
+    assert decode_exact(_scalar("float8_e5m2"), 0x01).lead == -14
+    assert decode_exact(_scalar("int8"), 1).lead == 7
+    assert decode_exact(_scalar("ufixed4_2"), 4).lead == 1
+
+
 def test_decode_codes_wrong() -> None:
     with pytest.raises(TypeError, match=r"^codes of int4 must be integers, not float64$"):
         decode(_scalar("int4"), [1.0])

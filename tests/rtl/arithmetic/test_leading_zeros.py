@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 import random
-import re
 from typing import Any
 
 import pytest
@@ -22,8 +21,3 @@ def test_leading_zeros_of_a_wide_word(evaluate: Any, bits: int) -> None:
     words += [source.getrandbits(source.randint(1, bits)) for _ in range(200)]
     counts = evaluate(LeadingZeros(bits), [{"value": word} for word in words], "count")
     assert counts == [bits - word.bit_length() for word in words]
-
-
-def test_leading_zeros_bits_wrong() -> None:
-    with pytest.raises(ValueError, match=re.escape("bits must be at least 1, not 0")):
-        LeadingZeros(0)

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+_STAGES = "hwsim/datapath/"
+_MUTANTS = {
+    "decode: hidden bit": ("decode.py", "else mantissa + (1 << spec.man_bits)", "else mantissa + (2 << spec.man_bits)"),
+    "decode: subnormal exponent": (
+        "decode.py",
+        "lead = (1 if subnormal else field)",
+        "lead = (0 if subnormal else field)",
+    ),
+    "decode: register's subnormal": ("decode.py", "max(field, 1) - bias", "max(field, 0) - bias"),
+    "decode: register's NaN": (
+        "decode.py",
+        "return 0, 0, NAN if mantissa else",
+        "return 0, 0, NAN if not mantissa else",
+    ),
+    "multiply: exponent": ("multiply.py", "a.exponent + b.exponent, a.lead", "a.exponent + b.exponent + 1, a.lead"),
+    "multiply: lead": ("multiply.py", "a.lead + b.lead", "a.lead + b.lead + 1"),
+    "multiply: infinity times zero": ("multiply.py", "or zero_a or zero_b", "or zero_a"),
+    "multiply: sign of infinity": ("multiply.py", "if negative_a != negative_b", "if negative_a == negative_b"),
+    "multiply: scale of infinity": ("multiply.py", "if scale < 0 and", "if scale > 0 and"),
+    "align_add: fraction bits": (
+        "align_add.py",
+        "unit = largest - spec.fraction_bits",
+        "unit = largest - spec.fraction_bits - 1",
+    ),
+    "align_add: floor": ("align_add.py", "max([spec.exp_floor,", "max([spec.exp_floor + 1,"),
+    "align_add: zeros lift": ("align_add.py", "in addends if term.significand)", "in addends)"),
+    "align_add: cut downward": ("align_add.py", "total += -magnitude if", "total += -magnitude - 1 if"),
+    "align_add: sticky": ("align_add.py", "return kept | int((kept << shift) != magnitude)", "return kept"),
+    "align_add: kernel's unit": (
+        "align_add.py",
+        "largest - plan.fraction_bits\n",
+        "largest - plan.fraction_bits + 1\n",
+    ),
+    "align_add: kernel's register": ("align_add.py", "largest = max(largest, register_lead)", "largest += 0"),
+    "align_add: limbs": ("align_add.py", "high += product << (shift - 32)", "high += product << (shift - 31)"),
+    "accumulate: largest value": ("accumulate.py", "min(max(value, -half), half - 1)", "min(max(value, -half), half)"),
+    "accumulate: wrap": (
+        "accumulate.py",
+        "(value + half) % (2 * half) - half",
+        "(value + half) % (2 * half) - half + 1",
+    ),
+    "accumulate: fused twice": ("accumulate.py", "if not plan.fused:", "if plan.fused:"),
+    "accumulate: kernel's wrap": ("accumulate.py", "(value & (high - low)) ^", "(value & (high - low - 1)) ^"),
+    "accumulate: kernel's point": ("accumulate.py", "exponent + plan.register_man_bits", "exponent"),
+    "accumulate: NaN register": (
+        "accumulate.py",
+        "special |= step_special(a, step_a",
+        "special = step_special(a, step_a",
+    ),
+    "round_pack: overflow": (
+        "round_pack.py",
+        "if code > spec.max_magnitude_code",
+        "if code >= spec.max_magnitude_code",
+    ),
+    "round_pack: smallest normal": ("round_pack.py", "lowest = 1 - spec.bias", "lowest = -spec.bias"),
+    "round_pack: kept bits": ("round_pack.py", "dropped = 0 if man_bits is None", "dropped = 1 if man_bits is None"),
+    "round_pack: kernel's overflow": ("round_pack.py", "if code > pack.largest", "if code >= pack.largest"),
+    "round_pack: kernel's NaN": ("round_pack.py", "if special == NAN:", "if special > NAN:"),
+    "round_pack: kernel's limit": (
+        "round_pack.py",
+        "spec.exp_max + spec.sig_bits,",
+        "spec.exp_max + spec.sig_bits - 1,",
+    ),
+    "stream: seen specials": ("stream.py", "seen |= special", "seen = special"),
+    "matmul: float64's integers": ("matmul.py", "_EXACT = 1 << 53", "_EXACT = 1 << 55"),
+    "catalog: Hopper's fraction bits": (
+        "catalog.py",
+        "TruncatedAlignment(fraction_bits=13",
+        "TruncatedAlignment(fraction_bits=14",
+    ),
+    "catalog: Hopper's mantissa": ("catalog.py", "result_man_bits=13", "result_man_bits=14"),
+    "catalog: Hopper's NaN": ("catalog.py", "nan_all_ones=True", "nan_all_ones=False"),
+    "rounding: tie": ("../formats/rounding.py", "lost == half and kept & 1 == 1", "lost == half and kept & 1 == 0"),
+    "rounding: kernel's tie": ("../formats/rounding.py", "(above | (tie & kept & 1))", "(above | tie)"),
+}
+
+
+@pytest.fixture(scope="module")
+def caught(root: Path) -> dict[str, str]:
+    changes = [[str(Path(os.path.normpath(_STAGES + file))), old, new] for file, old, new in _MUTANTS.values()]
+    changes.append([_STAGES + "unit.py", "tensor cores do.", "tensor cores do!"])  # no change at all
+    finished = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("mutation.py"))],
+        input=json.dumps(changes),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        cwd=root,
+        env=os.environ | {"NUMBA_DISABLE_JIT": "1", "PYTHONPATH": str(root)},
+    )
+    assert finished.returncode == 0, finished.stderr
+    return dict(zip([*_MUTANTS, "none"], json.loads(finished.stdout), strict=True))
+
+
+@pytest.mark.parametrize("mutant", _MUTANTS)
+def test_mutants_are_caught(mutant: str, caught: dict[str, str]) -> None:
+    assert caught[mutant]
+
+
+def test_mutants_the_model_itself_is_not(caught: dict[str, str]) -> None:
+    assert caught["none"] == ""
