@@ -8,12 +8,19 @@ from hwsim.datapath.unit import (
     FloatAccumulator,
     TruncatedAlignment,
 )
-from hwsim.formats import BlockSpec, FloatSpec, IntegerSpec
+from hwsim.formats import BlockSpec, FloatSpec, IntegerSpec, Specials
 from rtl.datapath.dot_product import chosen_ranks, ranks, row_fields
 
 __all__ = [
     "header",
 ]
+
+_SPECIALS = {
+    Specials.IEEE: "infinity and NaN where the exponent is all ones",
+    Specials.FN: "NaN where all bits below the sign are ones, no infinity",
+    Specials.FNUZ: "NaN in place of negative zero, no infinity",
+    Specials.FINITE: "no infinity, no NaN",
+}
 
 
 def header(unit: DotProductUnit, latency: int, version: str) -> str:
@@ -22,8 +29,8 @@ def header(unit: DotProductUnit, latency: int, version: str) -> str:
         f"{unit.name}: written by hwsim {version}",
         "",
         f"Computes d = round(c + sum(a[i] * b[i])), {unit.lanes} product{'s' * (unit.lanes > 1)} a row.",
-        "A row with first starts from c, any other from the register; a row with last makes an output, so that a row with both",
-        f"is a whole dot product of {unit.lanes}.",
+        "A row with first starts from c, any other from the register; a row with last makes an output, so that a row",
+        f"with both is a whole dot product of {unit.lanes}.",
         "",
         f"Operand a:    {_format(unit.a)}",
         f"Operand b:    {_format(unit.b)}",
@@ -31,12 +38,12 @@ def header(unit: DotProductUnit, latency: int, version: str) -> str:
         f"Accumulator:  {_accumulator(unit)}",
         f"Output:       {_output(unit)}",
         "",
-        f"Registers:    {_ranks(unit, latency)}",
-        f"Latency:      {latency} cycle{'s' * (latency > 1)} from an accepted row with last to o_valid, where nothing waits",
+        f"Registers:    after {', '.join(chosen_ranks(unit, latency))} (possible: {', '.join(ranks(unit))})",
+        f"Latency:      {latency} cycle{'s' * (latency > 1)} from an accepted row with last to o_valid, with no wait",
         "Throughput:   one row a cycle",
         "Clock, reset: rising edge of clk; rst is synchronous, active high, and resets the valid bits only",
-        "Flow:         while an output waits (o_valid and not o_ready) everything stands still; i_ready is combinational",
-        "              from o_ready",
+        "Flow:         while an output waits (o_valid and not o_ready) everything stands still;",
+        "              i_ready is combinational from o_ready",
         "",
         f"Module {unit.name} (the shell)",
         *_ports(unit, shell=True),
@@ -50,20 +57,15 @@ def header(unit: DotProductUnit, latency: int, version: str) -> str:
 def _format(spec: IntegerSpec | FloatSpec | BlockSpec) -> str:
     if isinstance(spec, BlockSpec):
         tensor = "; the tensor's scale is left to the user" if spec.tensor_scale else ""
-        return f"{spec.name}: {_format(spec.element)}; a scale for {spec.block_size}: {_format(spec.scale)}{tensor}"
+        scaled = f"a scale for {spec.block_size} elements: {_format(spec.scale)}"
+        return f"{spec.name}: {_format(spec.element)}; {scaled}{tensor}"
     if isinstance(spec, IntegerSpec):
         kind = "two's complement" if spec.signed else "unsigned"
         unit = "" if spec.fraction_bits == 0 else f", unit 2**{-spec.fraction_bits}"
         return f"{spec.name}: {spec.bits} bits, {kind}{unit}"
-    specials = {
-        "ieee": "infinity and NaN where the exponent is all ones",
-        "fn": "NaN where all bits below the sign are ones, no infinity",
-        "fnuz": "NaN in place of negative zero, no infinity",
-        "finite": "no infinity, no NaN",
-    }[spec.specials.value]
-    sign = "sign, " if spec.signed else ""
+    fields = f"{'sign, ' * spec.signed}{spec.exp_bits} exponent bits (bias {spec.bias}), {spec.man_bits} mantissa bits"
     zero = "" if spec.subnormals else ", no subnormals and no zero"
-    return f"{spec.name}: {sign}{spec.exp_bits} exponent bits (bias {spec.bias}), {spec.man_bits} mantissa bits; {specials}{zero}"
+    return f"{spec.name}: {fields}; {_SPECIALS[spec.specials]}{zero}"
 
 
 def _alignment(unit: DotProductUnit) -> str:
@@ -71,27 +73,28 @@ def _alignment(unit: DotProductUnit) -> str:
         return "the products of a row are added exactly"
     spec: TruncatedAlignment = unit.alignment
     what = "products and register" if spec.with_accumulator else "the products of a row"
-    return f"{what} are brought to the largest exponent (at least {spec.exp_floor}), {spec.fraction_bits} bits below it are kept, the rest is cut"
+    return (
+        f"{what} are brought to the largest exponent (at least {spec.exp_floor}); "
+        f"{spec.fraction_bits} bits below it are kept, the rest is cut"
+    )
 
 
 def _accumulator(unit: DotProductUnit) -> str:
     spec = unit.accumulator
     if isinstance(spec, FixedAccumulator):
-        special = " and, beside it, infinity or NaN seen since c" if unit.has_specials else ""
-        return f"{spec.bits} bits, two's complement, unit 2**{-spec.fraction_bits}, overflow: {spec.overflow.value}{special}"
+        special = ", and beside it infinity or NaN seen since c" if unit.has_specials else ""
+        width = f"{spec.bits} bits, two's complement, unit 2**{-spec.fraction_bits}"
+        return f"{width}; overflow: {spec.overflow.value}{special}"
     assert isinstance(spec, FloatAccumulator)
-    kept = "" if spec.result_man_bits == spec.format.man_bits else f", {spec.result_man_bits} mantissa bits kept"
-    return f"{_format(spec.format)}; each row rounded {spec.rounding.value}{kept}, overflow: {spec.overflow.value}, NaN {spec.nan_code:#x}"
+    kept = "" if spec.result_man_bits == spec.format.man_bits else f" to {spec.result_man_bits} mantissa bits"
+    rounded = f"each row rounded {spec.rounding.value}{kept}, overflow: {spec.overflow.value}, NaN {spec.nan_code:#x}"
+    return f"{_format(spec.format)}; {rounded}"
 
 
 def _output(unit: DotProductUnit) -> str:
     if not unit.converts:
         return "the accumulator as it is"
     return f"{_format(unit.output)}; rounded {unit.rounding.value}, overflow: {unit.overflow.value}"
-
-
-def _ranks(unit: DotProductUnit, latency: int) -> str:
-    return f"after {', '.join(chosen_ranks(unit, latency))} (possible: {', '.join(ranks(unit))})"
 
 
 def _ports(unit: DotProductUnit, *, shell: bool) -> list[str]:
@@ -103,23 +106,27 @@ def _ports(unit: DotProductUnit, *, shell: bool) -> list[str]:
             notes[name] = f"{scale.name}, of the block that the row of {name[-1]} is from"
     notes["c"] = f"{unit.accumulator.name}, read with first"
     fields = [(name, bits, notes[name]) for name, bits in row_fields(unit).items()]
-    rows = [("clk", "input", 1, ""), ("rst", "input", 1, "")]
+    control: list[tuple[str, str, int, str]] = [("clk", "input", 1, ""), ("rst", "input", 1, "")]
     if shell:
-        rows += [
+        control += [
             ("i_valid", "input", 1, "there is a row"),
             ("i_ready", "output", 1, "it is accepted at the clock's edge"),
         ]
-        rows += [(f"i_{name}", "input", bits, text) for name, bits, text in fields]
-        rows += [
+        rows = [(f"i_{name}", "input", bits, text) for name, bits, text in fields]
+        outputs = [
             ("o_valid", "output", 1, "there is an output"),
             ("o_ready", "input", 1, "it is taken at the clock's edge"),
+            ("o_d", "output", unit.output.bits, unit.output.name),
         ]
-        rows += [("o_d", "output", unit.output.bits, unit.output.name)]
     else:
-        rows += [("en", "input", 1, "clock enable of everything"), ("valid", "input", 1, "there is a row")]
-        rows += [(name, "input", bits, text) for name, bits, text in fields]
-        rows += [("d", "output", unit.output.bits, unit.output.name), ("d_valid", "output", 1, "there is an output")]
-    return [f"  {direction:6} {name:8} {bits:4}  {text}" for name, direction, bits, text in rows]
+        control += [("en", "input", 1, "clock enable of everything"), ("valid", "input", 1, "there is a row")]
+        rows = [(name, "input", bits, text) for name, bits, text in fields]
+        outputs = [
+            ("d", "output", unit.output.bits, unit.output.name),
+            ("d_valid", "output", 1, "there is an output"),
+        ]
+    ports = [*control, *rows, *outputs]
+    return [f"  {direction:6} {name:9} {bits:4}  {text}" for name, direction, bits, text in ports]
 
 
 def _slice(bits: int) -> str:

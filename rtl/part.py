@@ -17,13 +17,14 @@ __all__ = [
 class Part(wiring.Component):
     """A combinational component.
 
-    Amaranth gives a submodule whatever ports its nets need. Elaborated for `Boxes`, a part has those that it declares, and
-    equal parts are one module. A subclass has `build` in place of `elaborate`.
+    Amaranth gives a submodule whatever ports its nets need. Elaborated for `Boxes`, a part has those that it declares,
+    and equal parts are one module. A subclass has `_build` in place of `elaborate`.
     """
 
     latency = 0
 
     def elaborate(self, platform: Any) -> Module | Instance:
+        """Return what the part is made of, or for `Boxes` an instance of its module."""
         return platform.box(self) if isinstance(platform, Boxes) else self._build()
 
     def _module_name(self) -> str:

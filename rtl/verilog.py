@@ -95,7 +95,7 @@ def verilog(unit: DotProductUnit, *, pipeline: int | None = None) -> str:
 
 
 def core_verilog(unit: DotProductUnit, *, pipeline: int | None = None) -> str:
-    """Return Verilog of a unit's core, module ``<unit.name>_core``: what is priced. It has no header and states no version.
+    """Return Verilog of a unit's core, module ``<unit.name>_core``: what is priced. It states no version.
 
     Parameters, Raises
     ------------------
@@ -163,8 +163,8 @@ def _plain(module: str) -> str:
 def _settled(module: str) -> str:
     """Drive the outputs of a part from a block, after its nets have settled.
 
-    An event-driven simulator else passes each change of each lane on through all the stages behind: Icarus takes 7 times as
-    long for 32 lanes.
+    An event-driven simulator else passes each change of each lane on through all the stages behind: Icarus takes 7
+    times as long for 32 lanes.
     """
     head, body = module.split(";\n", 1)
     for match in _OUTPUT.finditer(body):

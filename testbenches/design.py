@@ -2,7 +2,6 @@
 """A design under test: its Verilog, what is said of it, and the files that a bench reads."""
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +20,6 @@ MODES = ("full_throughput", "random_stalls", "long_stalls", "reset_in_stream")
 # for a netlist, which is slow: its shell is the one that the RTL was tried with.
 _PAUSED_ROWS = (4096, 4096, 512)
 _MAPPED_PAUSED_ROWS = (256, 256, 128)
-
-_INSTANCE = re.compile(r"\(\s*\.[a-zA-Z_]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,11 +54,6 @@ class Design:
     latency: int
     mapped: bool = False
     full_rate: bool = True
-
-    @property
-    def instances(self) -> int:
-        """Instances of cells and modules in the Verilog."""
-        return sum(len(_INSTANCE.findall(text)) for _, text in self.sources)
 
     def __post_init__(self) -> None:
         if self.latency < 1:

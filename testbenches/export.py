@@ -36,7 +36,8 @@ _README = """\
 
 Plain Verilog: `make` runs @TOP@_tb.v, a testbench that checks itself, in Icarus Verilog. In another simulator,
 compile @TOP@_tb.v @SOURCES@ (top: @TOP@_tb)
-and run it in this folder; a line that begins with PASS or FAIL says how it went.
+and run it in this folder; a line that begins with PASS or FAIL says how it went. Verilator 5 takes the options
+--binary --timing -Wno-fatal.
 
 cocotb: `pip install "cocotb~=2.1"`, then `make cocotb` (or `python run.py --simulator verilator`) sends the same
 vectors in Icarus Verilog or Verilator. bench.py is the bench, bench.json says what it reads, results.json what it did.

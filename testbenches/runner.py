@@ -17,6 +17,7 @@ from typing import Any
 
 from testbenches import simulators
 from testbenches.design import MODES, Design, write_job
+from testbenches.effort import compiled_is_quicker
 
 __all__ = [
     "ModeReport",
@@ -123,8 +124,8 @@ def run(
     expected : sequence of int
         The code of each output, in order: one for each row with ``last`` set.
     simulator : str, optional
-        ``"icarus"`` or ``"verilator"``. By default Icarus Verilog, or Verilator for many rows of a large netlist, or
-        what is installed.
+        ``"icarus"`` or ``"verilator"``. By default, of those that are installed, the one that should be done first
+        (`testbenches.effort`).
     seed : int, default 1
         Seed of the pauses.
     workdir : Path, optional
@@ -147,7 +148,7 @@ def run(
         If the rows or the outputs do not fit the ports.
     """
     started = time.perf_counter()
-    found = simulators.find(simulator, compiled=_compiled_is_quicker(design, len(stimulus["first"])))
+    found = simulators.find(simulator, compiled=compiled_is_quicker(design, len(stimulus["first"])))
     folder = Path(tempfile.mkdtemp(prefix="hwsim-")) if workdir is None else workdir.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     write_job(folder, design, stimulus, expected, seed=seed)
@@ -178,13 +179,6 @@ def run(
         seconds=time.perf_counter() - started,
         modes=modes,
     )
-
-
-def _compiled_is_quicker(design: Design, rows: int) -> bool:
-    """Guess whether Verilator, with its build, is done before Icarus Verilog; seconds measured on one 2020s core."""
-    interpreted = rows * design.instances / 1.6e6
-    compiled = 8 + 0.004 * design.instances
-    return compiled < interpreted
 
 
 def _mode_report(mode: Mapping[str, Any]) -> ModeReport:

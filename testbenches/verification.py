@@ -46,12 +46,12 @@ def verify(
     netlist, cell_models : str, optional
         Verilog of a module ``<unit.name>_core`` made of cells, and of the cells: it takes the place of the core.
     vectors : int, default 4096
-        Random rows, and a quarter of most rows with corner values in a, b and c, at least 1.
+        Random rows, at least 1. At most four times as many have corner values in a, b and c.
     exhaustive : bool, default True
         Whether all pairs of operands come as well, where two codes have at most 16 bits together.
     simulator : str, optional
-        ``"icarus"`` or ``"verilator"``. By default Icarus Verilog, or Verilator for many rows of a large netlist, or
-        what is installed.
+        ``"icarus"`` or ``"verilator"``. By default, of those that are installed, the one that should be done first
+        (`testbenches.effort`).
     seed : int, default 1
         Seed of the rows and of the pauses.
 
@@ -149,7 +149,13 @@ def check_kernel(unit: DotProductUnit, rows: Sequence[Row], expected: Sequence[i
 
 
 def write_testbench(
-    unit: DotProductUnit, folder: Path, *, pipeline: int | None = None, vectors: int = 1024, seed: int = 1
+    unit: DotProductUnit,
+    folder: Path,
+    *,
+    pipeline: int | None = None,
+    vectors: int = 1024,
+    exhaustive: bool = True,
+    seed: int = 1,
 ) -> list[Path]:
     """Write a unit's Verilog and, beside it, testbenches that need nothing of this package.
 
@@ -162,7 +168,9 @@ def write_testbench(
     pipeline : int, optional
         Ranks of registers, as for `rtl.verilog`.
     vectors : int, default 1024
-        Random rows, and a quarter of most rows with corner values; all pairs come as well, where they are few.
+        Random rows, at least 1. At most four times as many have corner values in a, b and c.
+    exhaustive : bool, default True
+        Whether all pairs of operands come as well, where two codes have at most 16 bits together.
     seed : int, default 1
         Seed of the rows and of the pauses.
 
@@ -171,6 +179,6 @@ def write_testbench(
     list of Path
         The files, the unit's own Verilog first (see `testbenches.export.export_testbench`).
     """
-    rows = stimulus(unit, count=vectors, corner_rows=4 * vectors, seed=seed)
+    rows = stimulus(unit, count=vectors, corner_rows=4 * vectors, exhaustive=exhaustive, seed=seed)
     design = design_of(unit, pipeline=pipeline)
     return export_testbench(folder, design, fields(unit, rows), dot_exact(unit, rows), seed=seed)

@@ -60,7 +60,7 @@ _COLUMNS = (
     ("LUT", "lut", 1, 0),
     ("FF", "ff", 1, 0),
     ("Fmax MHz", "fmax_mhz", 1, 1),
-    ("LUT+DSP", "lut_with_dsp", 1, 0),
+    ("LUT, with DSP", "lut_with_dsp", 1, 0),
     ("DSP", "dsp", 1, 0),
     ("area um2", "area_um2", 1, 1),
     ("delay ps", "delay_ps", 1, 0),

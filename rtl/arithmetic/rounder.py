@@ -114,7 +114,8 @@ class Rounder(Part):
         kept, sticky = shift_left_sticky(m, raw, shift, kept_bits + 1, "normal")
         significand = Signal(kept_bits, name="significand")
         m.d.comb += significand.eq(kept[1:] ^ sign.replicate(kept_bits))
-        # Of an inverted number the bits below are all ones where those of the value are zero: the missing one ripples up.
+        # Of an inverted number the bits below are all ones where those of the value are zero: the missing one ripples
+        # up.
         exact_below = Signal(name="exact_below")
         guard = Signal(name="guard")
         carry = Signal(name="carry")
@@ -191,7 +192,7 @@ class Rounder(Part):
 
 
 def round_increment(rounding: Rounding, last: Any, guard: Any, sticky: Any, negative: Any) -> Any:
-    """Return whether a magnitude is incremented: by its last bit, the one below, and whether any further below is set."""
+    """Return whether a magnitude is incremented, by its last bit, the one below, and whether any below that is set."""
     inexact = guard | sticky
     return {
         Rounding.NEAREST_EVEN: guard & (sticky | last),

@@ -15,8 +15,8 @@ __all__ = [
 def shift_left_sticky(m: Module, value: Any, amount: Any, kept: int, name: str) -> tuple[Any, Any]:
     """Shift an unsigned value left within its width, and split it.
 
-    Stages go from the largest shift to the smallest. After each, the bits that no later stage can bring to the kept ones
-    are OR-ed at once, so that the later stages are narrow.
+    Stages go from the largest shift to the smallest. After each, the bits that no later stage can bring to the kept
+    ones are OR-ed at once, so that the later stages are narrow.
 
     Returns
     -------
@@ -44,8 +44,8 @@ def shift_left_sticky(m: Module, value: Any, amount: Any, kept: int, name: str) 
 def shift_right_jam(m: Module, value: Any, amount: Any, width: int, name: str) -> Any:
     """Shift a value right, into `width` bits below its binary point of which the last is OR-ed with all that is lost.
 
-    The value stands at the top of the `width` bits. A signed one is shifted arithmetically: the result is the exact value, cut
-    toward minus infinity, with its last bit set if anything was cut.
+    The value stands at the top of the `width` bits. A signed one is shifted arithmetically: the result is the exact
+    value, cut toward minus infinity, with its last bit set if anything was cut.
 
     Returns
     -------

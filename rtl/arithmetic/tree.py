@@ -38,7 +38,7 @@ def maximum(m: Module, operands: Sequence[Any], name: str) -> Any:
 def add_signed(values: Sequence[Any], negatives: Sequence[Any], bits: int) -> Any:
     """Return the sum of ``-value if negative else value``, right in its low `bits` bits.
 
-    A negation is an inversion and a carry. Sign bits are inverted in place, ``-s * 2**w = (1 - s) * 2**w - 2**w``, so that no
+    A negation is an inversion and a carry. Sign bits are inverted (-s * 2**w is (1 - s) * 2**w - 2**w), so that no
     operand is sign-extended through the tree; the constants of all operands are one constant.
 
     Parameters

@@ -83,9 +83,10 @@ class Accumulate(Part):
     def _add_float(self, m: Module, accumulator: FloatAccumulator) -> None:
         """Add in a window that starts at the exponent of the larger, and round.
 
-        Larger is meant by the exponents of their highest bits. The accumulator's is set unless it is subnormal, and then
-        nothing below the window counts. The sum's may not be, so that the window goes on below its last place by what a
-        result can keep, a bit that a subtraction can cost, and one to round by. Below that, one bit stands for all.
+        Larger is meant by the exponents of their highest bits. The accumulator's is set unless it is subnormal, and
+        then nothing below the window counts. The sum's may not be, so that the window goes on below its last place by
+        what a result can keep, a bit that a subtraction can cost, and one to round by. Below that, one bit stands for
+        all.
         """
         total, raw = self.total, total_raw(self.spec)
         spec = accumulator.format
@@ -127,7 +128,8 @@ class Accumulate(Part):
         negative = Mux(sum_is_larger, total.negative, self.decoded.negative)
         sum_top = total.exponent + raw.offset + sum_bits + spec.bias  # one above the highest bit's, for the carry
         top = Mux(sum_is_larger, sum_top, self.decoded.exponent + 1)
-        # The sum is the larger only where its exponent is above one of the accumulator's, of which the least field is 1.
+        # The sum is the larger only where its exponent is above one of the accumulator's, of which the least field is
+        # 1.
         limits = (2, max(raw.high + raw.offset + sum_bits + spec.bias, own.high + 1))
         self._round(m, accumulator, added, negative, top, limits)
 

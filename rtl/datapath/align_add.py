@@ -140,7 +140,8 @@ class AlignAdd(Part):
         product = product_raw(self.spec)
         raws = []
         for index, lane in enumerate(self.products.lanes):
-            # A zero has no exponent: 0, where that is below every raw exponent, else an exponent without the flag on top.
+            # A zero has no exponent: 0, where that is below every raw exponent, else an exponent without the flag on
+            # top.
             tagged = lane.exponent if product.low > 0 else Cat(lane.exponent, Const(1, 1))
             masked = Signal(len(tagged), name=f"nonzero_exponent_{index}")
             nonzero = Signal(name=f"nonzero_{index}")

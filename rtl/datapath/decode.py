@@ -29,7 +29,8 @@ class Decode(Part):
     codes : In, ``lanes * spec.bits`` bits
         Lane 0 at bit 0.
     operands : Out, array of `operand_layout`
-        The significand of a float is a magnitude. Where `nan` or `infinite` is set, all but `negative` is of no meaning.
+        The significand of a float is a magnitude. Where `nan` or `infinite` is set, all but `negative` is of no
+        meaning.
 
     Latency: none, combinational.
     """

@@ -91,7 +91,7 @@ def row_fields(unit: DotProductUnit) -> dict[str, int]:
 
 
 class _Unit(wiring.Component):
-    """A component of a unit and a pipeline, checked before there is an object: Amaranth warns of one that is not used."""
+    """A component of a unit and a pipeline, checked before it exists: Amaranth warns of one that is not used."""
 
     def __new__(cls, unit: DotProductUnit, pipeline: int | None = None) -> Self:
         chosen_ranks(unit, pipeline)
@@ -125,7 +125,8 @@ class Core(_Unit):
     Attributes
     ----------
     latency : int
-        Enabled cycles from a row with `last` to its `d`: the depth of the pipeline. Throughput: one row an enabled cycle.
+        Enabled cycles from a row with `last` to its `d`: the depth of the pipeline. Throughput: one row an enabled
+        cycle.
     """
 
     def __init__(self, unit: DotProductUnit, pipeline: int | None = None) -> None:
@@ -136,6 +137,7 @@ class Core(_Unit):
         super().__init__(ports | {"d": Out(unit.output.bits), "d_valid": Out(1)})
 
     def elaborate(self, platform: Any) -> Module:
+        """Connect the stages."""
         m = Module()
         unit = self.spec
         m.submodules.multiply = multiply = Multiply(unit)
@@ -236,6 +238,7 @@ class Shell(_Unit):
         )
 
     def elaborate(self, platform: Any) -> Module:
+        """Connect the streams to the core."""
         m = Module()
         m.submodules.core = core = self._core
         for name in row_fields(self.spec):

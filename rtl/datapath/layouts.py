@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What crosses from stage to stage: the layouts, and the ranges that their widths come from.
 
-An exponent in hardware is *raw*: the sum of the operands' exponent fields, where the field 0 of a subnormal counts as 1. It is
-nonnegative, and the number it stands for is ``raw + offset`` with a constant offset.
+An exponent in hardware is *raw*: the sum of the operands' exponent fields, where the field 0 of a subnormal counts as
+1. It is nonnegative, and the number it stands for is ``raw + offset`` with a constant offset.
 """
 
 from dataclasses import dataclass
@@ -181,8 +181,9 @@ def total_raw(unit: DotProductUnit) -> Raw:
 def total_layout(unit: DotProductUnit, *, narrow: bool = False) -> data.StructLayout:
     """Return what align_add makes of a step's products: ``(-1)**negative * sum * 2**(exponent + offset)``.
 
-    For a fixed accumulator the sum has all the bits that it is added in, so that nothing stands between the tree and that
-    addition: a synthesizer makes one adder of both. With `narrow`, for a register between them, it has those that it needs.
+    For a fixed accumulator the sum has all the bits that it is added in, so that nothing stands between the tree and
+    that addition: a synthesizer makes one adder of both. With `narrow`, for a register between them, it has those that
+    it needs.
     """
     products = products_layout(unit)
     lane = data.Layout.cast(products["lanes"].shape.elem_shape)

@@ -27,8 +27,8 @@ class Multiply(Part):
     scale_a, scale_b : In, arrays of one `operand_layout`
         Where the operand is of a block format.
     products : Out, `products_layout`
-        Magnitudes with a sign beside them for floats, signed products for signed integers. For truncating alignment, the
-        significands of the scales are multiplied onto each product.
+        Magnitudes with a sign beside them for floats, signed products for signed integers. For truncating alignment,
+        the significands of the scales are multiplied onto each product.
 
     Latency: none, combinational.
     """
@@ -85,7 +85,7 @@ class Multiply(Part):
         return out
 
     def _special(self, m: Module, scales: Sequence[Any]) -> None:
-        """Join the specials of all products and scales: a bit for NaN, or one for each infinity, which make NaN together."""
+        """Join the specials of products and scales: a bit for NaN, or one for each infinity, both for NaN."""
         nans = [operand.nan for lanes in (self.a, self.b) for operand in lanes] + [scale.nan for scale in scales]
         nan = Signal(name="nan")
         m.d.comb += nan.eq(Cat(*nans).any())

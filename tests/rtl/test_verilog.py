@@ -37,7 +37,8 @@ def test_verilog_is_plain_and_whole(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["float8_e4m3fn", "mxfp4_l4"])
 def test_verilog_is_the_same_in_another_process(root: Path, name: str) -> None:
-    call = f"import rtl, sys; from hwsim import datapath; sys.stdout.write(rtl.verilog(datapath.named({name!r}), pipeline=3))"
+    write = f"rtl.verilog(datapath.named({name!r}), pipeline=3)"
+    call = f"import rtl, sys; from hwsim import datapath; sys.stdout.write({write})"
     environment = os.environ | {"PYTHONPATH": str(root), "PYTHONHASHSEED": "12345"}
     other = subprocess.run([sys.executable, "-c", call], env=environment, capture_output=True, text=True, check=True)
     assert other.stdout == rtl.verilog(datapath.named(name), pipeline=3)
@@ -50,7 +51,7 @@ def test_verilog_header_says_what_it_is() -> None:
     for line in (
         "// nvfp4_l16_float32: written by hwsim",
         "// Registers:    after multiply, align_add, accumulate (possible: multiply, align_add, accumulate)",
-        "// Latency:      3 cycles from an accepted row with last to o_valid, where nothing waits",
+        "// Latency:      3 cycles from an accepted row with last to o_valid, with no wait",
         "//   input  i_a         64  16 x float4_e2m1fn, lane i at bits 4*i+3:4*i",
         "//   input  i_scale_b    8  float8_e4m3fn, of the block that the row of b is from",
         "//   output o_d         32  float32",
@@ -68,7 +69,7 @@ def test_verilog_ports_are_those_of_the_header(name: str) -> None:
         found += [(direction, port, str(int(high or 0) + 1)) for direction, high, port in declared]
         order = re.search(r"^module \w+\((.*)\);$", module, re.MULTILINE)
         assert order is not None
-        assert set(order[1].split(", ")) == {port for _, port, _ in declared}
+        assert set(order[1].split(", ")) == {port for *_, port in declared}
     assert sorted(described) == sorted(found)
 
 

@@ -22,11 +22,14 @@ def _scalar(name: str) -> FloatSpec:
 
 def _spec(name: str, rounding: Rounding, overflow: Overflow, tops: tuple[int, int], **more: Any) -> RounderSpec:
     spec = _scalar(name)
-    fields = {"man_bits": spec.man_bits, "nan_code": spec.nan_code if spec.has_nan else 0, "bits": _BITS, "special_bits": 0}
+    fields: dict[str, Any] = {
+        "man_bits": spec.man_bits,
+        "nan_code": spec.nan_code if spec.has_nan else 0,
+        "bits": _BITS,
+        "special_bits": 0,
+    }
     fields |= {"normalised": False} | more
-    return RounderSpec(
-        format=spec, rounding=rounding, overflow=overflow, top_min=tops[0], top_max=tops[1], **fields
-    )
+    return RounderSpec(format=spec, rounding=rounding, overflow=overflow, top_min=tops[0], top_max=tops[1], **fields)
 
 
 def _expected(spec: RounderSpec, value: int, negative: int, top: int) -> int:
@@ -55,7 +58,7 @@ def test_rounder_every_value(evaluate: Any, name: str, overflow: Overflow, man_b
     half = 1 << (_BITS - 1)
     source = random.Random(name)
     every = list(itertools.product(range(-half, half), (0, 1), (-3, 0, 1, 2, highest, tops[1])))
-    points = source.sample(every, 1500)
+    points = source.sample(every, 800)
     seen = evaluate(
         Rounder(unit), [{"value": value, "negative": negative, "top": top} for value, negative, top in points], "code"
     )
@@ -66,7 +69,9 @@ def test_rounder_every_value(evaluate: Any, name: str, overflow: Overflow, man_b
 @pytest.mark.parametrize("overflow", [Overflow.INFINITY, Overflow.SATURATE])
 def test_rounder_specials(evaluate: Any, name: str, overflow: Overflow) -> None:
     unit = _spec(name, Rounding.NEAREST_EVEN, overflow, (1, 4), special_bits=2)
-    inputs = [{"value": value, "negative": 0, "top": 3, "special": special} for value in (-200, 0, 99) for special in range(4)]
+    inputs = [
+        {"value": value, "negative": 0, "top": 3, "special": special} for value in (-200, 0, 99) for special in range(4)
+    ]
     expected = []
     for row in inputs:
         term = Term(0 if row["special"] else row["value"], 3 - unit.format.bias - (_BITS - 2), 0, row["special"])

@@ -17,7 +17,9 @@ class _Adder(wiring.Component):
         self._count, self._negated, self._bits = len(shapes), negated, bits
         ports = {f"value_{index}": In(shape) for index, shape in enumerate(shapes)}
         super().__init__(
-            ports | {f"negative_{index}": In(width) for index, width in enumerate(negated)} | {"total": Out(signed(bits))}
+            ports
+            | {f"negative_{index}": In(width) for index, width in enumerate(negated)}
+            | {"total": Out(signed(bits))}
         )
 
     def elaborate(self, platform: Any) -> Module:
@@ -61,9 +63,14 @@ def test_tree_add_signed(evaluate: Any, shapes: list[Any], negated: list[int]) -
     source = random.Random(str((shapes, negated)))
     inputs, expected = [], []
     for number in range(300):
-        row, total = {}, 0
+        row: dict[str, int] = {}
+        total = 0
         for index, (shape, width) in enumerate(zip(shapes, negated, strict=True)):
-            low, high = (-(1 << (shape.width - 1)), (1 << (shape.width - 1)) - 1) if shape.signed else (0, (1 << shape.width) - 1)
+            low, high = (
+                (-(1 << (shape.width - 1)), (1 << (shape.width - 1)) - 1)
+                if shape.signed
+                else (0, (1 << shape.width) - 1)
+            )
             value = (low, high, source.randint(low, high))[min(number, 2)]
             negative = source.getrandbits(1) if width else 0
             row |= {f"value_{index}": value} | ({f"negative_{index}": negative} if width else {})

@@ -14,7 +14,15 @@ from rtl import Core, Shell, depth, latency, ranks
 _NAMES = (
     *("int4", "int8", "int8_int16_sat", "int4_by_int8", "uint8_by_int8", "int8_l16_int28_to_float32"),
     *("float8_e4m3fn", "float8_e4m3fn_float32", "float8_e5m2", "float4_e2m1fn", "float16_float32"),
-    *("mxint8_l8", "mxfp8_e4m3_l8", "mxfp8_e5m2_l2", "mxfp4_l8", "nvfp4", "nvfp4_l1", "float8_e5m2_l2_float16_to_float8_e4m3fn"),
+    *(
+        "mxint8_l8",
+        "mxfp8_e4m3_l8",
+        "mxfp8_e5m2_l2",
+        "mxfp4_l8",
+        "nvfp4",
+        "nvfp4_l1",
+        "float8_e5m2_l2_float16_to_float8_e4m3fn",
+    ),
     *("hopper_e4m3_e4m3_float32", "hopper_e5m2_e4m3_float32"),
 )
 
@@ -33,19 +41,17 @@ def _code(spec: IntegerSpec | FloatSpec, source: random.Random) -> int:
 
 def _rows(unit: DotProductUnit, count: int) -> list[Row]:
     source = random.Random(unit.name)
-    rows = []
-    for number in range(count):
-        rows.append(
-            Row(
-                first=number == 0 or source.random() < 0.4,
-                last=source.random() < 0.7,
-                a=tuple(_code(unit.element_a, source) for _ in range(unit.lanes)),
-                b=tuple(_code(unit.element_b, source) for _ in range(unit.lanes)),
-                scales=tuple(_code(spec, source) for spec in unit.scales),
-                c=_code(unit.accumulator.format, source),
-            )
+    return [
+        Row(
+            first=number == 0 or source.random() < 0.4,
+            last=source.random() < 0.7,
+            a=tuple(_code(unit.element_a, source) for _ in range(unit.lanes)),
+            b=tuple(_code(unit.element_b, source) for _ in range(unit.lanes)),
+            scales=tuple(_code(spec, source) for spec in unit.scales),
+            c=_code(unit.accumulator.format, source),
         )
-    return rows
+        for number in range(count)
+    ]
 
 
 def _fields(unit: DotProductUnit, row: Row) -> dict[str, int]:
@@ -66,7 +72,7 @@ def _run_core(core: Core, rows: list[Row], *, pauses: bool) -> tuple[list[int], 
 
     async def bench(context: Any) -> None:
         sent = enabled = 0
-        asked = []
+        asked: list[int] = []
         while len(outputs) < sum(row.last for row in rows):
             assert enabled < 2 * len(rows) + 32, "the outputs do not come"
             valid = sent < len(rows) and not (pauses and source.random() < 0.2)
@@ -115,7 +121,9 @@ def test_dot_product_compared_units(name: str) -> None:
     assert _run_core(Core(unit, len(ranks(unit))), rows, pauses=False)[0] == dot_exact(unit, rows)
 
 
-@pytest.mark.parametrize("name", ["int8", "int8_l2", "float8_e4m3fn", "float8_e4m3fn_l2_float32", "nvfp4_l2", "mxint8_l1"])
+@pytest.mark.parametrize(
+    "name", ["int8", "int8_l2", "float8_e4m3fn", "float8_e4m3fn_l2_float32", "nvfp4_l2", "mxint8_l1"]
+)
 def test_dot_product_latency_is_the_pipeline(name: str) -> None:
     unit = datapath.named(name)
     rows = _rows(unit, 20)
@@ -215,13 +223,13 @@ def test_dot_product_pipeline_wrong(made: Any) -> None:
     unit = datapath.named("float8_e4m3fn")
     for pipeline in (0, 5, -1):
         message = (
-            "pipeline must be in 1..4 for float8_e4m3fn_l1_fixed49_to_float32 (multiply, align_add, accumulate, round_pack), "
-            f"not {pipeline}"
+            "pipeline must be in 1..4 for float8_e4m3fn_l1_fixed49_to_float32 "
+            f"(multiply, align_add, accumulate, round_pack), not {pipeline}"
         )
         with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
             made(unit, pipeline)
-    for pipeline in (True, 2.0, "2"):
-        with pytest.raises(TypeError, match=f"^pipeline must be an int, not {pipeline!r}$"):
-            made(unit, pipeline)
-    with pytest.raises(TypeError, match="^unit must be a DotProductUnit, not 'int8'$"):
+    for wrong in (True, 2.0, "2"):
+        with pytest.raises(TypeError, match=f"^{re.escape(f'pipeline must be an int, not {wrong!r}')}$"):
+            made(unit, wrong)
+    with pytest.raises(TypeError, match=r"^unit must be a DotProductUnit, not 'int8'$"):
         made("int8", 1)
