@@ -122,8 +122,8 @@ def estimate(unit: Named | str, technology: str, *, pipeline: int = 2) -> Cost:
     found = store.load_cost(_key(name, pipeline), technology)
     if found is None:
         raise NotMeasuredError(
-            f"no measured cost of unit {name!r} with {pipeline} register ranks in technology {technology!r}; measure it with "
-            f"`hwsim cost {name} --technology {technology} --pipeline {pipeline}`"
+            f"no measured cost of unit {name!r} with {pipeline} register ranks in technology {technology!r}; "
+            f"measure it with `hwsim cost {name} --technology {technology} --pipeline {pipeline}`"
         )
     return _cost(*found)
 

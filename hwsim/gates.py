@@ -2,6 +2,7 @@
 """A unit's mapped netlist against its model, and its switching energy, both by the gate simulator."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from hwsim.formats import BlockSpec, FloatSpec, IntegerSpec
 
 __all__ = [
     "OPERANDS",
+    "Beat",
     "check_netlist",
     "core_inputs",
     "step_energy",
@@ -27,10 +29,19 @@ OPERANDS = (
 )
 
 
+class Beat(NamedTuple):
+    """What a core sees in a cycle: a row, and whether it is enabled, the row is there, and the core is reset."""
+
+    row: Row
+    en: bool = True
+    valid: bool = True
+    rst: bool = False
+
+
 def check_netlist(
     unit: DotProductUnit, netlist: Netlist, rows: Sequence[Row], latency: int, expected: Sequence[int] | None = None
 ) -> int:
-    """Compare a mapped core with the model.
+    """Compare a mapped core with the model: rows in many streams at once, with bubbles, waits and a reset before them.
 
     Parameters
     ----------
@@ -55,9 +66,11 @@ def check_netlist(
         If an output differs, is missing or is one too many: with its number, the value and the one expected.
     """
     wanted = list(dot_exact(unit, rows) if expected is None else expected)
-    streams = _streams(rows, _LANES)
-    trace = Simulator(netlist, _LANES).run(core_inputs(unit, streams, latency + 1))
-    valid = trace.outputs["d_valid"].astype(bool)
+    generator = np.random.default_rng(_SEED)
+    streams = [_interrupted(stream, generator) for stream in _streams(rows, _LANES)]
+    inputs = core_inputs(unit, streams, latency + 1)
+    trace = Simulator(netlist, _LANES).run(inputs)
+    valid = trace.outputs["d_valid"].astype(bool) & inputs["en"].astype(bool) & ~inputs["rst"].astype(bool)
     d = trace.outputs["d"]
     seen: list[int] = []
     for lane in range(len(streams)):
@@ -74,9 +87,9 @@ def check_netlist(
 
 
 def core_inputs(
-    unit: DotProductUnit, streams: Sequence[Sequence[Row]], tail: int, lanes: int = _LANES
+    unit: DotProductUnit, streams: Sequence[Sequence[Beat]], tail: int, lanes: int = _LANES
 ) -> dict[str, NDArray[np.uint64]]:
-    """Return the core's input ports for streams side by side, one row a cycle, then `tail` empty cycles.
+    """Return the core's input ports for streams side by side, one beat a cycle, then `tail` empty cycles.
 
     Returns
     -------
@@ -87,13 +100,16 @@ def core_inputs(
     cycles = max(len(stream) for stream in streams) + tail
     shape = (cycles, lanes)
     bits = {"a": unit.lanes * unit.element_a.bits, "b": unit.lanes * unit.element_b.bits, "c": unit.accumulator.bits}
-    ports = {name: np.zeros(shape, np.uint64) for name in ("valid", "first", "last")}
+    ports = {name: np.zeros(shape, np.uint64) for name in ("valid", "rst", "first", "last")}
+    ports["en"] = np.ones(shape, np.uint64)
     wide = {name: np.zeros((*shape, -(-width // 64)), np.uint64) for name, width in bits.items()}
     names = [name for name, spec in (("scale_a", unit.scale_a), ("scale_b", unit.scale_b)) if spec is not None]
     scales = {name: np.zeros(shape, np.uint64) for name in names}
     for lane, stream in enumerate(streams):
-        for cycle, row in enumerate(stream):
-            ports["valid"][cycle, lane] = 1
+        for cycle, (row, en, valid, rst) in enumerate(stream):
+            ports["en"][cycle, lane] = en
+            ports["valid"][cycle, lane] = valid
+            ports["rst"][cycle, lane] = rst
             ports["first"][cycle, lane] = row.first
             ports["last"][cycle, lane] = row.last
             words = {"a": _packed(row.a, unit.element_a.bits), "b": _packed(row.b, unit.element_b.bits), "c": row.c}
@@ -103,7 +119,7 @@ def core_inputs(
             for name, code in zip(names, row.scales, strict=True):
                 scales[name][cycle, lane] = code
     flat = {name: words if words.shape[2] > 1 else words[:, :, 0] for name, words in wide.items()}
-    return {"en": np.ones(shape, np.uint64), "rst": np.zeros(shape, np.uint64), **ports, **scales, **flat}
+    return {**ports, **scales, **flat}
 
 
 def step_energy(
@@ -131,12 +147,14 @@ def step_energy(
         for step in range(steps):
             scales = tuple(int(s[lane, step]) for s in (a_scales, b_scales) if s is not None)
             stream.append(
-                Row(
-                    first=step % _STEPS == 0,
-                    last=step % _STEPS == _STEPS - 1,
-                    a=tuple(a[lane, step].tolist()),
-                    b=tuple(b[lane, step].tolist()),
-                    scales=scales,
+                Beat(
+                    Row(
+                        first=step % _STEPS == 0,
+                        last=step % _STEPS == _STEPS - 1,
+                        a=tuple(a[lane, step].tolist()),
+                        b=tuple(b[lane, step].tolist()),
+                        scales=scales,
+                    )
                 )
             )
         streams.append(stream)
@@ -171,6 +189,18 @@ def _streams(rows: Sequence[Row], lanes: int) -> list[list[Row]]:
             streams.append([])
         streams[-1].append(row)
     return streams
+
+
+def _interrupted(stream: Sequence[Row], generator: np.random.Generator) -> list[Beat]:
+    """Put a reset before the rows, which drops what it meets, and cycles without enable or without a row among them."""
+    beats = [Beat(stream[0], rst=True), Beat(stream[-1], rst=True)]
+    for row, draw in zip(stream, generator.random(len(stream)), strict=True):
+        if draw < 1 / 16:
+            beats.append(Beat(row, en=False))
+        elif draw < 1 / 8:
+            beats.append(Beat(row, valid=False))
+        beats.append(Beat(row))
+    return beats
 
 
 def _packed(codes: Sequence[int], bits: int) -> int:

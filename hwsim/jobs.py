@@ -232,7 +232,8 @@ def write_verilog(
     Returns
     -------
     dict
-        `unit`, `files`, `latency_cycles`, `simulator` and `verified_vectors`: the outputs compared (None where it was not run).
+        `unit`, `files`, `latency_cycles`, `simulator` and `verified_vectors`: the outputs compared (None where it was
+        not run).
     """
     unit = datapath.named(name)
     if folder.exists() and not folder.is_dir():

@@ -73,8 +73,8 @@ def test_cli_simulate_files(capsys: pytest.CaptureFixture[str], tmp_path: Path) 
     status, out, _ = _run(capsys, *arguments)
     assert status == 0
     report = json.loads(out)
-    with np.load(outputs) as arrays:
-        logits = arrays[arrays.files[0]]
+    with np.load(outputs) as written:
+        logits = written[written.files[0]]
     assert report["accuracy"] == float(np.mean(logits.argmax(axis=1) == labels[:32]))
 
 

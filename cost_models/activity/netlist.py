@@ -107,8 +107,11 @@ def levelize(netlist_json: str, technology: Technology, top: str) -> Netlist:
         raise ValueError(f"netlist has no module {top!r}; it has {', '.join(sorted(modules))}")
     module = modules[top]
     bits = _Bits({})
-    instances = [(name, _cell(name, row["type"], technology), row["connections"])
-                 for name, row in module["cells"].items() if row["type"] != "$scopeinfo"]
+    instances = [
+        (name, _cell(name, row["type"], technology), row["connections"])
+        for name, row in module["cells"].items()
+        if row["type"] != "$scopeinfo"
+    ]
     inputs, outputs = _ports(module, bits)
     clock = _clock(instances, module, top)
     inputs.pop(clock, None)

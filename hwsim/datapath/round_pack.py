@@ -258,6 +258,6 @@ def round_pack(
         raise ValueError(f"special must be 0 for {spec.name}, which has no NaN, not {int(wide[2].max())}")
     kept = man_bits if man_bits is not None else spec.man_bits if isinstance(spec, FloatSpec) else 0
     out = np.empty(wide[0].size, np.int64)
-    flat = [np.ascontiguousarray(part).reshape(-1) for part in wide]
+    flat = [part.flatten() for part in wide]  # copies: a broadcast array is read-only
     _round_pack_kernel(packing(spec, rounding, overflow, kept), flat[0], flat[1], flat[2], out)
     return out.view(np.uint64).reshape(wide[0].shape).astype(code_dtype(spec.bits))

@@ -9,6 +9,7 @@ import pytest
 from hwsim import data, datapath, formats, network
 from hwsim.accelerator import UnitEngine, check_network
 from hwsim.datapath import Row, dot_exact
+from hwsim.formats import BlockSpec
 from hwsim.network import Network
 
 
@@ -39,22 +40,20 @@ def test_engine_float_layer_equals_the_oracle(unit: str) -> None:
     a = generator.normal(size=(1, 6, 72)).astype(np.float32)
     b = generator.normal(size=(1, 72, 5)).astype(np.float32)
     got = UnitEngine(spec, ranges).matmul(layer, a, b)[0]
-    largest = ranges[layer.name][0]
-    block = not isinstance(spec.a, formats.IntegerSpec | formats.FloatSpec)
-    if block:
-        whole = (
-            np.float32(largest / (spec.element_a.max_value * spec.a.scale.max_value)) if spec.a.tensor_scale else None
-        )
-        whole_b = (
-            None
-            if whole is None
-            else np.float32(ranges[layer.name][1] / (spec.element_b.max_value * spec.b.scale.max_value))
-        )
-        qa = formats.quantize(a[0], spec.a, -1, scale=whole)
-        qb = formats.quantize(b[0], spec.b, 0, scale=whole_b)
+    largest_a, largest_b = ranges[layer.name]
+    if isinstance(spec.a, BlockSpec):
+        assert isinstance(spec.b, BlockSpec)
+        size = spec.a.block_size
+        wholes: list[np.float32 | None] = [None, None]
+        if spec.a.tensor_scale:
+            top = spec.a.element.max_value * spec.a.scale.max_value
+            wholes = [np.float32(largest_a / top), np.float32(largest_b / top)]
+        qa = formats.quantize(a[0], spec.a, -1, scale=wholes[0])
+        qb = formats.quantize(b[0], spec.b, 0, scale=wholes[1])
         factor = np.full((6, 5), qa.tensor_scale * qb.tensor_scale)
     else:
-        qa = formats.quantize(a[0], spec.a, None, scale=np.float32(largest / spec.a.max_value))
+        size = 0
+        qa = formats.quantize(a[0], spec.a, None, scale=np.float32(largest_a / spec.a.max_value))
         qb = formats.quantize(b[0], spec.b, 0)
         factor = float(qa.scales) * qb.scales.astype(np.float64) * np.ones((6, 5))
     compared = 0
@@ -66,9 +65,9 @@ def test_engine_float_layer_equals_the_oracle(unit: str) -> None:
                 lanes = range(step * spec.lanes, (step + 1) * spec.lanes)
                 codes = tuple(int(qa.codes[i, k]) if k < 72 else 0 for k in lanes)
                 weights = tuple(int(qb.codes[k, j]) if k < 72 else 0 for k in lanes)
-                scales = ()
-                if block:
-                    at = step * spec.lanes // spec.a.block_size
+                scales: tuple[int, ...] = ()
+                if size:
+                    at = step * spec.lanes // size
                     scales = (int(qa.scales[i, at]), int(qb.scales[at, j]))
                 rows.append(Row(step == 0, step == steps - 1, codes, weights, scales))
             (d,) = dot_exact(spec, rows)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import random
 import re
+import warnings
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -362,3 +363,11 @@ def test_matmul_arguments_wrong(change: dict[str, Any], error: type[Exception], 
     arguments: dict[str, Any] = {"unit": named("int8"), "a": np.zeros((2, 3), int), "b": np.zeros((3, 4), int)} | change
     with pytest.raises(error, match=f"^{re.escape(text)}$"):
         matmul(**arguments)
+
+
+def test_matmul_one_output_warns_of_nothing() -> None:
+    unit = named("float8_e4m3fn")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        d = matmul(unit, np.array([[0x3E]]), np.array([[0xAA]]))
+    assert d.view(np.float32)[0, 0] == np.float32(1.75 * -0.3125)

