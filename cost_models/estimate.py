@@ -61,6 +61,8 @@ class Cost:
         FPGA counts of the bare core.
     fmax_mhz, fmax_spread : float, optional
         FPGA clock rate between registers, median over seeds, and (max - min) / median.
+    shipped : bool
+        Whether the record came with the package; a test of the package keeps those to the RTL of its version.
     """
 
     unit: str
@@ -83,6 +85,7 @@ class Cost:
     carry: int | None = None
     fmax_mhz: float | None = None
     fmax_spread: float | None = None
+    shipped: bool = False
 
 
 class NotMeasuredError(LookupError):
@@ -147,5 +150,6 @@ def _cost(record: dict[str, Any], where: str) -> Cost:
     """Make a cost of a record, leaving out what a later version may have added."""
     known = {item.name for item in fields(Cost)}
     cost = Cost(**{name: value for name, value in record.items() if name in known})
-    origin = "shipped with the package" if where == "package" else "own measurement"
-    return replace(cost, source=f"{cost.source} ({origin})")
+    shipped = where == "package"
+    origin = "shipped with the package" if shipped else "own measurement"
+    return replace(cost, source=f"{cost.source} ({origin})", shipped=shipped)

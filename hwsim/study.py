@@ -190,9 +190,10 @@ _FIELDS = {
 
 def _cost(unit: DotProductUnit, technology: str, measure: bool, progress: Progress) -> Cost | None:
     """Return a cost, measured now if need be; None where that is not wanted."""
-    if measure:
-        return price(unit, technology, pipeline=PIPELINE, progress=progress)
     try:
-        return cost_models.estimate(unit, technology, pipeline=PIPELINE)
+        known = cost_models.estimate(unit, technology, pipeline=PIPELINE)
     except cost_models.NotMeasuredError:
-        return None
+        return price(unit, technology, pipeline=PIPELINE, progress=progress) if measure else None
+    if known.shipped or not measure:
+        return known
+    return price(unit, technology, pipeline=PIPELINE, progress=progress)  # which asks whether its RTL is today's

@@ -31,7 +31,7 @@ def empty_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_estimate_own_measurement() -> None:
     cost_models.save(COST)
-    expected = replace(COST, source="measured with tool 1.0 (own measurement)")
+    expected = replace(COST, source="measured with tool 1.0 (own measurement)", shipped=False)
     assert cost_models.estimate("int8", "asap7") == expected
     assert cost_models.estimate(Unit("int8"), technology="asap7") == expected
     assert list(cost_models.catalog("asap7")) == [expected]
@@ -44,6 +44,7 @@ def test_estimate_shipped(empty_store: Path) -> None:
     (folder / "asap7.json").write_text(json.dumps({"int4_p2": record}), encoding="utf-8")
     found = cost_models.estimate("int4", "asap7")
     assert found.source == "measured (shipped with the package)"
+    assert found.shipped
     assert found.area_um2 is None
 
 
