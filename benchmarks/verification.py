@@ -9,7 +9,7 @@ import argparse
 
 import rtl
 from cost_models.activity import levelize
-from cost_models.synthesis import asic
+from cost_models.synthesis import RECIPES, asic
 from cost_models.technologies import Technology, cells_verilog, read
 from hwsim import datapath
 from hwsim.gates import check_netlist
@@ -24,6 +24,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("units", nargs="*", default=list(SUITE))
     parser.add_argument("--technology", default="asap7")
+    parser.add_argument("--recipe", choices=tuple(RECIPES), help="only this one, in place of the best of all")
+    parser.add_argument(
+        "--gates-only", action="store_true", help="the netlist in the gate simulator alone, not under cocotb"
+    )
     parser.add_argument("--simulator", choices=("icarus", "verilator"))
     options = parser.parse_args()
     technology = read(options.technology)
@@ -43,10 +47,15 @@ def main() -> None:
             report = verify(unit, simulator=simulator)
             words.append(f"RTL in {simulator} {report.compared:,} (latency {report.latency_cycles})")
         top = f"{unit.name}_core"
-        result = asic(rtl.core_verilog(unit), top, technology).choose()
+        result = asic(
+            rtl.core_verilog(unit), top, technology, [options.recipe] if options.recipe else tuple(RECIPES)
+        ).choose()
         netlist = levelize(result.netlist_json, technology, top)
         words.append(f"netlist ({result.cells:,} cells, recipe {result.recipe}) in the gate simulator")
         words[-1] += f" {check_netlist(unit, netlist, rows, rtl.latency(unit), expected):,}"
+        if options.gates_only:
+            print(f"{name}: {'; '.join(words)}", flush=True)
+            continue
         report = verify(
             unit,
             netlist=result.netlist_verilog,

@@ -42,7 +42,12 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Energy:
-    """Energy for one image, in pJ. `units_pj` is None where the unit was never measured in the technology."""
+    """Energy for one image, in pJ.
+
+    `units_pj` is that of the steps that compute, on the operands that the cost was measured with; a unit without a step
+    is taken as clock-gated and free, and the vector unit is not counted. None where the unit was never measured in the
+    technology.
+    """
 
     units_pj: float | None
     sram_pj: float

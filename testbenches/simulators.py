@@ -76,10 +76,10 @@ def cache_directory() -> Path:
     Returns
     -------
     Path
-        ``$HWSIM_CACHE_DIR/testbenches``, else ``hwsim/testbenches`` in the user's cache directory. It may be deleted
+        ``$HWSIM_CACHE/testbenches``, else ``hwsim/testbenches`` in the user's cache directory. It may be deleted
         at any time.
     """
-    chosen = os.environ.get("HWSIM_CACHE_DIR")
+    chosen = os.environ.get("HWSIM_CACHE")
     home = Path(chosen).absolute() if chosen else platformdirs.user_cache_path("hwsim")
     return home / "testbenches"
 

@@ -2,6 +2,7 @@
 """What every test sees: the generators' settings and the reference data beside the checkout."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,14 @@ ROOT = Path(__file__).resolve().parents[1]
 settings.register_profile("compiled", derandomize=True, deadline=None, max_examples=200, database=None)
 settings.register_profile("interpreted", settings.get_profile("compiled"), max_examples=20)
 settings.load_profile("interpreted" if os.environ.get("NUMBA_DISABLE_JIT", "0") != "0" else "compiled")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep syntheses and builds of a run apart from the user's, whose measurements would hide the package's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HWSIM_CACHE", str(tmp_path_factory.mktemp("hwsim_cache")))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -59,6 +59,7 @@ def comparison_plot(rows: Sequence[Mapping[str, Any]], path: str | Path, title: 
 
     file = check_plot_file(path)
     figure, panels = plt.subplots(1, 2, figsize=(11, 4.6), sharey=True)
+    colours = {row["format"]: f"C{index % 10}" for index, row in enumerate(rows)}
     for panel, key, label in zip(
         panels, ("area_um2", "lut"), ("area in ASAP7, um2", "LUT4 in ECP5, without DSP blocks"), strict=True
     ):
@@ -72,10 +73,15 @@ def comparison_plot(rows: Sequence[Mapping[str, Any]], path: str | Path, title: 
                 best = y
                 front.append((x, y))
         panel.plot([x for x, _ in front], [y for _, y in front], drawstyle="steps-post", color="0.6", zorder=1)
+        middle = sum(x for x, _, _ in points[:: max(len(points) - 1, 1)]) / 2 if len(points) > 1 else 0.0
         for index, (x, y, name) in enumerate(points):
-            panel.scatter([x], [y], zorder=2)
-            panel.annotate(name, (x, y), textcoords="offset points", xytext=(5, 6 if index % 2 else -12), fontsize=8)
-    panels[0].set_ylabel("accuracy on the held-out images, %")
+            left = x > middle
+            offset = (-6 if left else 6, 6 if index % 2 else -12)
+            panel.scatter([x], [y], color=colours[name], zorder=2)
+            panel.annotate(
+                name, (x, y), textcoords="offset points", xytext=offset, ha="right" if left else "left", fontsize=8
+            )
+    panels[0].set_ylabel("accuracy on 360 held-out images, % (one image: 0.28)")
     figure.suptitle(title, fontsize=10)
     figure.tight_layout()
     figure.savefig(file, dpi=150)

@@ -17,9 +17,8 @@ FOLDER = Path(__file__).parent
 
 @pytest.fixture(scope="session", autouse=True)
 def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep builds away from the user's cache, and what failing runs leave behind in pytest's own folder."""
+    """Keep what failing runs leave behind in pytest's own folder."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HWSIM_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
         patch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("runs")))
         yield
 

@@ -109,7 +109,7 @@ def test_simulators_compiler_missing_is_said(verilator: str, hide: Hide, missing
 
 
 def test_simulators_cache_can_be_moved(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("HWSIM_CACHE_DIR", str(tmp_path))
+    monkeypatch.setenv("HWSIM_CACHE", str(tmp_path))
     assert cache_directory() == tmp_path / "testbenches"
-    monkeypatch.delenv("HWSIM_CACHE_DIR")
+    monkeypatch.delenv("HWSIM_CACHE")
     assert cache_directory().parts[-2:] == ("hwsim", "testbenches")
