@@ -5,7 +5,8 @@ from importlib import import_module
 from typing import Any
 
 from hwsim import accelerator, datapath, formats, network
-from hwsim.simulation import SimulationResult, simulate
+from hwsim.result import SimulationResult
+from hwsim.simulation import simulate
 
 __all__ = [
     "SimulationResult",

@@ -3,6 +3,7 @@
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,21 +28,25 @@ app = typer.Typer(
 
 _JSON = Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else.")]
 DEFAULT_FORMATS = ("int8", "int4", "float8_e4m3fn", "float4_e2m1fn", "mxint8", "mxfp8_e4m3", "mxfp4", "nvfp4")
+# A usage error of typer: of its own copy of click, or of click itself, by the version of typer.
+_UsageError: type[Any] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+_INTERRUPTED = 130
+_LAYER_SECONDS = 5.0
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; an error is one line on standard error and exit status 2."""
-    import click
-
+    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        status = app(args=None if arguments is None else list(arguments), standalone_mode=False)
-    except click.ClickException as error:
+        status = app(args=given or ["--help"], standalone_mode=False)
+    except _UsageError as error:
         _fail(error.format_message())
-    except (click.Abort, KeyboardInterrupt):
-        print("hwsim: interrupted; finished syntheses are kept, run it again to go on", file=sys.stderr)
-        raise SystemExit(130) from None
+    except (typer.Abort, KeyboardInterrupt):
+        status = _INTERRUPTED
     except (LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
         _fail(str(error.args[0]) if isinstance(error, LookupError) and error.args else str(error))
+    if status == _INTERRUPTED:
+        print("hwsim: interrupted; finished syntheses are kept, run it again to go on", file=sys.stderr)
     raise SystemExit(status if isinstance(status, int) else 0)
 
 
@@ -51,7 +56,7 @@ def _fail(message: str) -> None:
 
 
 @app.command(
-    epilog="Examples:\n\n  hwsim simulate\n\n  hwsim simulate --accelerator mxfp4_8x8\n\n"
+    epilog="Examples:\n\n  hwsim simulate\n\n  hwsim simulate --accelerator mxfp4_4x4\n\n"
     "  hwsim simulate model.onnx --accelerator my.toml --inputs images.npz --outputs result.npz\n\n"
     "  hwsim simulate model.onnx --random 4 --json"
 )
@@ -192,7 +197,10 @@ def _console() -> Any:
 
 @contextmanager
 def _progress(quiet: bool) -> Iterator[Callable[[str], None]]:
-    """Show what is being done: a spinner on a terminal, else a line each on standard error; nothing where quiet."""
+    """Show what is being done: a spinner on a terminal, else a line each on standard error; nothing where quiet.
+
+    Layers come by the hundred: off a terminal, one is named every few seconds.
+    """
     if quiet:
         yield lambda text: None
     elif sys.stderr.isatty():
@@ -201,4 +209,15 @@ def _progress(quiet: bool) -> Iterator[Callable[[str], None]]:
         with Console(stderr=True).status("starting") as status:
             yield status.update
     else:
-        yield lambda text: print(f"hwsim: {text}", file=sys.stderr) if not text.startswith("layer ") else None
+        shown = time.monotonic()
+
+        def line(text: str) -> None:
+            nonlocal shown
+            now = time.monotonic()
+            if text.startswith("layer "):
+                if now - shown < _LAYER_SECONDS:
+                    return
+                shown = now
+            print(f"hwsim: {text}", file=sys.stderr)
+
+        yield line

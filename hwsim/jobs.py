@@ -13,7 +13,8 @@ import rtl
 from hwsim import accelerator as accelerators
 from hwsim import data, datapath, network
 from hwsim.network import Network
-from hwsim.simulation import SimulationResult, simulate
+from hwsim.result import SimulationResult
+from hwsim.simulation import simulate
 from testbenches.simulators import find
 from testbenches.verification import verify as run_verification
 from testbenches.verification import write_testbench

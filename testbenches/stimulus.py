@@ -339,20 +339,22 @@ def _register_code(unit: DotProductUnit, value: float) -> int:
     return _encode(unit.accumulator.format, value)
 
 
-def _codes(spec: IntegerSpec | FloatSpec) -> NDArray[np.int64]:
+def _codes(spec: IntegerSpec | FloatSpec) -> NDArray[np.integer]:
     """List the codes of a format, or a seeded choice of them."""
     if spec.bits <= _EXHAUSTIVE_BITS:
         return np.arange(1 << spec.bits)
+    if spec.bits > 63:  # more than an int64 holds
+        return np.random.default_rng(spec.bits).integers(0, 1 << spec.bits, _POOL, dtype=np.uint64)
     return np.random.default_rng(spec.bits).integers(0, 1 << spec.bits, _POOL)
 
 
-def _finite(spec: IntegerSpec | FloatSpec) -> NDArray[np.int64]:
+def _finite(spec: IntegerSpec | FloatSpec) -> NDArray[np.integer]:
     """List the codes of a format that are numbers."""
     codes = _codes(spec)
     return codes[np.isfinite(spec.decode(codes.astype(np.uint64)))]
 
 
-def _negated(spec: IntegerSpec | FloatSpec, codes: NDArray[np.int64]) -> NDArray[np.int64]:
+def _negated(spec: IntegerSpec | FloatSpec, codes: NDArray[np.integer]) -> NDArray[np.integer]:
     """Change the signs of codes, where the format has signs."""
     if not spec.signed:
         return codes
@@ -361,15 +363,18 @@ def _negated(spec: IntegerSpec | FloatSpec, codes: NDArray[np.int64]) -> NDArray
     return np.where(codes == 0, 0, codes ^ (1 << (spec.bits - 1)))
 
 
-def _pools(spec: IntegerSpec | FloatSpec, random: np.random.Generator) -> dict[str, NDArray[np.int64]]:
+def _pools(spec: IntegerSpec | FloatSpec, random: np.random.Generator) -> dict[str, NDArray[np.integer]]:
     """List the codes to draw from, by kind."""
     finite = _finite(spec)
     magnitude = np.abs(spec.decode(finite.astype(np.uint64)))
     ordered = finite[np.argsort(magnitude, kind="stable")]
     part = max(2, ordered.size // 4)
     spread = min(spec.max_value / 4, 1.0) if isinstance(spec, FloatSpec) else spec.max_value / 3
-    normal = spec.encode(np.clip(random.normal(0.0, spread, _POOL), spec.min_value, spec.max_value)).astype(np.int64)
+    normal = spec.encode(np.clip(random.normal(0.0, spread, _POOL), spec.min_value, spec.max_value)).astype(finite.dtype)
     near = finite[(magnitude == 0) | ((magnitude >= 2.0**-12) & (magnitude <= 2.0**12))]
+    if isinstance(spec, IntegerSpec) and spec.bits > _EXHAUSTIVE_BITS:  # too rare to be among those drawn
+        small = np.random.default_rng((spec.bits, 1)).integers(-(2**12) if spec.signed else 0, 2**12 + 1, _POOL)
+        near = (small & ((1 << min(spec.bits, 63)) - 1)).astype(finite.dtype)
     return {
         "any": _codes(spec),
         "finite": finite,

@@ -2,14 +2,19 @@
 """A network on an accelerator: outputs, cycles, traffic and energy add up; dataflows give one value in int8."""
 
 import json
+import re
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper
 
 import hwsim
 from hwsim import data
-from hwsim.accelerator import Dataflow
+from hwsim.accelerator import Dataflow, DramSpec, SramSpec
 from hwsim.network import run
 
 
@@ -52,7 +57,7 @@ def test_simulation_dataflow_keeps_int8_values() -> None:
 def test_simulation_result_does_not_depend_on_the_batch() -> None:
     net = hwsim.network.read(data.digits_model_path(quantized=False))
     images, _ = data.digits_test()
-    accelerator = hwsim.accelerator.read("mxfp4_8x8")
+    accelerator = hwsim.accelerator.read("mxfp4_4x4")
     name = net.inputs[0].name
     calibration = {name: data.digits_calibration()}
     whole = hwsim.simulate(net, accelerator, {name: images[:12]}, calibration=calibration)
@@ -64,9 +69,104 @@ def test_simulation_result_does_not_depend_on_the_batch() -> None:
 def test_simulation_unmeasured_unit_says_so() -> None:
     net = hwsim.network.read(data.digits_model_path(quantized=False))
     images, _ = data.digits_test()
-    accelerator = replace(hwsim.accelerator.read("mxfp4_8x8"), unit=hwsim.datapath.named("int7_l3"))
+    accelerator = replace(hwsim.accelerator.read("mxfp4_4x4"), unit=hwsim.datapath.named("int7_l3"))
     result = hwsim.simulate(net, accelerator, {net.inputs[0].name: images[:2]})
     assert result.energy.units_pj is None
     assert result.energy.total_pj is None
     assert result.energy.sram_pj > 0
     assert "int7_l3" in result.energy_note
+
+
+@pytest.mark.parametrize("preset", ["int8_16x16", "int8_16x16_ws_tflite"])
+@pytest.mark.parametrize(
+    ("name", "case"),
+    [
+        ("resnet8_cifar10_int8", "rng1234"),
+        ("resnet8_cifar10_int8", "cifar10_class3"),
+        ("dscnn_kws_int8", "rng1234"),
+        ("mobilenetv1_vww_int8", "rng1234"),
+    ],
+)
+def test_simulation_gives_the_recorded_outputs(preset: str, name: str, case: str, shared: Path) -> None:
+    net = hwsim.network.read(shared / "models" / f"{name}_qdq.onnx")
+    accelerator = hwsim.accelerator.read(preset)
+    with np.load(shared / "models" / "golden_io.npz") as golden:
+        if case == "cifar10_class3":
+            image = (golden["cifar10_class3/image_nchw_uint8"].astype(np.int16) - 128).astype(np.int8)
+        else:
+            image = golden[f"{name}/{case}/input_nhwc"].transpose(0, 3, 1, 2)
+        wanted = golden[f"{name}/{case}/{'tflite_ref' if 'tflite' in preset else 'ort_noopt'}"]
+    result = hwsim.simulate(net, accelerator, {net.inputs[0].name: np.ascontiguousarray(image)})
+    (output,) = result.outputs.values()
+    assert np.array_equal(output, wanted)
+    assert result.macs > 1_000_000
+
+
+def test_simulation_dram_traffic_by_hand() -> None:
+    net = hwsim.network.read(data.digits_model_path(quantized=True))
+    images, _ = data.digits_test()
+    accelerator = hwsim.accelerator.read("int8_16x16")
+    inputs = {net.inputs[0].name: images[:2]}
+    edges = 64 * 32 + 10 * 32  # one image of 64 float32 values in, ten out
+    result = hwsim.simulate(net, accelerator, inputs)
+    assert sum(layer.traffic.dram_bits for layer in result.layers) == edges
+    # 9 x 8, 72 x 16, 144 x 32 and 128 x 10 weights of 8 bits do not fit 4 KiB together; conv3's alone do not either,
+    # but its 16 rows of outputs are one row of tiles
+    small = replace(accelerator, weights=replace(accelerator.weights, kilobytes=4))
+    weights = (9 * 8 + 72 * 16 + 144 * 32 + 128 * 10) * 8
+    result = hwsim.simulate(net, small, inputs)
+    assert sum(layer.traffic.dram_bits for layer in result.layers) == edges + weights
+    assert sum(layer.traffic.weight_write_bits for layer in result.layers) == weights
+
+
+def test_simulation_narrow_memories_stall() -> None:
+    net = hwsim.network.read(data.digits_model_path(quantized=True))
+    images, _ = data.digits_test()
+    accelerator = hwsim.accelerator.read("int8_16x16")
+    narrow = replace(accelerator, activations=replace(accelerator.activations, width_bits=32))
+    result = hwsim.simulate(net, narrow, {net.inputs[0].name: images[:2]})
+    conv2 = next(layer for layer in result.layers if layer.name == "conv2")
+    assert conv2.cycles == 64 * 72 * 8 // 32  # what 32 bits a cycle take to read 64 rows of 72 bytes
+
+
+def test_simulation_two_activations_are_no_weights(tmp_path: Path) -> None:
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "y"], ["z"], name="product")],
+        "two",
+        [value("x", TensorProto.FLOAT, [32, 64]), value("y", TensorProto.FLOAT, [64, 32])],
+        [value("z", TensorProto.FLOAT, [32, 32])],
+    )
+    path = tmp_path / "two.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    net = hwsim.network.read(path)
+    generator = np.random.default_rng(0)
+    arrays = {
+        "x": generator.normal(size=(32, 64)).astype(np.float32),
+        "y": generator.normal(size=(64, 32)).astype(np.float32),
+    }
+    (layer,) = hwsim.simulate(net, hwsim.accelerator.read("int8_16x16"), arrays).layers
+    assert layer.traffic.dram_bits == (32 * 64 + 64 * 32 + 32 * 32) * 32
+    assert layer.traffic.weight_read_bits == 0
+    # 2 x 2 folds: each operand is read once for every tile of the other
+    assert layer.traffic.activation_read_bits == 2 * (32 * 64 + 64 * 32) * 8
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"technology": "asap8"}, "technology: must be one of asap7, "),
+        (
+            {"clock_mhz": 10000},
+            "clock_mhz: must be at most 2176, which the unit with 2 register ranks reaches in asap7",
+        ),
+        ({"dram": DramSpec(kind="ddr9", bits_per_cycle=64)}, "memory.dram.kind: DRAM 'ddr9' is unknown"),
+        ({"weights": SramSpec(kilobytes=1, width_bits=64)}, "memory.weights: SRAM capacity must be 4 to 4096 KiB"),
+    ],
+)
+def test_simulation_price_wrong(change: dict[str, Any], message: str) -> None:
+    net = hwsim.network.read(data.digits_model_path(quantized=True))
+    images, _ = data.digits_test()
+    accelerator = replace(hwsim.accelerator.read("int8_16x16"), **change)
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        hwsim.simulate(net, accelerator, {net.inputs[0].name: images[:1]})

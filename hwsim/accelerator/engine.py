@@ -18,13 +18,15 @@ __all__ = [
     "check_network",
 ]
 
+_LISTED = 8
 Ranges = Mapping[str, tuple[float, float]]
 """For each float layer, the largest magnitudes of its two operands in calibration."""
 
 
 def check_network(network: Network, unit: DotProductUnit, ranges: Ranges) -> None:
-    """Raise ValueError if the unit cannot run every layer of the network, with all such layers listed."""
-    wrong = []
+    """Raise ValueError if the unit cannot run every layer of the network, with such layers listed, the first eight by name."""
+    wrong: list[str] = []
+    taken = ""
     for layer in network.layers:
         if not isinstance(layer, MultiplyAccumulate):
             continue
@@ -32,11 +34,12 @@ def check_network(network: Network, unit: DotProductUnit, ranges: Ranges) -> Non
             if layer.name not in ranges:
                 wrong.append(f"{layer.name} (float32, and no range of its operands is known: calibrate)")
             continue
-        for operand, dtype, spec in (("a", layer.a_dtype, unit.a), ("b", layer.b_dtype, unit.b)):
-            if not _holds(spec, dtype):
-                wrong.append(f"{layer.name} ({operand} is {dtype}, the unit takes {spec.name})")
+        if not (_holds(unit.a, layer.a_dtype) and _holds(unit.b, layer.b_dtype)):
+            wrong.append(f"{layer.name} ({layer.a_dtype} by {layer.b_dtype})")
+            taken = f"; the unit takes {unit.a.name} by {unit.b.name}"
     if wrong:
-        raise ValueError(f"network {network.name!r} cannot run on unit {unit.name}: {'; '.join(wrong)}")
+        listed = "; ".join(wrong[:_LISTED]) + (f"; and {len(wrong) - _LISTED} more" if len(wrong) > _LISTED else "")
+        raise ValueError(f"network {network.name!r} cannot run on unit {unit.name}: {listed}{taken}")
 
 
 def _holds(spec: IntegerSpec | FloatSpec | BlockSpec, dtype: str) -> bool:

@@ -63,7 +63,7 @@ def read(path: str | Path) -> Accelerator:
     FileNotFoundError
         If there is neither such a file nor such a preset.
     TypeError, ValueError
-        If the file is not TOML, or a key is unknown, missing, of the wrong kind or out of range: with file, key and
+        If the path is a directory, the file is not TOML, or a key is unknown, missing, of the wrong kind or out of range: with file, key and
         value.
     """
     text, where = _text(path)
@@ -85,6 +85,8 @@ def _text(path: str | Path) -> tuple[str, str]:
     if str(path) in presets():
         return (resources.files("hwsim.accelerator") / "presets" / f"{path}.toml").read_text(), f"preset {path}"
     file = Path(path)
+    if file.is_dir():
+        raise ValueError(f"{path}: is a directory, not a TOML file")
     if not file.is_file():
         close = difflib.get_close_matches(str(path), presets(), n=2)
         hint = (
@@ -122,7 +124,7 @@ def _need(table: Mapping[str, Any], path: str, where: str, kind: type, default: 
             raise ValueError(f"{where}: {path} is missing")
         value = value[key]
     if not isinstance(value, kind) or isinstance(value, bool):
-        raise TypeError(f"{where}: {path} must be a {kind.__name__}, not {value!r}")
+        raise TypeError(f"{where}: {path} must be {'an' if kind is int else 'a'} {kind.__name__}, not {value!r}")
     return value
 
 

@@ -124,9 +124,14 @@ def comparable(fmt: str, lanes: int) -> DotProductUnit:
     Raises
     ------
     KeyError, ValueError
-        As `named`.
+        As `named`; and if the format, or the element of a block format, cannot hold values of both signs.
     """
     spec = formats.named(fmt)
+    held = spec.element if isinstance(spec, BlockSpec) else spec
+    if not held.min_value < 0 < held.max_value:
+        raise ValueError(
+            f"a compared format must hold values of both signs, and {fmt} holds {held.min_value:g}..{held.max_value:g}"
+        )
     needed = _fixed_bits(spec, spec)
     accumulator = _float_accumulator() if needed is None else _fixed(spec, spec, needed, Overflow.WRAP)
     return _unit(spec, spec, lanes, accumulator, _scalar("float32"))

@@ -81,6 +81,7 @@ def _load(file: Path) -> onnx.ModelProto:
     if not model.HasField("graph") or not model.ir_version:
         raise ValueError(f"{file} is not an ONNX model: it has no graph or no version")
     _load_external(model, file)
+    _import_unsupported(model)
     try:
         onnx.checker.check_model(model)
         if model.functions:
@@ -88,6 +89,19 @@ def _load(file: Path) -> onnx.ModelProto:
     except (onnx.checker.ValidationError, ValueError, RuntimeError) as error:
         raise ValueError(f"{file} is not a valid ONNX model: {_line(error)}") from None
     return model
+
+
+def _import_unsupported(model: onnx.ModelProto) -> None:
+    """Import the domains of operators that are not run, so that these are listed before the import is missed."""
+    imported = {entry.domain for entry in model.opset_import} | {"", *_DOMAINS}
+    local = {(function.domain, function.name) for function in model.functions}
+    unsupported = {
+        node.domain
+        for node in model.graph.node
+        if (node.domain, node.op_type) not in local and (node.domain, node.op_type) not in BUILDERS
+    }
+    for domain in sorted(unsupported - imported):
+        model.opset_import.append(onnx.helper.make_opsetid(domain, 1))
 
 
 def _load_external(model: onnx.ModelProto, file: Path) -> None:

@@ -21,13 +21,15 @@ def check_plot_file(path: str | Path) -> Path:
     FileNotFoundError
         If its folder does not exist.
     ValueError
-        If its ending is no kind that can be written.
+        If its ending is no kind that can be written, or it is a directory.
     """
     file = Path(path)
     if file.suffix not in _KINDS:
         raise ValueError(f"the plot's file must end in .png, .svg or .pdf, not {file.name!r}")
     if not file.parent.is_dir():
         raise FileNotFoundError(f"no folder {str(file.parent)!r} to write {file.name!r} to")
+    if file.is_dir():
+        raise ValueError(f"the plot's file {str(file)!r} is a directory")
     return file
 
 

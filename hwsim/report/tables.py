@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from hwsim.simulation import SimulationResult
+from hwsim.result import SimulationResult
 
 __all__ = [
     "comparison_table",
@@ -21,7 +21,7 @@ def simulation_table(result: SimulationResult) -> Table:
     array = accelerator.array
     table = Table(
         title=f"{result.network} on {accelerator.name}: {array.rows} x {array.columns} x {accelerator.unit.name}, "
-        f"{array.dataflow.value.replace('_', '-')}, one image",
+        f"{array.dataflow.value.replace('_', '-')}, {'one image' if result.batch == 1 else f'{result.batch} images'}",
         title_justify="left",
     )
     table.add_column("layer")
