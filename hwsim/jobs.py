@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The jobs of the command line, from files to files."""
 
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +16,7 @@ from hwsim import accelerator as accelerators
 from hwsim import data, datapath, network
 from hwsim.network import Network
 from hwsim.result import SimulationResult
-from hwsim.simulation import simulate
+from hwsim.simulation import check_prices, simulate
 from testbenches.simulators import find
 from testbenches.verification import verify as run_verification
 from testbenches.verification import write_testbench
@@ -56,12 +58,13 @@ class SimulationReport:
         accelerator = result.accelerator
         total = "not known" if energy.total_pj is None else f"{energy.total_pj / 1e3:,.2f} nJ"
         units = "?" if energy.units_pj is None else f"{energy.units_pj / 1e3:,.2f}"
+        what = "one image" if result.batch == 1 else f"{result.batch} images at once"
         lines.append(
-            f"one image: {result.cycles:,} cycles, {result.latency_us:,.1f} us at {accelerator.clock_mhz} MHz, "
-            f"{100 * result.utilisation:.1f} % of the array; energy {total} "
-            f"(units {units}, SRAM {energy.sram_pj / 1e3:,.2f}, DRAM {energy.dram_pj / 1e3:,.2f})"
+            f"{what}: {result.cycles:,} cycles, {result.latency_us:,.1f} us at {accelerator.clock_mhz} MHz, "
+            f"{100 * result.utilisation:.1f} % of the array; energy {total} (units {units}, "
+            f"SRAM {energy.sram_pj / 1e3:,.2f}, DRAM {energy.dram_pj / 1e3:,.2f}, leakage {energy.leakage_pj / 1e3:,.2f})"
         )
-        memories = f"SRAM {accelerator.sram_node_nm} nm; DRAM {accelerator.dram.kind}"
+        memories = f"SRAM {accelerator.sram_node_nm} nm itrs-hp at 350 K; DRAM {accelerator.dram.kind}"
         lines.append(f"energy of the units: {result.energy_note}; {memories}")
         return lines
 
@@ -114,7 +117,7 @@ def simulate_files(
     calibration : Path, optional
         A .npz on which the scales of a float32 network are chosen; without it the inputs (the digits have their own).
     outputs : Path, optional
-        A .npz to write the outputs to.
+        A .npz to write the outputs to; its folder must exist.
     progress : callable, optional
         Called with the name of each layer.
 
@@ -124,10 +127,11 @@ def simulate_files(
         For files that are missing or wrong, and for inputs that do not fit, before anything is run.
     """
     hardware = accelerators.read(accelerator)
+    _check_hardware(hardware, accelerator)
     if inputs is not None and random is not None:
         raise ValueError("inputs and random cannot both be given")
-    if outputs is not None and not outputs.parent.is_dir():
-        raise FileNotFoundError(f"no folder {str(outputs.parent)!r} to write {outputs.name!r} to")
+    if outputs is not None:
+        _check_outputs(outputs)
     reference: Network | None = None
     float_values: Mapping[str, NDArray[Any]] | None = None
     chosen: Mapping[str, NDArray[Any]] | None = None
@@ -143,11 +147,14 @@ def simulate_files(
             raise ValueError(f"{model}: give its inputs ({wanted}) with --inputs FILE.npz, or --random COUNT")
     if random is not None:
         values, labels_or_none = _random_inputs(net, random), None
-        what = f"{random} random images (seed {_SEED})"
+        count = random if net.batchable else net.batch
+        what = f"{count} random image{'' if count == 1 else 's'} (seed {_SEED})"
     elif inputs is not None:
         arrays = dict(_npz(inputs))
         labels_or_none = arrays.pop("labels", None)
         values = arrays
+        if labels_or_none is not None:
+            _check_labels(labels_or_none, net, values, inputs)
         what = f"the images of {inputs.name}"
     else:
         values, labels_or_none = {net.inputs[0].name: images}, labels
@@ -167,6 +174,38 @@ def simulate_files(
     return SimulationReport(result=result, accuracy=measured, float_accuracy=in_float, inputs=what)
 
 
+def _check_hardware(hardware: accelerators.Accelerator, where: str | Path) -> None:
+    """Raise, with the file and the key, if the accelerator names what cannot be built or priced."""
+    try:
+        rtl.depth(hardware.unit, hardware.pipeline)
+    except ValueError as error:
+        raise ValueError(f"{where}: pipeline: {str(error).removeprefix('pipeline ')}") from None
+    try:
+        check_prices(hardware)
+    except (LookupError, ValueError) as error:
+        raise ValueError(f"{where}: {error.args[0]}") from None
+
+
+def _check_outputs(file: Path) -> None:
+    """Raise if the outputs cannot be written there."""
+    if file.is_dir():
+        raise ValueError(f"the outputs' file {str(file)!r} is a directory")
+    if file.suffix != ".npz":
+        raise ValueError(f"the outputs' file must end in .npz, not {file.name!r}")
+    if not file.parent.is_dir():
+        raise FileNotFoundError(f"no folder {str(file.parent)!r} to write {file.name!r} to")
+
+
+def _check_labels(labels: NDArray[Any], net: Network, values: Mapping[str, NDArray[Any]], file: Path) -> None:
+    """Raise if the labels are no integers, or not one an image; inputs that do not fit are for `simulate` to name."""
+    if labels.dtype.kind not in "iu":
+        raise TypeError(f"{file}: labels must be integers, not {labels.dtype}")
+    spec = net.inputs[0]
+    shape = values[spec.name].shape if spec.name in values else ()
+    if spec.shape and len(shape) == len(spec.shape) and shape[1:] == spec.shape[1:] and labels.shape != shape[:1]:
+        raise ValueError(f"{file}: labels must have shape ({shape[0]},), one an image, not {labels.shape}")
+
+
 def _takes_int8(hardware: accelerators.Accelerator) -> bool:
     """Whether the unit runs the int8 digits network."""
     try:
@@ -178,23 +217,26 @@ def _takes_int8(hardware: accelerators.Accelerator) -> bool:
 
 def _npz(path: Path) -> dict[str, NDArray[Any]]:
     """Return the arrays of a .npz, or raise with its name."""
+    if path.is_dir():
+        raise ValueError(f"{path}: is a directory, not a .npz file")
     if not path.is_file():
         raise FileNotFoundError(f"no file {str(path)!r}")
     try:
-        with np.load(path) as arrays:
-            if not isinstance(arrays, np.lib.npyio.NpzFile):
-                raise ValueError(f"{path}: must be a .npz with an array for each input, not a single array")
-            return {name: arrays[name] for name in arrays.files}
-    except (OSError, ValueError) as error:
-        message = str(error)
-        raise ValueError(message if message.startswith(str(path)) else f"{path}: not a .npz file: {message}") from None
+        with path.open("rb") as stream:
+            arrays = np.load(stream)
+            if isinstance(arrays, np.lib.npyio.NpzFile):
+                return {name: arrays[name] for name in arrays.files}
+    except (BadZipFile, EOFError, OSError, RuntimeError, ValueError, zlib.error) as error:
+        raise ValueError(f"{path}: not a .npz file: {error}") from None
+    raise ValueError(f"{path}: must be a .npz with an array for each input, not a single array")
 
 
 def _random_inputs(net: Network, count: int) -> dict[str, NDArray[Any]]:
+    """Draw `count` images in all, or one batch where the network takes no other number."""
     generator = np.random.default_rng(_SEED)
     values: dict[str, NDArray[Any]] = {}
     for spec in net.inputs:
-        shape = (count * spec.shape[0], *spec.shape[1:]) if net.batchable else spec.shape
+        shape = (count, *spec.shape[1:]) if net.batchable else spec.shape
         dtype = np.dtype(spec.dtype)
         if dtype.kind == "f":
             values[spec.name] = generator.standard_normal(shape).astype(dtype)

@@ -370,7 +370,9 @@ def _pools(spec: IntegerSpec | FloatSpec, random: np.random.Generator) -> dict[s
     ordered = finite[np.argsort(magnitude, kind="stable")]
     part = max(2, ordered.size // 4)
     spread = min(spec.max_value / 4, 1.0) if isinstance(spec, FloatSpec) else spec.max_value / 3
-    normal = spec.encode(np.clip(random.normal(0.0, spread, _POOL), spec.min_value, spec.max_value)).astype(finite.dtype)
+    normal = spec.encode(np.clip(random.normal(0.0, spread, _POOL), spec.min_value, spec.max_value)).astype(
+        finite.dtype
+    )
     near = finite[(magnitude == 0) | ((magnitude >= 2.0**-12) & (magnitude <= 2.0**12))]
     if isinstance(spec, IntegerSpec) and spec.bits > _EXHAUSTIVE_BITS:  # too rare to be among those drawn
         small = np.random.default_rng((spec.bits, 1)).integers(-(2**12) if spec.signed else 0, 2**12 + 1, _POOL)

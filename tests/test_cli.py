@@ -2,8 +2,12 @@
 """The command line: what it prints, and what it says of wrong input: one line, status 2, no traceback."""
 
 import json
+import re
+import subprocess
+import sys
 from importlib import resources
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,8 +15,11 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from hwsim import accelerator as accelerators
+from hwsim import cli, datapath, jobs, network
 from hwsim.cli import main
 from hwsim.data import digits_model_path, digits_test
+from testbenches.stimulus import stimulus
 
 PRESET = (resources.files("hwsim.accelerator") / "presets" / "int8_16x16.toml").read_text()
 
@@ -49,7 +56,7 @@ def test_cli_simulate_default(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_cli_simulate_table(capsys: pytest.CaptureFixture[str]) -> None:
-    status, out, _ = _run(capsys, "simulate", "--accelerator", "mxfp4_8x8")
+    status, out, _ = _run(capsys, "simulate", "--accelerator", "mxfp4_4x4")
     assert status == 0
     assert "simulated hardware" in out
     assert "mxfp4" in out
@@ -106,6 +113,15 @@ def test_cli_inputs_wrong(capsys: pytest.CaptureFixture[str], tmp_path: Path) ->
     broken = tmp_path / "broken.npz"
     broken.write_text("x")
     assert "broken.npz: not a .npz file" in _wrong(capsys, "simulate", model, "--inputs", str(broken))
+    broken.write_bytes(b"PK\x03\x04 no more")
+    assert "broken.npz: not a .npz file" in _wrong(capsys, "simulate", model, "--inputs", str(broken))
+    broken.write_bytes(b"")
+    assert "broken.npz: not a .npz file" in _wrong(capsys, "simulate", model, "--inputs", str(broken))
+    np.save(tmp_path / "one.npy", np.zeros(3))
+    single = _wrong(capsys, "simulate", model, "--inputs", str(tmp_path / "one.npy"))
+    assert single.endswith("one.npy: must be a .npz with an array for each input, not a single array")
+    message = _wrong(capsys, "simulate", model, "--inputs", str(tmp_path))
+    assert message == f"{tmp_path}: is a directory, not a .npz file"
     np.savez(tmp_path / "bad.npz", nonsense=np.zeros(3))
     assert "nonsense" in _wrong(capsys, "simulate", model, "--inputs", str(tmp_path / "bad.npz"))
 
@@ -116,9 +132,76 @@ def test_cli_accelerator_wrong(capsys: pytest.CaptureFixture[str], tmp_path: Pat
     assert _wrong(capsys, "simulate", "--accelerator", str(file)).endswith(
         "mine.toml: unknown key 'array.rowz'; did you mean 'rows'?"
     )
+    assert _wrong(capsys, "simulate", "--accelerator", str(tmp_path)) == f"{tmp_path}: is a directory, not a TOML file"
     assert "no accelerator file 'nope'" in _wrong(capsys, "simulate", "--accelerator", "nope")
     file.write_text(PRESET.replace('technology = "asap7"', 'technology = "asap77"'))
-    assert "asap7" in _wrong(capsys, "simulate", "--accelerator", str(file))
+    message = _wrong(capsys, "simulate", "--accelerator", str(file))
+    assert message.startswith(f"{file}: technology: must be one of ")
+    assert message.endswith("not 'asap77'")
+    file.write_text(re.sub(r"(?m)^pipeline = \d+", "pipeline = 4", PRESET))
+    assert "pipeline = 4" in file.read_text()
+    message = _wrong(capsys, "simulate", "--accelerator", str(file))
+    assert re.fullmatch(re.escape(f"{file}: pipeline: ") + r"must be in 1\.\.2 .*, not 4", message)
+    file.write_text(re.sub('kind = "[^"]*"', 'kind = "ddr9"', PRESET))
+    message = _wrong(capsys, "simulate", "--accelerator", str(file))
+    assert message.startswith(f"{file}: memory.dram.kind: ")
+
+
+def test_cli_labels_wrong(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    model = digits_model_path(quantized=True)
+    images, labels = digits_test()
+    name = network.read(model).inputs[0].name
+    file = tmp_path / "in.npz"
+    arguments = ("simulate", str(model), "--inputs", str(file))
+    arrays: dict[str, Any] = {name: images[:4], "labels": labels[:4].astype(np.float32)}
+    np.savez(file, **arrays)
+    assert _wrong(capsys, *arguments) == f"{file}: labels must be integers, not float32"
+    arrays["labels"] = labels[:3]
+    np.savez(file, **arrays)
+    assert _wrong(capsys, *arguments) == f"{file}: labels must have shape (4,), one an image, not (3,)"
+
+
+def test_cli_outputs_wrong(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    message = _wrong(capsys, "simulate", "--outputs", str(tmp_path / "out.txt"))
+    assert message == "the outputs' file must end in .npz, not 'out.txt'"
+    (tmp_path / "folder.npz").mkdir()
+    assert _wrong(capsys, "simulate", "--outputs", str(tmp_path / "folder.npz")).endswith("folder.npz' is a directory")
+    message = _wrong(capsys, "simulate", "--outputs", str(tmp_path / "none" / "out.npz"))
+    assert message == f"no folder {str(tmp_path / 'none')!r} to write 'out.npz' to"
+
+
+def test_cli_layers_wrong() -> None:
+    net = network.read(digits_model_path(quantized=True))
+    unit = datapath.named("float8_e4m3fn")
+    with pytest.raises(ValueError, match="cannot run on unit") as caught:
+        accelerators.check_network(net, unit, {})
+    layers, taken = str(caught.value).rsplit("; ", 1)
+    assert taken == "the unit takes float8_e4m3fn by float8_e4m3fn"
+    assert re.search(r": conv1 \(u?int8 by int8\); conv2 \(u?int8 by int8\)", layers)
+    products = [layer for layer in net.layers if hasattr(layer, "a_dtype")]
+    assert layers.count(" by ") == len(products)
+    many: Any = SimpleNamespace(name="many", layers=[products[0]] * 11)
+    with pytest.raises(ValueError, match="; and 3 more; the unit takes float8_e4m3fn") as caught:
+        accelerators.check_network(many, unit, {})
+    assert str(caught.value).count(products[0].name) == 8
+
+
+def test_cli_random_counts_images(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    value = helper.make_tensor_value_info
+    node = helper.make_node("Relu", ["x"], ["y"])
+    graph = helper.make_graph(
+        [node], "g", [value("x", TensorProto.FLOAT, [4, 2])], [value("y", TensorProto.FLOAT, [4, 2])]
+    )
+    model, outputs = tmp_path / "four.onnx", tmp_path / "out.npz"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), model)
+    for count, text in ((1, "1 random image "), (6, "6 random images ")):
+        status, out, _ = _run(
+            capsys, "simulate", str(model), "--random", str(count), "--outputs", str(outputs), "--json"
+        )
+        assert status == 0
+        assert json.loads(out)["inputs"].startswith(text)
+        with np.load(outputs) as written:
+            assert written["y"].shape == (count, 2)
 
 
 def test_cli_unit_wrong(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -137,6 +220,13 @@ def test_cli_format_wrong(capsys: pytest.CaptureFixture[str], tmp_path: Path) ->
     plot = ("--plot", str(tmp_path / "p.png"))
     assert "did you mean mxfp4" in _wrong(capsys, "compare", "mxpf4", *plot)
     assert "block of 32" in _wrong(capsys, "compare", "mxfp4", "--lanes", "5", *plot)
+    for name, held in (("int1", "-1..0"), ("uint8", "0..255")):
+        message = _wrong(capsys, "compare", name, *plot)
+        assert message == f"a compared format must hold values of both signs, and {name} holds {held}"
+    assert "both signs" in _wrong(capsys, "compare", "float8_e8m0fnu", *plot)
+    folder = tmp_path / "folder.png"
+    folder.mkdir()
+    assert "folder.png' is a directory" in _wrong(capsys, "compare", "int8", "--plot", str(folder))
     assert "must end in .png" in _wrong(capsys, "compare", "int8", "--plot", str(tmp_path / "p.xyz"))
 
 
@@ -154,6 +244,59 @@ def test_cli_simulator_missing(
 def test_cli_usage_wrong(capsys: pytest.CaptureFixture[str]) -> None:
     assert "No such command" in _wrong(capsys, "simulat")
     assert "No such option" in _wrong(capsys, "simulate", "--bogus")
+    assert "--random" in _wrong(capsys, "simulate", "--random", "0")
+    assert "--lanes" in _wrong(capsys, "compare", "--lanes", "0")
+    assert "--lanes" in _wrong(capsys, "compare", "--lanes", "abc")
+    assert "requires an argument" in _wrong(capsys, "simulate", "--inputs")
+    assert "unit" in _wrong(capsys, "verilog").lower()
+    assert "output" in _wrong(capsys, "verilog", "int8").lower()
+
+
+@pytest.mark.skipif(cli._UsageError.__module__.startswith("click"), reason="this typer itself needs click")
+def test_cli_needs_no_click() -> None:
+    code = "import sys; sys.modules['click'] = None; from hwsim.cli import main; main(['simulat'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr.startswith("hwsim: error: No such command")
+
+
+def test_cli_alone_prints_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = _run(capsys)
+    assert (status, err) == (0, "")
+    assert "simulate" in out
+    assert "verilog" in out
+
+
+def test_cli_interrupted(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(jobs, "simulate_files", interrupt)
+    status, out, err = _run(capsys, "simulate")
+    assert (status, out) == (130, "")
+    assert err == "hwsim: interrupted; finished syntheses are kept, run it again to go on\n"
+
+
+def test_cli_names_a_layer_every_few_seconds(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = iter([0.0, 1.0, 5.5, 6.0, 7.0, 11.0])
+    monkeypatch.setattr("time.monotonic", lambda: next(times))
+    with cli._progress(quiet=False) as step:
+        for text in ("layer a", "layer b", "layer c", "int8: energy", "layer d"):
+            step(text)
+    assert capsys.readouterr().err.splitlines() == ["hwsim: layer b", "hwsim: int8: energy", "hwsim: layer d"]
+
+
+@pytest.mark.parametrize("unit", ["int32", "int32_l16", "uint32_l4", "int48", "float32_l16"])
+def test_cli_wide_codes_have_stimulus(unit: str) -> None:
+    spec = datapath.named(unit)
+    rows = stimulus(spec, count=300, corner_rows=300)
+    assert len(rows) >= 600
+    operands = [code for row in rows for code in row.a]
+    assert 0 <= min(operands) <= max(operands) < 1 << spec.element_a.bits
+    small = sum(0 < code <= 1 << 12 for code in operands)
+    assert small > 50
 
 
 @pytest.mark.parametrize("command", ["simulate", "verilog", "compare", "cost"])

@@ -24,7 +24,7 @@ Ranges = Mapping[str, tuple[float, float]]
 
 
 def check_network(network: Network, unit: DotProductUnit, ranges: Ranges) -> None:
-    """Raise ValueError if the unit cannot run every layer of the network, with such layers listed, the first eight by name."""
+    """Raise ValueError if the unit cannot run every layer of the network, with the first eight such layers listed."""
     wrong: list[str] = []
     taken = ""
     for layer in network.layers:

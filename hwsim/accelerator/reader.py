@@ -63,8 +63,8 @@ def read(path: str | Path) -> Accelerator:
     FileNotFoundError
         If there is neither such a file nor such a preset.
     TypeError, ValueError
-        If the path is a directory, the file is not TOML, or a key is unknown, missing, of the wrong kind or out of range: with file, key and
-        value.
+        If the path is a directory, the file is not TOML, or a key is unknown, missing, of the wrong kind or out of
+        range: with file, key and value.
     """
     text, where = _text(path)
     try:

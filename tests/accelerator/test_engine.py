@@ -81,9 +81,8 @@ def test_engine_float_layer_equals_the_oracle(unit: str) -> None:
 
 def test_engine_network_wrong() -> None:
     net, inputs = _digits(quantized=True)
-    with pytest.raises(
-        ValueError, match=r"conv1 \(a is u?int8, the unit takes float8_e4m3fn\); conv1 \(b is int8.*; conv2"
-    ):
+    wanted = r"conv1 \(int8 by int8\); conv2 \(int8 by int8\).*; the unit takes float8_e4m3fn by float8_e4m3fn"
+    with pytest.raises(ValueError, match=wanted):
         check_network(net, datapath.named("float8_e4m3fn"), {})
     floats, _ = _digits(quantized=False)
     with pytest.raises(ValueError, match=re.escape("(float32, and no range of its operands is known: calibrate)")):

@@ -34,7 +34,7 @@ def test_reader_every_preset_reads() -> None:
     [
         ("rows = 16", "rowz = 16", "unknown key 'array.rowz'; did you mean 'rows'?"),
         ("rows = 16", "rows = 0", "array: rows must be in 1..4096, not 0"),
-        ("rows = 16", "rows = 1.5", "array.rows must be a int, not 1.5"),
+        ("rows = 16", "rows = 1.5", "array.rows must be an int, not 1.5"),
         ("rows = 16", "", "array.rows is missing"),
         ('unit = "int8" ', 'unit = "int9x" ', "unit: unknown unit 'int9x'"),
         ('unit = "int8" ', 'unit = "int99" ', "unit: bits must be in 1..64, not 99"),
@@ -63,6 +63,8 @@ def test_reader_path_wrong(tmp_path: Path) -> None:
         FileNotFoundError, match=r"^no accelerator file 'int8_16x17'; did you mean the preset int8_16x16"
     ):
         accelerator.read("int8_16x17")
+    with pytest.raises(ValueError, match=re.escape(f"{tmp_path}: is a directory, not a TOML file")):
+        accelerator.read(tmp_path)
     file = tmp_path / "binary.toml"
     file.write_bytes(b"\xff\xfe\x00\x81")
     with pytest.raises(ValueError, match=re.escape(f"{file}: not a TOML file: it is not text")):

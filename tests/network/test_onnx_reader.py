@@ -176,6 +176,35 @@ def test_onnx_reader_lists_all_unsupported_operators_at_once(models: Any) -> Non
         network.read(path)
 
 
+def test_onnx_reader_lists_unsupported_operators_of_domains_not_imported(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Gelu", ["x"], ["g"], name="bump", domain="com.microsoft"),
+        helper.make_node("Sin", ["g"], ["s"], name="wave"),
+        helper.make_node("Quant", ["s"], ["y"], name="few_bits", domain="onnx.brevitas"),
+    ]
+    info = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 3]) for name in ("x", "y")]
+    graph = helper.make_graph(nodes, "g", info[:1], info[1:])
+    path = tmp_path / "foreign.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    message = (
+        r"3 node\(s\) of operators that are not run: "
+        r"'bump' \(com\.microsoft::Gelu\), 'wave' \(Sin\), 'few_bits' \(onnx\.brevitas::Quant\)$"
+    )
+    with pytest.raises(ValueError, match=message):
+        network.read(path)
+
+
+def test_onnx_reader_misses_the_import_of_operators_that_are_run(models: Any) -> None:
+    nodes = [helper.make_node("QLinearAdd", ["x"] * 8, ["y"], domain="com.microsoft")]
+    path = models.save(nodes, {"x": [1, 3]}, ["y"], {}, rank=2)
+    model = onnx.load(path)
+    del model.opset_import[:]
+    model.opset_import.append(helper.make_opsetid("", 17))
+    onnx.save(model, path)
+    with pytest.raises(ValueError, match=r"No opset import for domain 'com\.microsoft'"):
+        network.read(path)
+
+
 def test_onnx_reader_shapes_wrong(models: Any) -> None:
     path = small(models)
     model = onnx.load(path)
