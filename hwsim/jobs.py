@@ -62,7 +62,8 @@ class SimulationReport:
         lines.append(
             f"{what}: {result.cycles:,} cycles, {result.latency_us:,.1f} us at {accelerator.clock_mhz} MHz, "
             f"{100 * result.utilisation:.1f} % of the array; energy {total} (units {units}, "
-            f"SRAM {energy.sram_pj / 1e3:,.2f}, DRAM {energy.dram_pj / 1e3:,.2f}, leakage {energy.leakage_pj / 1e3:,.2f})"
+            f"SRAM {energy.sram_pj / 1e3:,.2f}, DRAM {energy.dram_pj / 1e3:,.2f}, "
+            f"leakage {energy.leakage_pj / 1e3:,.2f})"
         )
         memories = f"SRAM {accelerator.sram_node_nm} nm itrs-hp at 350 K; DRAM {accelerator.dram.kind}"
         lines.append(f"energy of the units: {result.energy_note}; {memories}")
