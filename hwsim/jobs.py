@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from zipfile import BadZipFile
 
 import numpy as np
@@ -133,46 +133,57 @@ def simulate_files(
         raise ValueError("inputs and random cannot both be given")
     if outputs is not None:
         _check_outputs(outputs)
-    reference: Network | None = None
-    float_values: Mapping[str, NDArray[Any]] | None = None
-    chosen: Mapping[str, NDArray[Any]] | None = None
-    if model is None:
-        net = network.read(data.digits_model_path(quantized=_takes_int8(hardware)))
-        reference = network.read(data.digits_model_path(quantized=False))
-        images, labels = data.digits_test()
-        chosen = {net.inputs[0].name: data.digits_calibration()}
-    else:
-        net = network.read(model)
-        if inputs is None and random is None:
-            wanted = ", ".join(f"{spec.name} {spec.dtype}{list(spec.shape)}" for spec in net.inputs)
-            raise ValueError(f"{model}: give its inputs ({wanted}) with --inputs FILE.npz, or --random COUNT")
-    if random is not None:
-        values, labels_or_none = _random_inputs(net, random), None
-        count = random if net.batchable else net.batch
-        what = f"{count} random image{'' if count == 1 else 's'} (seed {_SEED})"
-    elif inputs is not None:
-        arrays = dict(_npz(inputs))
-        labels_or_none = arrays.pop("labels", None)
-        values = arrays
-        if labels_or_none is not None:
-            _check_labels(labels_or_none, net, values, inputs)
-        what = f"the images of {inputs.name}"
-    else:
-        values, labels_or_none = {net.inputs[0].name: images}, labels
-        what = f"{len(images)} held-out handwritten digits"
-        assert reference is not None
-        float_values = {reference.inputs[0].name: images}
+    net = network.read(data.digits_model_path(quantized=_takes_int8(hardware)) if model is None else model)
+    job = _inputs(net, model, inputs, random)
+    scales: Mapping[str, NDArray[Any]] | None = None
     if calibration is not None:
-        chosen = _npz(calibration)
-    result = simulate(net, hardware, values, calibration=chosen, progress=progress)
+        scales = _npz(calibration)
+    elif model is None:
+        scales = {net.inputs[0].name: data.digits_calibration()}
+    result = simulate(net, hardware, job.values, calibration=scales, progress=progress)
     if outputs is not None:
-        arrays_out: dict[str, Any] = {name: np.asarray(value) for name, value in result.outputs.items()}
-        np.savez(outputs, **arrays_out)
-    measured = None if labels_or_none is None else accuracy(next(iter(result.outputs.values())), labels_or_none)
-    in_float = None
-    if reference is not None and float_values is not None and labels_or_none is not None:
-        in_float = accuracy(next(iter(network.run(reference, float_values).values())), labels_or_none)
-    return SimulationReport(result=result, accuracy=measured, float_accuracy=in_float, inputs=what)
+        arrays: dict[str, Any] = {name: np.asarray(value) for name, value in result.outputs.items()}
+        np.savez(outputs, **arrays)
+    digits = model is None and inputs is None and random is None
+    return SimulationReport(
+        result=result,
+        accuracy=None if job.labels is None else accuracy(next(iter(result.outputs.values())), job.labels),
+        float_accuracy=_digits_float_accuracy() if digits else None,
+        inputs=job.what,
+    )
+
+
+class _Job(NamedTuple):
+    """What a network is run on, its labels if there are any, and what to call it."""
+
+    values: Mapping[str, NDArray[Any]]
+    labels: NDArray[Any] | None
+    what: str
+
+
+def _inputs(net: Network, model: Path | None, inputs: Path | None, random: int | None) -> _Job:
+    """Return the inputs asked for; without any, the digits for the digits network, else an error."""
+    if random is not None:
+        count = random if net.batchable else net.batch
+        return _Job(_random_inputs(net, random), None, f"{count} random image{'s' * (count != 1)} (seed {_SEED})")
+    if inputs is not None:
+        values = dict(_npz(inputs))
+        labels = values.pop("labels", None)
+        if labels is not None:
+            _check_labels(labels, net, values, inputs)
+        return _Job(values, labels, f"the images of {inputs.name}")
+    if model is not None:
+        wanted = ", ".join(f"{spec.name} {spec.dtype}{list(spec.shape)}" for spec in net.inputs)
+        raise ValueError(f"{model}: give its inputs ({wanted}) with --inputs FILE.npz, or --random COUNT")
+    images, labels = data.digits_test()
+    return _Job({net.inputs[0].name: images}, labels, f"{len(images)} held-out handwritten digits")
+
+
+def _digits_float_accuracy() -> float:
+    """Return how well the float32 digits network does."""
+    net = network.read(data.digits_model_path(quantized=False))
+    images, labels = data.digits_test()
+    return accuracy(next(iter(network.run(net, {net.inputs[0].name: images}).values())), labels)
 
 
 def _check_hardware(hardware: accelerators.Accelerator, where: str | Path) -> None:

@@ -138,6 +138,7 @@ def _plain(module: str) -> str:
     renamed: dict[str, str] = {}
 
     def rename(match: re.Match[str]) -> str:
+        """Give an escaped name a plain one, of its own in the module."""
         if match[1] not in renamed:
             stem = plain = re.sub(r"\W+", "_", match[1]).strip("_")
             count = 1
