@@ -54,6 +54,32 @@ def test_systolic_output_stationary_matches_a_walk() -> None:
     assert compared == 243
 
 
+def _walk_weight_stationary(rows: int, columns: int, m: int, k: int, n: int) -> int:
+    """Shift the weights in, then move rows of the other operand through until the last unit has had all of them."""
+    cycles = 0
+    for _, left in itertools.product(range(0, k, rows), range(0, n, columns)):
+        c = min(columns, n - left)
+        done = np.zeros((rows, c), int)
+        a_at = -np.ones((rows, c), int)
+        clock = 0
+        while done.min() < m:
+            edge = np.array([clock - i if 0 <= clock - i < m else -1 for i in range(rows)])
+            a_at = np.column_stack([edge, a_at[:, :-1]])
+            done += a_at >= 0
+            clock += 1
+        cycles += rows + clock
+    return cycles
+
+
+def test_systolic_weight_stationary_matches_a_walk() -> None:
+    compared = 0
+    for rows, columns, m, k, n in itertools.product((1, 3, 4), (1, 2, 5), (1, 4, 7), (1, 3, 9), (1, 5, 6)):
+        schedule = systolic(_array(WS, rows, columns), MatmulShape(1, m, k, n), 1, 0)
+        assert schedule.cycles == _walk_weight_stationary(rows, columns, m, k, n)
+        compared += 1
+    assert compared == 243
+
+
 def test_systolic_lanes_groups_and_traffic() -> None:
     one = systolic(_array(OS, 8, 8), MatmulShape(1, 20, 33, 10), 16, 2)
     assert one.folds == 3 * 2
