@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the README prints runs: blocks marked `tested` here, the installing commands in .ci/run."""
 
+import json
 import os
 import re
 import shutil
@@ -82,3 +83,28 @@ def test_readme_every_command_is_run(root: Path) -> None:
     assert len(commands) >= 4, "the README's two commands install and run, install and test"
     for line, command in commands:
         assert command in run, f"README.md:{line}: {command!r} stands in no `sh tested` block and not in .ci/run"
+
+
+def test_readme_comparison_is_what_the_command_prints(environment: dict[str, str], folder: Path) -> None:
+    command = ["hwsim", "compare", "--no-measure", "--json", "--plot", str(folder / "readme.png")]
+    result = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600, check=True
+    )
+    rows = {row["format"]: row for row in json.loads(result.stdout)["rows"]}
+    printed = re.findall(r"^│ (\w+) +│(.*)│$", README.read_text(encoding="utf-8"), re.MULTILINE)
+    compared = 0
+    for name, cells in printed:
+        if name not in rows:
+            continue
+        accuracy, bits, lut, ff, fmax, dsp_lut, dsp, area, delay, energy = (
+            float(cell.replace(",", "")) for cell in cells.split("│")
+        )
+        row = rows[name]
+        # Measured on any machine alike; the accuracy goes through float32 sums of this one's: two images of 360.
+        wanted = (row["lut"], row["ff"], round(row["fmax_mhz"], 1), row["lut_with_dsp"], row["dsp"])
+        assert (lut, ff, fmax, dsp_lut, dsp) == wanted, name
+        assert (area, delay) == (round(row["area_um2"], 1), round(row["delay_ps"])), name
+        assert (bits, energy) == (row["bits_per_element"], round(row["energy_pj_per_mac"], 4)), name
+        assert abs(accuracy - 100 * row["accuracy"]) < 0.6, name
+        compared += 1
+    assert compared == len(rows) == 8
