@@ -8,7 +8,7 @@ import pytest
 import cost_models
 import rtl
 from cost_models.store import text_hash
-from hwsim import datapath, study
+from hwsim import accelerator, datapath, study
 from hwsim.cli import DEFAULT_FORMATS
 
 
@@ -51,14 +51,30 @@ def test_study_price_refuses_a_netlist_that_differs(tmp_path: Path, monkeypatch:
         cost_models.estimate(unit, "asap7")
 
 
+@pytest.fixture(scope="module")
+def hashes() -> dict[str, str]:
+    """Return the hash of each compared unit's RTL, as it is made now."""
+    units = [datapath.comparable(name, 16) for name in DEFAULT_FORMATS]
+    return {unit.name: text_hash(rtl.core_verilog(unit, pipeline=study.PIPELINE)) for unit in units}
+
+
 @pytest.mark.parametrize("technology", ["asap7", "nangate45", "ecp5", "ecp5_dsp", "xc7", "xc7_dsp"])
 def test_study_shipped_costs_are_of_the_rtl_of_today(
-    technology: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    technology: str, hashes: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HWSIM_CACHE", str(tmp_path))
-    for name in DEFAULT_FORMATS:
-        unit = datapath.comparable(name, 16)
-        cost = cost_models.estimate(unit, technology, pipeline=study.PIPELINE)
+    for name, rtl_hash in hashes.items():
+        cost = cost_models.estimate(name, technology, pipeline=study.PIPELINE)
         assert "shipped with the package" in cost.source
-        assert cost.rtl_hash == text_hash(rtl.core_verilog(unit, pipeline=study.PIPELINE)), name
+        assert cost.rtl_hash == rtl_hash, name
         assert (cost.verified_vectors > 1000) == (technology in ("asap7", "nangate45"))
+
+
+def test_study_shipped_costs_of_the_presets_are_of_the_rtl_of_today(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HWSIM_CACHE", str(tmp_path))
+    for name in accelerator.presets():
+        spec = accelerator.read(name)
+        cost = cost_models.estimate(spec.unit, spec.technology, pipeline=spec.pipeline)
+        assert cost.rtl_hash == text_hash(rtl.core_verilog(spec.unit, pipeline=spec.pipeline)), name
