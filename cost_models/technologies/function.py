@@ -55,6 +55,7 @@ class _Parser:
         return tree
 
     def unary(self) -> _Tree:
+        """Parse a negation, a parenthesis, a pin or a constant, with the ' that may follow."""
         token = self.take()
         tree: _Tree
         if token == "!":

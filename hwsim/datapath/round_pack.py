@@ -11,8 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from hwsim.datapath.terms import Term
 from hwsim.formats import FloatSpec, IntegerSpec, Overflow, Rounding
 from hwsim.formats.codes import NAN, NEGATIVE_INFINITY, code_dtype
-from hwsim.formats.float import pack_magnitude
-from hwsim.formats.rounding import round_shift, round_shift_exact
+from hwsim.formats.rounding import pack_magnitude, round_shift, round_shift_exact
 
 __all__ = [
     "Packing",

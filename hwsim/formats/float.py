@@ -21,12 +21,11 @@ from hwsim.formats.codes import (
     code_dtype,
     float_bits,
 )
-from hwsim.formats.rounding import Overflow, Rounding, pack_magnitude, round_shift
+from hwsim.formats.rounding import Overflow, Rounding, round_shift
 
 __all__ = [
     "FloatSpec",
     "Specials",
-    "pack_magnitude",
 ]
 
 

@@ -19,6 +19,7 @@ __all__ = [
     "RawNode",
     "Tail",
     "affine",
+    "input_and_output",
 ]
 
 Array = npt.NDArray[Any]
@@ -266,3 +267,16 @@ def affine(
 
 
 Builder = Callable[[RawNode, Pattern], None]
+
+
+def input_and_output(node: RawNode, pattern: Pattern, dtype: str) -> list[AffineQuantization]:
+    """Return the quantizations of a QLinear operator of X, its scale and zero point, Y's scale and zero point."""
+    return [
+        affine(
+            node,
+            pattern.constant(node, index),
+            pattern.constant(node, index + 1) if node.present(index + 1) else None,
+            dtype,
+        )
+        for index in (1, 3)
+    ]

@@ -28,21 +28,23 @@ def test_systolic_full_folds_match_scale_sim(m: int, k: int, n: int) -> None:
     assert ws.load_cycles + ws.skew_cycles + ws.stream_cycles == folds * (2 * rows + columns + m - 2)
 
 
+def _walk(rows: int, columns: int, count: int) -> int:
+    """Move `count` operands through skewed rows, cycle by cycle, until the last unit has had them all."""
+    done = np.zeros((rows, columns), int)
+    at = -np.ones((rows, columns), int)  # which operand stands at the unit
+    clock = 0
+    while done.min() < count:
+        edge = np.array([clock - i if 0 <= clock - i < count else -1 for i in range(rows)])
+        at = np.column_stack([edge, at[:, :-1]])
+        done += at >= 0
+        clock += 1
+    return clock
+
+
 def _walk_output_stationary(rows: int, columns: int, m: int, k: int, n: int) -> int:
-    """Move operands through the array cycle by cycle and count until every unit has had its last step."""
-    cycles = 0
-    for top, left in itertools.product(range(0, m, rows), range(0, n, columns)):
-        r, c = min(rows, m - top), min(columns, n - left)
-        done = np.zeros((r, c), int)
-        a_at = -np.ones((r, c), int)  # which step's operand stands at the unit
-        clock = 0
-        while done.min() < k:
-            edge = np.array([clock - i if 0 <= clock - i < k else -1 for i in range(r)])
-            a_at = np.column_stack([edge, a_at[:, :-1]])
-            done += a_at >= 0
-            clock += 1
-        cycles += clock + r  # and r cycles to shift the results out
-    return cycles
+    """Stream k steps through each tile, and shift the results of its rows out."""
+    tiles = itertools.product(range(0, m, rows), range(0, n, columns))
+    return sum(_walk(min(rows, m - top), min(columns, n - left), k) + min(rows, m - top) for top, left in tiles)
 
 
 def test_systolic_output_stationary_matches_a_walk() -> None:
@@ -55,20 +57,9 @@ def test_systolic_output_stationary_matches_a_walk() -> None:
 
 
 def _walk_weight_stationary(rows: int, columns: int, m: int, k: int, n: int) -> int:
-    """Shift the weights in, then move rows of the other operand through until the last unit has had all of them."""
-    cycles = 0
-    for _, left in itertools.product(range(0, k, rows), range(0, n, columns)):
-        c = min(columns, n - left)
-        done = np.zeros((rows, c), int)
-        a_at = -np.ones((rows, c), int)
-        clock = 0
-        while done.min() < m:
-            edge = np.array([clock - i if 0 <= clock - i < m else -1 for i in range(rows)])
-            a_at = np.column_stack([edge, a_at[:, :-1]])
-            done += a_at >= 0
-            clock += 1
-        cycles += rows + clock
-    return cycles
+    """Shift the weights of each tile in, and stream the m rows of the other operand through the whole height."""
+    tiles = itertools.product(range(0, k, rows), range(0, n, columns))
+    return sum(rows + _walk(rows, min(columns, n - left), m) for _, left in tiles)
 
 
 def test_systolic_weight_stationary_matches_a_walk() -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every layer without multiply-accumulates does: dequantize, compute, activate, quantize, by the rule."""
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -64,9 +65,9 @@ class Elementwise(Layer):
             "activation": None if tail is None else tail.activation,
         }
 
+    @abstractmethod
     def compute(self, values: tuple[Array, ...]) -> Array:
         """Return the output's values from the operands' values (or codes, where nothing is quantized)."""
-        raise NotImplementedError
 
     def shape(self, shapes: tuple[Shape, ...]) -> Shape:
         """Return the output's shape, given the operands'."""

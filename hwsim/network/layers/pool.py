@@ -13,7 +13,7 @@ from hwsim.network.graph import Engine, Shape
 from hwsim.network.layers.elementwise import Elementwise
 from hwsim.network.layers.multiply_accumulate import Form
 from hwsim.network.layers.window import Window, read_window, windows
-from hwsim.network.pattern import Pattern, RawNode, affine
+from hwsim.network.pattern import Pattern, RawNode, input_and_output
 from hwsim.network.requantize import Rule, code_bounds, requantize_codes
 
 __all__ = [
@@ -206,15 +206,7 @@ def build_qlinear_average_pool(node: RawNode, pattern: Pattern) -> None:
     if node.attributes.get("channels_last", 0):
         raise ValueError(f"node {node.label}: channels_last must be 0")
     x = pattern.plain(node.inputs[0])
-    scales = [
-        affine(
-            node,
-            pattern.constant(node, index),
-            pattern.constant(node, index + 1) if node.present(index + 1) else None,
-            x.spec.dtype,
-        )
-        for index in (1, 3)
-    ]
+    scales = input_and_output(node, pattern, x.spec.dtype)
     pattern.add(
         AveragePool(
             name=node.name,

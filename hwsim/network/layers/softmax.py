@@ -12,7 +12,7 @@ from hwsim.network.fixed_point import exp_on_negative_values, reciprocal
 from hwsim.network.graph import Engine, TensorSpec
 from hwsim.network.layers.elementwise import Elementwise
 from hwsim.network.layers.multiply_accumulate import Form
-from hwsim.network.pattern import Pattern, RawNode, affine
+from hwsim.network.pattern import Pattern, RawNode, input_and_output
 from hwsim.network.requantize import (
     Rule,
     multiply_by_quantized_multiplier,
@@ -159,15 +159,7 @@ def build_softmax(node: RawNode, pattern: Pattern) -> None:
 def build_qlinear_softmax(node: RawNode, pattern: Pattern) -> None:
     """Build a com.microsoft QLinearSoftmax: X, its scale and zero point, Y's scale and zero point."""
     x = pattern.plain(node.inputs[0])
-    scales = [
-        affine(
-            node,
-            pattern.constant(node, index),
-            pattern.constant(node, index + 1) if node.present(index + 1) else None,
-            x.spec.dtype,
-        )
-        for index in (1, 3)
-    ]
+    scales = input_and_output(node, pattern, x.spec.dtype)
     pattern.add(
         Softmax(
             name=node.name,
