@@ -1,71 +1,110 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Formats by name.
-
-Sources (retrieved 2026-11): OCP 8-bit Floating Point Specification 1.0 (E4M3, E5M2); OCP Microscaling Formats 1.0 (FP6,
-FP4, MXINT8, E8M0); ml_dtypes 0.6 (names, FNUZ, b11); IEEE 754-2019 (float16, float32); arXiv:2510.25602, table 1
-(MXINT6, MXINT4, NVINT4: a symmetric range); arXiv:2509.25149 (NVFP4); PTX ISA 9.4 (UE5M3 with NaN 0xFF).
-"""
+"""Formats by name: what each is for, and where its definition is published (sources retrieved 2026-11)."""
 
 import difflib
-import re
-from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass
 
 from hwsim.formats.block import BlockSpec, ScaleRule
 from hwsim.formats.float import FloatSpec, Specials
 from hwsim.formats.integer import IntegerSpec
+from hwsim.formats.patterns import Format, float_spec, of_pattern
 
 __all__ = [
+    "Entry",
     "Format",
+    "entries",
     "named",
     "names",
 ]
 
-Format = IntegerSpec | FloatSpec | BlockSpec
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A catalogued format: its name here, its spec, its family, what it is, its source, and its names elsewhere."""
+
+    name: str
+    spec: Format
+    family: str
+    summary: str
+    source: str
+    aliases: tuple[str, ...] = ()
 
 
-def _float(
-    exp_bits: int,
-    man_bits: int,
-    specials: Specials,
-    bias: int | None = None,
-    *,
-    signed: bool = True,
-    subnormals: bool | None = None,
-) -> FloatSpec:
-    """Return a float with the usual bias of its specials, and without subnormals where nothing but a scale is meant."""
-    usual = (1 << (exp_bits - 1)) - (specials is not Specials.FNUZ)
-    return FloatSpec(
-        exp_bits=exp_bits,
-        man_bits=man_bits,
-        bias=usual if bias is None else bias,
-        specials=specials,
-        signed=signed,
-        subnormals=signed or man_bits > 0 if subnormals is None else subnormals,
-    )
+_OFP8 = "OCP 8-bit Floating Point Specification 1.0, tables 1-2"
+_MX = "OCP Microscaling Formats 1.0, section 5"
+_IEEE = "IEEE 754-2019, section 3.6"
+_ML_DTYPES = "ml_dtypes 0.6, README"
+_INT_V_FP = "arXiv:2510.25602, table 1"
+_NVFP4 = "arXiv:2509.25149, section 2"
+
+_E4M3 = float_spec(4, 3, Specials.FN)
+_E2M1 = float_spec(2, 1, Specials.FINITE)
+_E8M0 = float_spec(8, 0, Specials.FN, signed=False)
 
 
-_E4M3 = _float(4, 3, Specials.FN)
-_E8M0 = _float(8, 0, Specials.FN, signed=False)
-_FLOATS = (
-    _float(5, 10, Specials.IEEE),
-    _float(8, 7, Specials.IEEE),
-    _float(8, 10, Specials.IEEE),
-    _float(8, 23, Specials.IEEE),
-    _float(11, 52, Specials.IEEE),
-    _E4M3,
-    _float(5, 2, Specials.IEEE),
-    _float(4, 3, Specials.IEEE),
-    _float(3, 4, Specials.IEEE),
-    _float(4, 3, Specials.FNUZ),
-    _float(4, 3, Specials.FNUZ, 11),
-    _float(5, 2, Specials.FNUZ),
-    _float(2, 3, Specials.FINITE),
-    _float(3, 2, Specials.FINITE),
-    _float(2, 1, Specials.FINITE),
-    _E8M0,
-    _float(5, 3, Specials.FN, signed=False),
-)
+def _entry(spec: Format, family: str, summary: str, source: str, *aliases: str) -> Entry:
+    return Entry(name=spec.name, spec=spec, family=family, summary=summary, source=source, aliases=aliases)
+
+
+def _integers() -> list[Entry]:
+    found = []
+    for bits in (2, 4, 6, 8, 16, 32):
+        for signed in (True, False):
+            kind = "two's complement" if signed else "unsigned"
+            summary = f"{bits}-bit integer, {kind}"
+            found.append(
+                _entry(IntegerSpec(bits=bits, signed=signed), "integer", summary, "ONNX IR, TensorProto types")
+            )
+    return found
+
+
+def _floats() -> list[Entry]:
+    def fp(summary: str, source: str, spec: FloatSpec, *aliases: str) -> Entry:
+        return _entry(spec, "float", summary, source, *aliases)
+
+    ieee, fn, fnuz, finite = Specials.IEEE, Specials.FN, Specials.FNUZ, Specials.FINITE
+    return [
+        fp("half precision", _IEEE, float_spec(5, 10, ieee), "fp16"),
+        fp("float32's exponent with 8 significant bits", _ML_DTYPES, float_spec(8, 7, ieee), "bf16"),
+        fp(
+            "NVIDIA TF32: float32's exponent, half's mantissa",
+            "NVIDIA A100 whitepaper",
+            float_spec(8, 10, ieee),
+            "tf32",
+        ),
+        fp("single precision", _IEEE, float_spec(8, 23, ieee), "fp32"),
+        fp("double precision", _IEEE, float_spec(11, 52, ieee), "fp64"),
+        fp("OFP8 E4M3: no infinity, NaN all ones, maximum 448", _OFP8, _E4M3, "fp8_e4m3"),
+        fp("OFP8 E5M2: IEEE specials, maximum 57344", _OFP8, float_spec(5, 2, ieee), "fp8_e5m2"),
+        fp("E4M3 with IEEE specials, maximum 240", _ML_DTYPES, float_spec(4, 3, ieee)),
+        fp("E3M4 with IEEE specials, maximum 15.5", _ML_DTYPES, float_spec(3, 4, ieee)),
+        fp("E4M3 with one NaN (negative zero's code), bias 8", _ML_DTYPES, float_spec(4, 3, fnuz)),
+        fp("E4M3 with one NaN, bias 11", _ML_DTYPES, float_spec(4, 3, fnuz, 11)),
+        fp("E5M2 with one NaN, bias 16", _ML_DTYPES, float_spec(5, 2, fnuz)),
+        fp("OCP FP6 E2M3, every code finite, maximum 7.5", _MX, float_spec(2, 3, finite), "fp6_e2m3"),
+        fp("OCP FP6 E3M2, every code finite, maximum 28", _MX, float_spec(3, 2, finite), "fp6_e3m2"),
+        fp("OCP FP4 E2M1, every code finite, maximum 6", _MX, _E2M1, "fp4_e2m1"),
+        fp("OCP E8M0: a power of two, the scale of MX blocks", _MX, _E8M0, "ue8m0"),
+        fp(
+            "UE5M3 scale with NaN 0xFF, maximum 114688",
+            "PTX ISA 9.4, ue5m3",
+            float_spec(5, 3, fn, signed=False),
+            "ue5m3",
+            "ue5m3_114688",
+        ),
+        fp(
+            "UE5M3 scale with IEEE specials, maximum 61440",
+            "arXiv:2609.02846",
+            float_spec(5, 3, ieee, signed=False),
+            "ue5m3_61440",
+        ),
+        fp(
+            "UE5M3 scale, every code finite, maximum 122880",
+            "the reading of published emulation code",
+            float_spec(5, 3, finite, signed=False),
+            "ue5m3_122880",
+        ),
+    ]
 
 
 def _mx(element: IntegerSpec | FloatSpec) -> BlockSpec:
@@ -76,35 +115,35 @@ def _nv(element: IntegerSpec | FloatSpec) -> BlockSpec:
     return BlockSpec(element=element, scale=_E4M3, block_size=16, tensor_scale=True, rule=ScaleRule.AMAX)
 
 
-_BLOCKS = (
-    _mx(_float(5, 2, Specials.IEEE)),
-    _mx(_E4M3),
-    _mx(_float(3, 2, Specials.FINITE)),
-    _mx(_float(2, 3, Specials.FINITE)),
-    _mx(_float(2, 1, Specials.FINITE)),
-    *(_mx(IntegerSpec(bits=bits, narrow=True, fraction_bits=bits - 2)) for bits in (8, 6, 4)),
-    _nv(_float(2, 1, Specials.FINITE)),
-    _nv(IntegerSpec(bits=4, narrow=True)),
-)
-_INTEGERS = tuple(IntegerSpec(bits=bits, signed=signed) for bits in (2, 4, 6, 8, 16, 32) for signed in (True, False))
-_SPECS: tuple[Format, ...] = (*_INTEGERS, *_FLOATS, *_BLOCKS)
-_CATALOG = {spec.name: spec for spec in _SPECS}
+def _blocks() -> list[Entry]:
+    def mx(element: IntegerSpec | FloatSpec, source: str) -> Entry:
+        return _entry(_mx(element), "block", f"32 {element.name} under an E8M0 scale", source)
 
-_INTEGER = re.compile(r"(?P<unsigned>u?)int(?P<bits>\d{1,2})(?P<narrow>_narrow)?")
-_FIXED = re.compile(r"(?P<unsigned>u?)fixed(?P<bits>\d{1,2})_(?P<minus>m?)(?P<fraction>\d{1,4})(?P<narrow>_narrow)?")
-_FLOAT = re.compile(
-    r"(?P<family>float(?P<total>\d{1,2})|minifloat)_e(?P<exp>\d{1,2})m(?P<man>\d{1,2})"
-    r"(?:b(?P<minus>m?)(?P<bias>\d{1,4}))?"
-    r"(?P<specials>fnuz|fn|)(?P<unsigned>u?)(?P<mark>_flat|_zero|_nan|)"
-)
-_SCALED = re.compile(r"(?P<family>mx|nv)(?P<element>fp4|fp\d{1,2}_e\d{1,2}m\d{1,2}|int\d{1,2})_b(?P<size>\d{1,5})")
-_BLOCK = re.compile(
-    r"block(?P<size>\d{1,5})_(?P<element>.+)_(?P<scale>float\d{1,2}_e\w+)_(?P<rule>ocp_floor|amax)(?P<tensor>_tensor)?"
-)
+    def nv(element: IntegerSpec | FloatSpec, source: str) -> Entry:
+        return _entry(_nv(element), "block", f"16 {element.name}, E4M3 scale, a float32 scale a tensor", source)
+
+    finite = (float_spec(e, m, Specials.FINITE) for e, m in ((3, 2), (2, 3), (2, 1)))
+    integers = {bits: IntegerSpec(bits=bits, narrow=True, fraction_bits=bits - 2) for bits in (8, 6, 4)}
+    return [
+        *(mx(element, _MX) for element in (float_spec(5, 2, Specials.IEEE), _E4M3, *finite)),
+        *(mx(element, f"{_MX}; {_INT_V_FP}" if bits == 8 else _INT_V_FP) for bits, element in integers.items()),
+        nv(_E2M1, _NVFP4),
+        nv(IntegerSpec(bits=4, narrow=True), _INT_V_FP),
+    ]
+
+
+_ENTRIES = (*_integers(), *_floats(), *_blocks())
+_CATALOG = {entry.name: entry for entry in _ENTRIES}
+_ALIASES = {alias: entry.spec for entry in _ENTRIES for alias in entry.aliases}
+
+
+def entries() -> tuple[Entry, ...]:
+    """Return the catalogued formats with their summaries and sources."""
+    return _ENTRIES
 
 
 def names() -> tuple[str, ...]:
-    """Return the names of the catalogued formats; `named` also takes those that follow a pattern."""
+    """Return the names of the catalogued formats; `named` also takes their aliases and those that follow a pattern."""
     return tuple(_CATALOG)
 
 
@@ -130,75 +169,12 @@ def named(name: str) -> Format:
     if not isinstance(name, str):
         raise TypeError(f"the name of a format must be a str, not {name!r}")
     if name in _CATALOG:
-        return _CATALOG[name]
-    for pattern, build in _PATTERNS:
-        match = pattern.fullmatch(name)
-        spec = build(match) if match is not None else None
-        if spec is not None:
-            return spec
-    close = difflib.get_close_matches(name, _CATALOG, n=4, cutoff=0.5)
+        return _CATALOG[name].spec
+    if name in _ALIASES:
+        return _ALIASES[name]
+    spec = of_pattern(name, named)
+    if spec is not None:
+        return spec
+    close = difflib.get_close_matches(name, (*_CATALOG, *_ALIASES), n=4, cutoff=0.5)
     hint = f"did you mean {', '.join(close)}?" if close else f"the catalog has {', '.join(_CATALOG)}"
     raise KeyError(f"unknown format {name!r}: {hint}")
-
-
-def _integer(match: re.Match[str]) -> IntegerSpec:
-    return IntegerSpec(bits=int(match["bits"]), signed=not match["unsigned"], narrow=bool(match["narrow"]))
-
-
-def _fixed(match: re.Match[str]) -> IntegerSpec:
-    fraction = int(match["fraction"]) * (-1 if match["minus"] else 1)
-    return IntegerSpec(
-        bits=int(match["bits"]), signed=not match["unsigned"], narrow=bool(match["narrow"]), fraction_bits=fraction
-    )
-
-
-def _minifloat(match: re.Match[str]) -> FloatSpec | None:
-    suffix, mark = match["specials"], match["mark"]
-    minifloat = match["family"] == "minifloat"
-    if minifloat and suffix:
-        return None
-    specials = Specials.FINITE if minifloat else {"": Specials.IEEE, "fn": Specials.FN, "fnuz": Specials.FNUZ}[suffix]
-    bias = None if match["bias"] is None else int(match["bias"]) * (-1 if match["minus"] else 1)
-    spec = _float(
-        int(match["exp"]),
-        int(match["man"]),
-        specials,
-        bias,
-        signed=not match["unsigned"],
-        subnormals={"_flat": False, "_zero": True}.get(mark),
-    )
-    if not minifloat and int(match["total"]) != spec.bits:
-        raise ValueError(f"format {match[0]!r} states {match['total']} bits, but its fields have {spec.bits}")
-    if mark and not spec.name.endswith(mark):
-        return None  # a mark that says nothing
-    return spec
-
-
-def _scaled(match: re.Match[str]) -> BlockSpec | None:
-    base = _CATALOG.get(match["family"] + match["element"])
-    return replace(base, block_size=int(match["size"])) if isinstance(base, BlockSpec) else None
-
-
-def _block(match: re.Match[str]) -> BlockSpec | None:
-    try:
-        element, scale = named(match["element"]), named(match["scale"])
-    except KeyError:
-        return None
-    if isinstance(element, BlockSpec) or not isinstance(scale, FloatSpec):
-        return None
-    return BlockSpec(
-        element=element,
-        scale=scale,
-        block_size=int(match["size"]),
-        tensor_scale=match["tensor"] is not None,
-        rule=ScaleRule(match["rule"]),
-    )
-
-
-_PATTERNS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], Format | None]], ...] = (
-    (_INTEGER, _integer),
-    (_FIXED, _fixed),
-    (_FLOAT, _minifloat),
-    (_SCALED, _scaled),
-    (_BLOCK, _block),
-)
