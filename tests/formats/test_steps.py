@@ -17,7 +17,8 @@ DETERMINISTIC = [mode for mode in Rounding if mode.value != "stochastic"]
 def _exact(spec: object, mode: Rounding, rule: Overflow, values: NDArray[np.float32]) -> NDArray[np.unsignedinteger]:
     """Encode float64 copies of the values: no table is used for these."""
     encode = spec.encode  # type: ignore[attr-defined]
-    return np.asarray(encode(values.astype(np.float64), mode, rule))
+    with np.errstate(invalid="ignore"):  # a signalling NaN is a NaN
+        return np.asarray(encode(values.astype(np.float64), mode, rule))
 
 
 def _neighbours(table: steps.StepTable, has_nan: bool) -> NDArray[np.float32]:
