@@ -7,6 +7,7 @@ from hwsim.network.execution import ExactEngine, run, trace
 from hwsim.network.graph import Engine, Layer, MatmulShape, Network, TensorSpec
 from hwsim.network.onnx_reader import read
 from hwsim.network.requantize import Rule
+from hwsim.network.weight_tensors import Weight, weights
 
 __all__ = [
     "AffineQuantization",
@@ -17,8 +18,10 @@ __all__ = [
     "Network",
     "Rule",
     "TensorSpec",
+    "Weight",
     "calibrate",
     "read",
     "run",
     "trace",
+    "weights",
 ]

@@ -2,7 +2,7 @@
 """Read an ONNX file into a network."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,9 @@ from hwsim.network.graph import Network, TensorSpec
 from hwsim.network.pattern import RawNode
 
 __all__ = [
+    "from_model",
+    "load",
+    "raw_nodes",
     "read",
 ]
 
@@ -55,20 +58,36 @@ def read(
     >>> network = read("resnet8.onnx")  # doctest: +SKIP
     >>> run(network, {"input": images})  # doctest: +SKIP
     """
-    if batch is not None and (isinstance(batch, bool) or not isinstance(batch, int)):
-        raise TypeError(f"batch must be an int, not {type(batch).__name__}")
-    if batch is not None and batch < 1:
-        raise ValueError(f"batch must be at least 1, not {batch}")
+    _check_batch(batch)
     file = Path(path)
-    model = _load(file)
+    model = load(file)
     try:
         return _network(model, batch, dict(dimensions or {}), file.stem)
     except ValueError as error:
         raise ValueError(f"{file}: {_line(error)}") from error.__cause__
 
 
-def _load(file: Path) -> onnx.ModelProto:
-    """Parse a file, with its external data, and check it."""
+def from_model(
+    model: onnx.ModelProto, *, batch: int | None = None, dimensions: Mapping[str, int] | None = None
+) -> Network:
+    """Make a network of an ONNX model in memory, which is left as it is; as `read`, in arguments and errors."""
+    _check_batch(batch)
+    own = onnx.ModelProto()
+    own.CopyFrom(model)
+    _import_unsupported(own)
+    return _network(_checked(own, "this"), batch, dict(dimensions or {}), "model")
+
+
+def _check_batch(batch: int | None) -> None:
+    """Raise unless batch is None or a positive int."""
+    if batch is not None and (isinstance(batch, bool) or not isinstance(batch, int)):
+        raise TypeError(f"batch must be an int, not {type(batch).__name__}")
+    if batch is not None and batch < 1:
+        raise ValueError(f"batch must be at least 1, not {batch}")
+
+
+def load(file: Path) -> onnx.ModelProto:
+    """Parse a file, with its external data, check it, and inline its own functions; the errors are those of `read`."""
     if not file.exists():
         raise FileNotFoundError(f"no such model: {file}")
     if not file.is_file():
@@ -82,12 +101,17 @@ def _load(file: Path) -> onnx.ModelProto:
         raise ValueError(f"{file} is not an ONNX model: it has no graph or no version")
     _load_external(model, file)
     _import_unsupported(model)
+    return _checked(model, str(file))
+
+
+def _checked(model: onnx.ModelProto, label: str) -> onnx.ModelProto:
+    """Return a valid model with its own functions inlined."""
     try:
         onnx.checker.check_model(model)
         if model.functions:
             model = onnx.inliner.inline_local_functions(model)
     except (onnx.checker.ValidationError, ValueError, RuntimeError) as error:
-        raise ValueError(f"{file} is not a valid ONNX model: {_line(error)}") from None
+        raise ValueError(f"{label} is not a valid ONNX model: {_line(error)}") from None
     return model
 
 
@@ -148,7 +172,7 @@ def _network(model: onnx.ModelProto, batch: int | None, dimensions: dict[str, in
     _check_supported(nodes)
     opsets = {_DOMAINS.get(entry.domain, entry.domain): entry.version for entry in model.opset_import}
     outputs = tuple(info.name for info in model.graph.output)
-    pattern = Fused(_raw(nodes, opsets), constants, specs, outputs)
+    pattern = Fused(raw_nodes(nodes, opsets), constants, specs, outputs)
     layers, tensors = fuse(pattern)
     if not inputs:
         raise ValueError("the graph has no input")
@@ -224,7 +248,7 @@ def _check_supported(nodes: list[onnx.NodeProto]) -> None:
         raise ValueError(f"{len(wrong)} node(s) of operators that are not run: {', '.join(wrong)}")
 
 
-def _raw(nodes: list[onnx.NodeProto], opsets: dict[str, int]) -> tuple[RawNode, ...]:
+def raw_nodes(nodes: Sequence[onnx.NodeProto], opsets: Mapping[str, int]) -> tuple[RawNode, ...]:
     """Free nodes of protobuf and give each a name of its own."""
     raw = []
     taken: set[str] = set()
