@@ -2,11 +2,12 @@
 """Describe a multiply-accumulate unit once: what it computes bit for bit, its Verilog, its cost; and networks on it."""
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hwsim import accelerator, datapath, formats, network
-from hwsim.result import SimulationResult
-from hwsim.simulation import simulate
+if TYPE_CHECKING:
+    from hwsim import accelerator, datapath, formats, network, study
+    from hwsim.result import SimulationResult
+    from hwsim.simulation import simulate
 
 __all__ = [
     "SimulationResult",
@@ -19,10 +20,17 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
+_HOMES = {"SimulationResult": "hwsim.result", "simulate": "hwsim.simulation"}
 
 
 def __getattr__(name: str) -> Any:
-    """Import `hwsim.study` when it is asked for: it brings Amaranth and the synthesis tools' wrappers along."""
-    if name == "study":
-        return import_module("hwsim.study")
+    """Import a room when it is asked for, so that what needs the formats alone does not wait for the rest."""
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    if name in __all__:
+        return import_module(f"hwsim.{name}")
     raise AttributeError(f"module 'hwsim' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: simulate, verilog, compare, cost."""
+"""The command line: simulate, verilog, compare, cost, formats."""
 
 import json
 import sys
@@ -188,6 +188,49 @@ def cost(
         _console().print(cost_table(record))
 
 
+@app.command(
+    epilog="Examples:\n\n  hwsim formats --family float\n\n  hwsim formats posit8_0 float8_e4m3fn --plot both.svg\n\n"
+    "  hwsim formats --on digits\n\n  hwsim formats --on model.onnx int4 mxfp4 nvfp4 --per-tensor\n\n"
+    "  hwsim formats --conformance float8_e4m3fn --json"
+)
+def formats(
+    names: Annotated[list[str] | None, typer.Argument(help="Formats to show; without any, the catalog.")] = None,
+    family: Annotated[str | None, typer.Option(help="Only this family of the catalog.")] = None,
+    codes: Annotated[bool, typer.Option("--codes", help="List every code.")] = False,
+    plot: Annotated[Path | None, typer.Option(help="Draw the named formats into this .png, .svg or .pdf.")] = None,
+    on: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Rank formats on the weights of this .onnx, or `digits`.")
+    ] = None,
+    per_tensor: Annotated[bool, typer.Option("--per-tensor", help="With --on: each tensor too.")] = False,
+    conformance: Annotated[
+        bool, typer.Option("--conformance", help="Compare with every reference that is installed.")
+    ] = False,
+    as_json: _JSON = False,
+) -> None:
+    """List number formats, show one with its values, rank them on a network's weights, check them against others."""
+    from hwsim.report.formats import show
+
+    task = show.Task(
+        names=tuple(names or ()),
+        family=family,
+        codes=codes,
+        plot=plot,
+        model=on,
+        per_tensor=per_tensor,
+        conformance=conformance,
+    )
+    with _progress(as_json or not task.is_long) as step:
+        shown = show.run(task, step)
+    if as_json:
+        print(json.dumps(shown.figures))
+    else:
+        console = _console()
+        for part in shown.parts:
+            console.print(part, soft_wrap=isinstance(part, str), highlight=False, markup=not isinstance(part, str))
+    if not shown.passed:
+        raise typer.Exit(1)
+
+
 def _console() -> Any:
     """Return a console as wide as the terminal, or wide enough for a table where there is none."""
     from rich.console import Console
@@ -199,7 +242,7 @@ def _console() -> Any:
 def _progress(quiet: bool) -> Iterator[Callable[[str], None]]:
     """Show what is being done: a spinner on a terminal, else a line each on standard error; nothing where quiet.
 
-    Layers come by the hundred: off a terminal, one is named every few seconds.
+    Layers and formats come by the hundred: off a terminal, one is named every few seconds.
     """
     if quiet:
         yield lambda text: None
@@ -214,7 +257,7 @@ def _progress(quiet: bool) -> Iterator[Callable[[str], None]]:
         def line(text: str) -> None:
             nonlocal shown
             now = time.monotonic()
-            if text.startswith("layer "):
+            if text.startswith(("layer ", "format ")):
                 if now - shown < _LAYER_SECONDS:
                     return
                 shown = now

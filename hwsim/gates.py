@@ -11,7 +11,8 @@ from cost_models.activity import Energy, Netlist, Simulator, energy
 from cost_models.technologies import Technology
 from hwsim import formats
 from hwsim.datapath import DotProductUnit, Row, dot_exact
-from hwsim.formats import BlockSpec, FloatSpec, IntegerSpec
+from hwsim.datapath.unit import ScalarSpec
+from hwsim.formats import BlockSpec
 
 __all__ = [
     "OPERANDS",
@@ -167,7 +168,7 @@ def step_energy(
 
 
 def _operand(
-    spec: IntegerSpec | FloatSpec | BlockSpec, lanes: int, steps: int, generator: np.random.Generator
+    spec: ScalarSpec | BlockSpec, lanes: int, steps: int, generator: np.random.Generator
 ) -> tuple[NDArray[np.unsignedinteger], NDArray[np.unsignedinteger] | None]:
     """Return codes (streams, steps, lanes) and, for a block format, scale codes (streams, steps)."""
     values = generator.standard_normal((_LANES, steps * lanes))

@@ -2,13 +2,16 @@
 """Amaranth components that compute what `hwsim.datapath` says, and the Verilog of them."""
 
 from rtl.datapath.dot_product import Core, Shell, depth, latency, ranks
+from rtl.formats.verilog import decoder_verilog, encoder_verilog
 from rtl.verilog import core_verilog, shell_verilog, verilog
 
 __all__ = [
     "Core",
     "Shell",
     "core_verilog",
+    "decoder_verilog",
     "depth",
+    "encoder_verilog",
     "latency",
     "ranks",
     "shell_verilog",

@@ -6,9 +6,10 @@ from hwsim.datapath.unit import (
     ExactAlignment,
     FixedAccumulator,
     FloatAccumulator,
+    ScalarSpec,
     TruncatedAlignment,
 )
-from hwsim.formats import BlockSpec, FloatSpec, IntegerSpec, Specials
+from hwsim.formats import BlockSpec, CodebookSpec, IntegerSpec, PositSpec, Specials
 from rtl.datapath.dot_product import chosen_ranks, ranks, row_fields
 
 __all__ = [
@@ -20,6 +21,7 @@ _SPECIALS = {
     Specials.FN: "NaN where all bits below the sign are ones, no infinity",
     Specials.FNUZ: "NaN in place of negative zero, no infinity",
     Specials.FINITE: "no infinity, no NaN",
+    Specials.EXTENDED: "infinity is the largest magnitude, NaN in place of negative zero, or all ones if unsigned",
 }
 
 
@@ -54,7 +56,7 @@ def header(unit: DotProductUnit, latency: int, version: str) -> str:
     return "".join(f"// {line}".rstrip() + "\n" for line in lines)
 
 
-def _format(spec: IntegerSpec | FloatSpec | BlockSpec) -> str:
+def _format(spec: ScalarSpec | BlockSpec) -> str:
     if isinstance(spec, BlockSpec):
         tensor = "; the tensor's scale is left to the user" if spec.tensor_scale else ""
         scaled = f"a scale for {spec.block_size} elements: {_format(spec.scale)}"
@@ -63,6 +65,10 @@ def _format(spec: IntegerSpec | FloatSpec | BlockSpec) -> str:
         kind = "two's complement" if spec.signed else "unsigned"
         unit = "" if spec.fraction_bits == 0 else f", unit 2**{-spec.fraction_bits}"
         return f"{spec.name}: {spec.bits} bits, {kind}{unit}"
+    if isinstance(spec, PositSpec):
+        return f"{spec.name}: {spec.bits} bits, {spec.es} exponent bits, NaR"
+    if isinstance(spec, CodebookSpec):
+        return f"{spec.name}: {spec.bits} bits, codebook of {', '.join(f'{level:g}' for level in spec.levels)}"
     fields = f"{'sign, ' * spec.signed}{spec.exp_bits} exponent bits (bias {spec.bias}), {spec.man_bits} mantissa bits"
     zero = "" if spec.subnormals else ", no subnormals and no zero"
     return f"{spec.name}: {fields}; {_SPECIALS[spec.specials]}{zero}"

@@ -54,6 +54,13 @@ class Boxes:
         self._prefix = prefix
         self._open: list[Part] = []
 
+    def outermost(self, part: Part, name: str) -> str:
+        """Return RTLIL of a part that no other holds, as a module of the given name."""
+        self._open.append(part)
+        text = rtlil.convert(part, name, self, emit_src=False)
+        self._open.remove(part)
+        return str(text)
+
     def box(self, part: Part) -> Module | Instance:
         """Return an instance of a part's module, or, while that is being made, what is in it."""
         if any(part is other for other in self._open):

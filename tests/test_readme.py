@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -94,7 +95,7 @@ def test_readme_comparison_is_what_the_command_prints(environment: dict[str, str
     printed = re.findall(r"^│ (\w+) +│(.*)│$", README.read_text(encoding="utf-8"), re.MULTILINE)
     compared = 0
     for name, cells in printed:
-        if name not in rows:
+        if name not in rows or cells.count("│") != 9:
             continue
         accuracy, bits, lut, ff, fmax, dsp_lut, dsp, area, delay, energy = (
             float(cell.replace(",", "")) for cell in cells.split("│")
@@ -108,3 +109,17 @@ def test_readme_comparison_is_what_the_command_prints(environment: dict[str, str
         assert abs(accuracy - 100 * row["accuracy"]) < 0.6, name
         compared += 1
     assert compared == len(rows) == 8
+
+
+def test_readme_formats_are_what_the_command_prints(environment: dict[str, str], folder: Path) -> None:
+    compared = 0
+    for block, printed in pairwise(_blocks()):
+        if not block.body.startswith("hwsim formats ") or printed.language != "text":
+            continue
+        result = subprocess.run(
+            block.body.split(), cwd=folder, env=environment, capture_output=True, text=True, timeout=600, check=True
+        )
+        lines = [line.rstrip() for line in result.stdout.splitlines()]
+        assert lines == printed.body.splitlines(), f"README.md:{printed.line}"
+        compared += len(lines)
+    assert compared >= 12

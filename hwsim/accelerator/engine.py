@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from hwsim import formats
 from hwsim.datapath import DotProductUnit, matmul
-from hwsim.formats import BlockSpec, FloatSpec, IntegerSpec
+from hwsim.datapath.unit import ScalarSpec
+from hwsim.formats import BlockSpec, IntegerSpec
 from hwsim.network import Layer, Network
 from hwsim.network.layers.multiply_accumulate import MultiplyAccumulate
 
@@ -42,9 +43,9 @@ def check_network(network: Network, unit: DotProductUnit, ranges: Ranges) -> Non
         raise ValueError(f"network {network.name!r} cannot run on unit {unit.name}: {listed}{taken}")
 
 
-def _holds(spec: IntegerSpec | FloatSpec | BlockSpec, dtype: str) -> bool:
+def _holds(spec: ScalarSpec | BlockSpec, dtype: str) -> bool:
     """Whether an operand format has every integer of an ONNX type."""
-    if not isinstance(spec, IntegerSpec) or spec.fraction_bits:
+    if not isinstance(spec, IntegerSpec) or spec.fraction_bits or spec.zero_point:
         return False
     codes = formats.named(dtype)
     assert isinstance(codes, IntegerSpec)
@@ -99,13 +100,13 @@ class UnitEngine:
         return (unit.output.decode(d) * a_factor * b_factor).astype(np.float32)
 
 
-def _as_codes(spec: IntegerSpec | FloatSpec, integers: NDArray[Any]) -> NDArray[np.unsignedinteger]:
+def _as_codes(spec: ScalarSpec, integers: NDArray[Any]) -> NDArray[np.unsignedinteger]:
     """Return the unit's codes of integers that the format is known to hold."""
     return (integers.astype(np.int64) & ((1 << spec.bits) - 1)).astype(formats.codes.code_dtype(spec.bits))
 
 
 def _quantized(
-    spec: IntegerSpec | FloatSpec | BlockSpec, values: NDArray[Any], k_axis: int, largest: float, *, per_column: bool
+    spec: ScalarSpec | BlockSpec, values: NDArray[Any], k_axis: int, largest: float, *, per_column: bool
 ) -> tuple[NDArray[Any], NDArray[Any] | None, NDArray[np.float64] | float]:
     """Return codes, block scales if any, and the factor that the unit does not know of."""
     if isinstance(spec, BlockSpec):

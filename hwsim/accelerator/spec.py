@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from hwsim.datapath import DotProductUnit
-from hwsim.formats import BlockSpec, FloatSpec, IntegerSpec
+from hwsim.datapath.unit import ScalarSpec
+from hwsim.formats import BlockSpec
 from hwsim.formats.codes import check_int
 from hwsim.network import Rule
 
@@ -142,6 +143,6 @@ class Accelerator:
             raise ValueError(f"sram_node_nm must be 45, 32 or 22, not {self.sram_node_nm!r}")
 
 
-def stored_bits(spec: IntegerSpec | FloatSpec | BlockSpec) -> float:
+def stored_bits(spec: ScalarSpec | BlockSpec) -> float:
     """Return what an element takes in memory, its share of a block's scale included."""
     return spec.bits_per_element if isinstance(spec, BlockSpec) else float(spec.bits)

@@ -162,6 +162,8 @@ def _build(a: Format, b: Format, match: re.Match[str], output: Format | None) ->
         output = _scalar("float32") if fixed_floats else accumulator.format
     if isinstance(output, BlockSpec):
         raise ValueError(f"the output of a unit must be a scalar format, not {output.name}")
+    if not isinstance(output, IntegerSpec | FloatSpec):
+        raise ValueError(f"the output of a unit must be an integer or a float, not {output.name}")
     return _unit(a, b, lanes, accumulator, output)
 
 

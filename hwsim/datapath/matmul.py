@@ -11,7 +11,7 @@ from hwsim.datapath.operands import Operand, check_operand, operand
 from hwsim.datapath.plan import FIXED, Plan, plan, register_packing
 from hwsim.datapath.round_pack import Packing
 from hwsim.datapath.threads import threads_for
-from hwsim.datapath.unit import DotProductUnit
+from hwsim.datapath.unit import DotProductUnit, ScalarSpec
 from hwsim.formats import BlockSpec, Quantized
 
 __all__ = [
@@ -117,8 +117,8 @@ def matmul(
         _step_scales("a_scales", unit, unit.a, a_scales, left.shape),
         _step_scales("b_scales", unit, unit.b, b_scales, right.shape[::-1]),
     )
-    x = operand(how, unit.element_a, _padded(left, steps * unit.lanes), unit.scale_a, scales[0])
-    y = operand(how, unit.element_b, _padded(right.T, steps * unit.lanes), unit.scale_b, scales[1])
+    x = operand(how, unit.element_a, _padded("a", unit.element_a, left, steps * unit.lanes), unit.scale_a, scales[0])
+    y = operand(how, unit.element_b, _padded("b", unit.element_b, right.T, steps * unit.lanes), unit.scale_b, scales[1])
     registers = load(unit, start)
     specials = np.zeros(shape, np.uint8)
     products = registers.size * steps * unit.lanes
@@ -173,11 +173,16 @@ def _step_scales(
     return np.repeat(by_row, spec.block_size // unit.lanes, axis=1)[:, :steps]
 
 
-def _padded(codes: NDArray[np.unsignedinteger], length: int) -> NDArray[np.unsignedinteger]:
+def _padded(
+    name: str, spec: ScalarSpec, codes: NDArray[np.unsignedinteger], length: int
+) -> NDArray[np.unsignedinteger]:
     """Return rows of codes, filled up with zeros to a length."""
     if codes.shape[1] == length:
         return np.ascontiguousarray(codes)
-    padded = np.zeros((codes.shape[0], length), codes.dtype)
+    zero = int(spec.encode(0.0))
+    if float(spec.decode(zero)) != 0:
+        raise ValueError(f"{name} must fill its last step, for {spec.name} has no zero to fill it up with")
+    padded = np.full((codes.shape[0], length), zero, codes.dtype)
     padded[:, : codes.shape[1]] = codes
     return padded
 

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from hwsim.datapath.decode import point_bits
 from hwsim.datapath.plan import FIXED, GRID, SINGLE, TRUNCATED, WIDE, Plan
-from hwsim.formats import FloatSpec, IntegerSpec, Unpacked
+from hwsim.datapath.unit import ScalarSpec
+from hwsim.formats import FloatSpec, Unpacked
 from hwsim.formats.codes import code_dtype
 
 __all__ = [
@@ -43,7 +44,7 @@ class Operand(NamedTuple):
     scale_special: NDArray[np.uint8]
 
 
-def check_operand(name: str, spec: IntegerSpec | FloatSpec, codes: object) -> NDArray[np.unsignedinteger]:
+def check_operand(name: str, spec: ScalarSpec, codes: object) -> NDArray[np.unsignedinteger]:
     """Return codes as an unsigned array, or raise with the operand's name."""
     array = np.asarray(codes)
     if array.dtype.kind not in "ui":
@@ -55,11 +56,11 @@ def check_operand(name: str, spec: IntegerSpec | FloatSpec, codes: object) -> ND
 
 
 @lru_cache(maxsize=32)
-def _table(spec: IntegerSpec | FloatSpec) -> Unpacked:
+def _table(spec: ScalarSpec) -> Unpacked:
     return spec.unpack(np.arange(1 << spec.bits, dtype=code_dtype(spec.bits)))
 
 
-def unpack(spec: IntegerSpec | FloatSpec, codes: NDArray[np.unsignedinteger]) -> Unpacked:
+def unpack(spec: ScalarSpec, codes: NDArray[np.unsignedinteger]) -> Unpacked:
     """Decode checked codes, by a table where the format is small."""
     if spec.bits > _TABLE_BITS:
         return spec.unpack(codes)
@@ -69,7 +70,7 @@ def unpack(spec: IntegerSpec | FloatSpec, codes: NDArray[np.unsignedinteger]) ->
 
 def operand(
     how: Plan,
-    spec: IntegerSpec | FloatSpec,
+    spec: ScalarSpec,
     codes: NDArray[np.unsignedinteger],
     scale_spec: FloatSpec | None,
     scales: NDArray[np.unsignedinteger] | None,

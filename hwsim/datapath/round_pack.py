@@ -44,7 +44,13 @@ def round_pack_exact(
     -------
     int
         In [0, 2**spec.bits). A zero is +0; a NaN is `spec.nan_code`.
+
+    Raises
+    ------
+    ValueError
+        If the rounding is stochastic, the overflow rule is none of units, or an integer has a zero point.
     """
+    _check_rules(spec, rounding, overflow)
     if isinstance(spec, IntegerSpec):
         return _pack_integer(spec, term, rounding, overflow)
     sign = 1 << (spec.bits - 1) if spec.signed else 0
@@ -66,6 +72,16 @@ def round_pack_exact(
         else:
             code = spec.inf_code if spec.has_inf else spec.nan_code
     return _signed(spec, code, negative, sign) if code else 0
+
+
+def _check_rules(spec: IntegerSpec | FloatSpec, rounding: Rounding, overflow: Overflow) -> None:
+    """Raise for what formats have and units have not."""
+    if rounding is Rounding.STOCHASTIC:
+        raise ValueError(f"rounding must be deterministic, for there are no random words, not {rounding!r}")
+    if overflow in (Overflow.PROPAGATE, Overflow.IEEE):
+        raise ValueError(f"overflow must be WRAP, SATURATE or INFINITY, not {overflow!r}")
+    if isinstance(spec, IntegerSpec) and spec.zero_point:
+        raise ValueError(f"an integer must have its zero point at 0 to be rounded to, and {spec.name} has not")
 
 
 def _magnitude_code(
@@ -122,6 +138,7 @@ def packing(
     spec: IntegerSpec | FloatSpec, rounding: Rounding, overflow: Overflow, man_bits: int, nan_code: int = -1
 ) -> Packing:
     """Return the kernels' form of a format that keeps `man_bits` mantissa bits; `nan_code` replaces the format's."""
+    _check_rules(spec, rounding, overflow)
     if isinstance(spec, IntegerSpec):
         keep = (1 << spec.bits) - 1 if spec.bits < 64 else -1
         rules = (rounding.index, int(overflow is Overflow.WRAP), spec.fraction_bits, spec.min_int, spec.max_int, keep)
@@ -245,7 +262,7 @@ def round_pack(
     Raises
     ------
     ValueError
-        If a magnitude is larger, or a special goes to a format without NaN.
+        If a magnitude is larger, a special goes to a format without NaN, or as `round_pack_exact`.
     """
     wide = np.broadcast_arrays(
         np.asarray(significand, np.int64), np.asarray(exponent, np.int64), np.asarray(special, np.uint8)

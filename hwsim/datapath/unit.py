@@ -3,7 +3,7 @@
 
 from dataclasses import dataclass
 
-from hwsim.formats import BlockSpec, FloatSpec, IntegerSpec, Overflow, Rounding, Specials
+from hwsim.formats import BlockSpec, CodebookSpec, FloatSpec, IntegerSpec, Overflow, PositSpec, Rounding, Specials
 from hwsim.formats.codes import check_bool, check_int
 
 __all__ = [
@@ -11,8 +11,12 @@ __all__ = [
     "ExactAlignment",
     "FixedAccumulator",
     "FloatAccumulator",
+    "ScalarSpec",
     "TruncatedAlignment",
 ]
+
+ScalarSpec = IntegerSpec | FloatSpec | PositSpec | CodebookSpec
+"""The formats of an operand's codes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +91,28 @@ class FixedAccumulator:
         return IntegerSpec(bits=self.bits, fraction_bits=self.fraction_bits)
 
 
+def _check_block(field: str, spec: BlockSpec) -> None:
+    """Raise unless a unit can take a block format: one float scale a step, and elements of one format about zero."""
+    if spec.block_size == 0 or spec.block_rows != 1:
+        raise ValueError(f"{field} must share scales in blocks along one row, and {spec.name} does not")
+    if spec.zero_point or spec.others:
+        raise ValueError(f"{field} must have neither zero points nor a choice of elements, and {spec.name} has")
+    if not isinstance(spec.scale, FloatSpec) or not spec.scale.has_nan or spec.scale.has_inf:
+        raise ValueError(f"{field} must have a float scale with a NaN and no infinity, and {spec.name} has not")
+
+
+def _scale(operand: ScalarSpec | BlockSpec) -> FloatSpec | None:
+    if not isinstance(operand, BlockSpec):
+        return None
+    assert isinstance(operand.scale, FloatSpec)
+    return operand.scale
+
+
+def _check_deterministic(rounding: Rounding) -> None:
+    if rounding is Rounding.STOCHASTIC:
+        raise ValueError(f"rounding of a unit must be deterministic, for it has no random words, not {rounding!r}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FloatAccumulator:
     """A float register; the exact sum of register and addends is rounded once a step. A zero result is +0.
@@ -120,6 +146,7 @@ class FloatAccumulator:
             raise ValueError(f"format of a float accumulator must be signed, with infinity and NaN, not {name}")
         if not isinstance(self.rounding, Rounding):
             raise TypeError(f"rounding must be a Rounding, not {self.rounding!r}")
+        _check_deterministic(self.rounding)
         if self.overflow not in (Overflow.INFINITY, Overflow.SATURATE):
             raise ValueError(f"overflow of a float accumulator must be INFINITY or SATURATE, not {self.overflow!r}")
         check_int("result_man_bits", self.result_man_bits, 1, self.format.man_bits)
@@ -151,7 +178,7 @@ class DotProductUnit:
 
     Parameters
     ----------
-    a, b : IntegerSpec, FloatSpec or BlockSpec
+    a, b : IntegerSpec, FloatSpec, PositSpec, CodebookSpec or BlockSpec
         Operand formats. A block format brings a scale a step; its tensor scale is no business of the unit.
     lanes : int
         Products a step, 1 to 1024. Divides the block size of a block format. One lane is a MAC.
@@ -172,8 +199,8 @@ class DotProductUnit:
         If a field is of the wrong kind, out of range, or does not go with the others.
     """
 
-    a: IntegerSpec | FloatSpec | BlockSpec
-    b: IntegerSpec | FloatSpec | BlockSpec
+    a: ScalarSpec | BlockSpec
+    b: ScalarSpec | BlockSpec
     lanes: int
     alignment: ExactAlignment | TruncatedAlignment
     accumulator: FixedAccumulator | FloatAccumulator
@@ -183,8 +210,8 @@ class DotProductUnit:
 
     def __post_init__(self) -> None:
         kinds = {
-            "a": (IntegerSpec, FloatSpec, BlockSpec),
-            "b": (IntegerSpec, FloatSpec, BlockSpec),
+            "a": (IntegerSpec, FloatSpec, PositSpec, CodebookSpec, BlockSpec),
+            "b": (IntegerSpec, FloatSpec, PositSpec, CodebookSpec, BlockSpec),
             "alignment": (ExactAlignment, TruncatedAlignment),
             "accumulator": (FixedAccumulator, FloatAccumulator),
             "output": (IntegerSpec, FloatSpec),
@@ -196,13 +223,22 @@ class DotProductUnit:
                 expected = " or ".join(kind.__name__ for kind in allowed)
                 raise TypeError(f"{field} must be a {expected}, not {getattr(self, field)!r}")
         check_int("lanes", self.lanes, 1, 1024)
+        _check_deterministic(self.rounding)
+        if self.overflow in (Overflow.PROPAGATE, Overflow.IEEE):
+            raise ValueError(f"overflow of a unit must be WRAP, SATURATE or INFINITY, not {self.overflow!r}")
         for field, operand in (("a", self.a), ("b", self.b)):
             if isinstance(operand, BlockSpec):
+                _check_block(field, operand)
                 size = operand.block_size
                 if size % self.lanes:
                     raise ValueError(f"lanes must divide {field}'s block of {size}, and {self.lanes} does not")
             elif isinstance(operand, FloatSpec) and not operand.subnormals:
                 raise ValueError(f"{field} must have a zero, and {operand.name} has none")
+        for field, spec in (("a", self.element_a), ("b", self.element_b), ("output", self.output)):
+            if isinstance(spec, IntegerSpec) and spec.zero_point:
+                raise ValueError(
+                    f"{field} must have its zero point at 0, and {spec.name} has not: correct for it outside"
+                )
         self._check_accumulator()
         self._check_output()
 
@@ -222,6 +258,8 @@ class DotProductUnit:
     def _check_output(self) -> None:
         if isinstance(self.output, FloatSpec) and not self.output.subnormals:
             raise ValueError(f"output must have a zero, and {self.output.name} has none")
+        if isinstance(self.output, FloatSpec) and self.output.man_bits == 0:
+            raise ValueError(f"output must store mantissa bits, and {self.output.name} has none")
         if self.has_specials and not self.output.has_nan:
             name = self.output.name
             raise ValueError(f"output must have a NaN, for the operands or the accumulator have, and {name} has none")
@@ -253,24 +291,24 @@ class DotProductUnit:
         return f"{operands}_l{self.lanes}{cut}_{accumulator}{convert}"
 
     @property
-    def element_a(self) -> IntegerSpec | FloatSpec:
+    def element_a(self) -> ScalarSpec:
         """The scalar format of a's codes."""
         return self.a.element if isinstance(self.a, BlockSpec) else self.a
 
     @property
-    def element_b(self) -> IntegerSpec | FloatSpec:
+    def element_b(self) -> ScalarSpec:
         """The scalar format of b's codes."""
         return self.b.element if isinstance(self.b, BlockSpec) else self.b
 
     @property
     def scale_a(self) -> FloatSpec | None:
         """The format of a's block scale, or None."""
-        return self.a.scale if isinstance(self.a, BlockSpec) else None
+        return _scale(self.a)
 
     @property
     def scale_b(self) -> FloatSpec | None:
         """The format of b's block scale, or None."""
-        return self.b.scale if isinstance(self.b, BlockSpec) else None
+        return _scale(self.b)
 
     @property
     def scales(self) -> tuple[FloatSpec, ...]:

@@ -4,10 +4,12 @@
 import difflib
 from dataclasses import dataclass
 
+from hwsim.formats import codebook, logarithmic
 from hwsim.formats.block import BlockSpec, ScaleRule
 from hwsim.formats.float import FloatSpec, Specials
 from hwsim.formats.integer import IntegerSpec
 from hwsim.formats.patterns import Format, float_spec, of_pattern
+from hwsim.formats.posit import PositSpec
 
 __all__ = [
     "Entry",
@@ -132,7 +134,51 @@ def _blocks() -> list[Entry]:
     ]
 
 
-_ENTRIES = (*_integers(), *_floats(), *_blocks())
+def _posits() -> list[Entry]:
+    standard, softposit = (
+        "Standard for Posit Arithmetic (2022), section 3",
+        "SoftPosit 0.4; Gustafson and Yonemoto (2017)",
+    )
+    known = ((4, 1), (8, 0), (8, 1), (8, 2), (16, 1), (16, 2), (32, 2))
+    specs = (PositSpec(bits=bits, es=es) for bits, es in known)
+    return [
+        _entry(
+            spec,
+            "posit",
+            f"{spec.bits}-bit posit, es {spec.es}, maximum 2**{spec.scale_max}, quire of {spec.quire_bits} bits",
+            standard if spec.es == 2 else softposit,
+        )
+        for spec in specs
+    ]
+
+
+def _codebooks() -> list[Entry]:
+    apot, bitmod = "arXiv:1909.13144, equations 3 and 5", "BitMoD, arXiv:2411.11745, table IV"
+    basic = "0, 1, 2, 4 and their opposites, and", "E2M1's values, and"
+    rows: list[tuple[codebook.CodebookSpec, str, str]] = [
+        (codebook.NF4, "NormalFloat: quantiles of a normal distribution, maximum 1", "arXiv:2305.14314, appendix E"),
+        (codebook.BNB_FP4, "2, 3, 4, 6, 8, 12 and a sixteenth, over 12", "bitsandbytes, csrc/kernels.cu"),
+        (codebook.TERNARY, "-1, 0 and 1", "arXiv:2402.17764 (BitNet b1.58)"),
+        (codebook.BINARY, "0 and 1", "arXiv:1602.02830"),
+        (codebook.BIPOLAR, "-1 and 1", "arXiv:1603.05279 (XNOR-Net)"),
+        *(
+            (spec, f"{basic[spec.bits - 3]} {spec.levels[1 << (spec.bits - 1)]:g} for negative zero", bitmod)
+            for bits in (3, 4)
+            for spec in codebook.bitmod_options(bits)
+        ),
+        (logarithmic.log2(4), "powers of two down from 1, and zero", "arXiv:2111.13824 (FQ-ViT)"),
+        (logarithmic.logsqrt2(4), "powers of the root of two down from 1, and zero", "arXiv:2212.08254 (RepQ-ViT)"),
+        (logarithmic.pot(4), "signed powers of two up to 1, and zero", apot),
+        (logarithmic.denseshift(3), "signed powers of two from 1, without zero", "DenseShift, ICCV 2023"),
+        (logarithmic.denseshift(4), "signed powers of two from 1, without zero", "DenseShift, ICCV 2023"),
+        (logarithmic.shiftadd(4), "signed powers of two down from 1, without zero", "arXiv:2306.06446 (ShiftAddViT)"),
+        (logarithmic.apot(4), "signed sums of two powers of two", apot),
+        (logarithmic.apot(5), "signed sums of two powers of two", apot),
+    ]
+    return [_entry(spec, "codebook", summary, source) for spec, summary, source in rows]
+
+
+_ENTRIES = (*_integers(), *_floats(), *_posits(), *_codebooks(), *_blocks())
 _CATALOG = {entry.name: entry for entry in _ENTRIES}
 _ALIASES = {alias: entry.spec for entry in _ENTRIES for alias in entry.aliases}
 

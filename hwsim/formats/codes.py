@@ -106,8 +106,8 @@ def check_values(
     dtype = np.float32 if single and np.can_cast(array.dtype, np.float32) else np.float64
     with np.errstate(invalid="ignore"):  # a signalling NaN is a NaN
         wide: NDArray[Any] = np.ascontiguousarray(array, dtype=dtype).reshape(array.shape)
-        any_nan = wide.size > 0 and bool(np.isnan(wide.min()))  # quicker than isnan of all
-    if any_nan and not allow_nan:
+        bad = not allow_nan and wide.size > 0 and bool(np.isnan(wide.min()))  # quicker than isnan of all
+    if bad:
         where = tuple(int(i) for i in np.argwhere(np.isnan(wide))[0])
         raise ValueError(f"values to encode as {spec.name}, which has no NaN, must not be NaN, as that at {where} is")
     return wide

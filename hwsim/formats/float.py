@@ -3,12 +3,12 @@
 
 from dataclasses import dataclass
 from enum import Enum
-from functools import lru_cache
+from functools import lru_cache, partial
 
-import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hwsim.formats import nearest, steps
 from hwsim.formats.codes import (
     NAN,
     NEGATIVE_INFINITY,
@@ -19,9 +19,9 @@ from hwsim.formats.codes import (
     check_int,
     check_values,
     code_dtype,
-    float_bits,
 )
-from hwsim.formats.rounding import Overflow, Rounding, round_shift
+from hwsim.formats.float_encoding import FloatRules, encode_float
+from hwsim.formats.rounding import Overflow, Rounding, check_random
 
 __all__ = [
     "FloatSpec",
@@ -33,14 +33,16 @@ class Specials(Enum):
     """Which codes are not numbers.
 
     IEEE: the top exponent holds infinity (mantissa 0) and NaN. FN: no infinity; NaN is all ones below the sign (OFP8
-    E4M3). FNUZ: no infinity and no negative zero; NaN is the code of negative zero. FINITE: every code is a number (OCP
-    FP6, FP4).
+    E4M3). FNUZ: no infinity and no negative zero; NaN is the code of negative zero (Graphcore, AMD; the FP8 of van
+    Baalen et al., arXiv:2303.17951; IEEE P3109's signed finite formats). FINITE: every code is a number (OCP FP6, FP4).
+    EXTENDED: as FNUZ, or FN without a sign, but the largest magnitude that is left is infinity (IEEE P3109).
     """
 
     IEEE = "ieee"
     FN = "fn"
     FNUZ = "fnuz"
     FINITE = "finite"
+    EXTENDED = "extended"
 
 
 # With a sign, subnormals and the usual bias. ml_dtypes calls the OCP formats without any NaN "fn" too.
@@ -71,7 +73,7 @@ class FloatSpec:
     man_bits : int
         Stored bits of the mantissa, without the hidden one, 0 to 52.
     bias : int
-        An exponent field of e stands for ``2**(e - bias)``, -1000 to 1023. Always given.
+        An exponent field of e stands for ``2**(e - bias)``, -1000 to 1074. Always given.
     specials : Specials
         Which codes are infinities and NaNs.
     signed : bool
@@ -83,12 +85,12 @@ class FloatSpec:
     Raises
     ------
     TypeError, ValueError
-        If a field is of the wrong kind or out of range, or a value of the format is not a float64, or a normal one of
-        the format a subnormal float64.
+        If a field is of the wrong kind or out of range, or a value of the format is not a float64.
 
     Source
     ------
-    IEEE 754-2019; OCP 8-bit Floating Point 1.0; OCP Microscaling Formats 1.0; ml_dtypes for FNUZ.
+    IEEE 754-2019; OCP 8-bit Floating Point 1.0; OCP Microscaling Formats 1.0; ml_dtypes for FNUZ; IEEE P3109 interim
+    report 4.0.3: ``binary<K>p<P><s|u><f|e>`` has K bits, P - 1 of them mantissa, and a bias of ``2**(exp_bits - 1)``.
     """
 
     exp_bits: int
@@ -101,7 +103,7 @@ class FloatSpec:
     def __post_init__(self) -> None:
         check_int("exp_bits", self.exp_bits, 1, 11)
         check_int("man_bits", self.man_bits, 0, 52)
-        check_int("bias", self.bias, -1000, 1023)
+        check_int("bias", self.bias, -1000, 1074)
         if not isinstance(self.specials, Specials):
             raise TypeError(f"specials must be a Specials, not {self.specials!r}")
         check_bool("signed", self.signed)
@@ -110,11 +112,14 @@ class FloatSpec:
             raise ValueError("man_bits must be at least 1 for IEEE specials, which tell NaN from infinity by it, not 0")
         if self.specials is Specials.FNUZ and not (self.signed and self.subnormals):
             raise ValueError("specials FNUZ need a signed format with a zero: its NaN is the code of negative zero")
+        if self.specials is Specials.EXTENDED and (self.bits < 3 or not self.subnormals):
+            given = f"{self.bits} bits with subnormals {self.subnormals}"
+            raise ValueError(f"specials EXTENDED need a format of at least 3 bits with a zero, not one of {given}")
         if self.max_magnitude_code < 1:
             raise ValueError(f"exp_bits {self.exp_bits} and man_bits {self.man_bits} leave no finite value but zero")
-        if (self.max_magnitude_code >> self.man_bits) - self.bias > 1023 or self.exp_low < -1022:
-            fields = f"{self.exp_bits} exponent bits"
-            raise ValueError(f"bias must keep every value within the normal float64, not {self.bias} with {fields}")
+        if (self.max_magnitude_code >> self.man_bits) - self.bias > 1023 or self.exp_min < -1074:
+            fields = f"{self.exp_bits} exponent bits and {self.man_bits} mantissa bits"
+            raise ValueError(f"bias must keep every value a float64, not {self.bias} with {fields}")
 
     @property
     def bits(self) -> int:
@@ -123,8 +128,14 @@ class FloatSpec:
 
     @property
     def name(self) -> str:
-        """The catalog's name, ml_dtypes' where it has one."""
-        default_bias = (1 << (self.exp_bits - 1)) - (self.specials is not Specials.FNUZ)
+        """The catalog's name: ml_dtypes' where it has one, then P3109's; a signed finite one of P3109 is FNUZ."""
+        p3109_bias = 1 << (self.exp_bits - 1)
+        finite = self.specials is Specials.FN and not self.signed and self.subnormals and self.bias == p3109_bias
+        if self.specials is Specials.EXTENDED or (finite and self.bits > 2):
+            kind = f"{'s' if self.signed else 'u'}{'e' if self.has_inf else 'f'}"
+            other = "" if self.bias == p3109_bias else f"_b{self.bias}".replace("-", "m")
+            return f"binary{self.bits}p{self.man_bits + 1}{kind}{other}"
+        default_bias = p3109_bias - (self.specials is not Specials.FNUZ)
         if self.signed and self.subnormals and self.bias == default_bias:
             known = _NAMES.get((self.exp_bits, self.man_bits, self.specials))
             if known is not None:
@@ -146,7 +157,7 @@ class FloatSpec:
     @property
     def has_inf(self) -> bool:
         """Whether a code is an infinity."""
-        return self.specials is Specials.IEEE
+        return self.specials in (Specials.IEEE, Specials.EXTENDED)
 
     @property
     def max_magnitude_code(self) -> int:
@@ -154,6 +165,8 @@ class FloatSpec:
         ones = (1 << (self.exp_bits + self.man_bits)) - 1
         if self.specials is Specials.IEEE:
             return ones - (1 << self.man_bits)
+        if self.specials is Specials.EXTENDED:
+            return ones - (1 if self.signed else 2)
         return ones - (self.specials is Specials.FN)
 
     @property
@@ -161,7 +174,7 @@ class FloatSpec:
         """The NaN that `encode` makes: quiet, positive, without payload; -1, which is no code, where there is none."""
         if self.specials is Specials.FINITE:
             return -1
-        if self.specials is Specials.FNUZ:
+        if self.specials is Specials.FNUZ or (self.specials is Specials.EXTENDED and self.signed):
             return 1 << (self.bits - 1)
         if self.specials is Specials.IEEE:
             return self.inf_code | 1 << (self.man_bits - 1)
@@ -239,7 +252,13 @@ class FloatSpec:
         return np.asarray(_value_table(self)[array] if self.bits <= _TABLE_BITS else _decode(self, array))
 
     def encode(
-        self, values: ArrayLike, rounding: Rounding | str = "nearest_even", overflow: Overflow | str = "saturate"
+        self,
+        values: ArrayLike,
+        rounding: Rounding | str = "nearest_even",
+        overflow: Overflow | str = "saturate",
+        *,
+        random: ArrayLike | None = None,
+        random_bits: int | None = None,
     ) -> NDArray[np.unsignedinteger]:
         """Round values to codes.
 
@@ -248,13 +267,18 @@ class FloatSpec:
         values : array of floats or integers, any shape
             Of any type that float64 holds exactly, and integers of 64 bits within 2**53.
         rounding : Rounding or str
-            Applied once, to the exact value, as if the exponent had no upper limit. A tie goes to the even significand,
-            or to the larger magnitude where no mantissa is stored (IEEE 754-2019, section 4.3.1; so does ml_dtypes).
+            Applied once, to the exact value, as if the exponent had no upper limit. Even and odd are a code's: of its
+            significand, and where no mantissa is stored, of its exponent field (P3109). In a format without zero they
+            are the significand's, so that a tie without mantissa goes to the larger magnitude (IEEE 754-2019, section
+            4.3.1; so does ml_dtypes) and to odd is toward zero.
         overflow : Overflow or str
-            Applied to what then lies beyond the largest finite value, and to infinities: ``"saturate"`` or
-            ``"infinity"``. A zero that the format does not have, and in an unsigned format what rounds to a negative
-            value, becomes the smallest value (with the sign of a signed one), or NaN with ``"infinity"``. What lies
-            between zero and the smallest value of a format without zero becomes that value with either rule.
+            Applied to what then lies beyond the largest finite value, and to infinities: any but ``"wrap"``, and only
+            ``"saturate"`` where there is no NaN. A zero that the format does not have, and in an unsigned format what
+            rounds to a negative value, becomes the smallest value (with the sign of a signed one), or NaN with
+            ``"infinity"``; with ``"ieee"`` also NaN, but what rounds up or toward zero to a negative value becomes
+            the smallest. What lies between zero and the smallest value of a format without zero becomes that value.
+        random, random_bits : array of unsigned integers below 2**random_bits that broadcasts to values, int in 1..32
+            For stochastic rounding, and only then (see `Rounding`).
 
         Returns
         -------
@@ -266,28 +290,64 @@ class FloatSpec:
         TypeError
             If the values are not real numbers.
         ValueError
-            If a value is NaN and the format has none; if the overflow rule does not apply to the format.
+            If a value is NaN and the format has none; if the overflow rule does not apply to the format; if random
+            words do not go with the rounding.
         """
         mode, rule = Rounding(rounding), Overflow(overflow)
         if rule is Overflow.WRAP:
-            raise ValueError(f"overflow must be 'saturate' or 'infinity' for {self.name}, not 'wrap'")
-        if rule is Overflow.INFINITY and not self.has_nan:
-            raise ValueError(f"overflow must be 'saturate' for {self.name}, which has no NaN, not 'infinity'")
+            raise ValueError(f"overflow must be anything but 'wrap' for {self.name}")
+        if rule is not Overflow.SATURATE and not self.has_nan:
+            raise ValueError(f"overflow must be 'saturate' for {self.name}, which has no NaN, not {rule.value!r}")
+        if random is None and random_bits is None:
+            quick = nearest.encode_floats(self, values, mode, rule)
+            if quick is not None:
+                return quick
         single = self.man_bits <= 23 and self.exp_low >= -126  # so that a normal value is a normal float32
         array = check_values(self, values, allow_nan=self.has_nan, single=single)
-        raw, source = float_bits(array)
-        if rule is Overflow.SATURATE:
-            beyond, below = self.max_magnitude_code, 0
-        else:
-            beyond, below = (self.inf_code if self.has_inf else self.nan_code), self.nan_code
-        low_field = self.exp_low - source.exp_low + 1
-        format_ints = (self.man_bits, low_field, int(self.subnormals), self.max_magnitude_code)
-        sign = (-1 if self.bits == 64 else 1) << (self.bits - 1) if self.signed else 0  # as an int64
-        code_ints = (sign, beyond, below, self.nan_code, int(self.specials is not Specials.FNUZ))
-        out = np.empty(array.shape, code_dtype(self.bits))
-        target = out.view(np.int64) if out.itemsize == 8 else out  # no uint64 meets an int64 in the kernel
-        _encode_kernel(raw, source.man_bits, format_ints, code_ints, mode.index, target.reshape(-1))
-        return out
+        words = check_random(mode, array.shape, random, random_bits)
+        if words is not None:
+            return _encode(self, mode, rule, array, words, random_bits or 0)
+        return steps.encode(self, array, mode, rule, partial(_encode, self, mode, rule))
+
+
+def _encode(
+    spec: FloatSpec,
+    mode: Rounding,
+    rule: Overflow,
+    values: NDArray[np.float32] | NDArray[np.float64],
+    random: NDArray[np.int64] | None = None,
+    random_bits: int = 0,
+) -> NDArray[np.unsignedinteger]:
+    """Encode checked values, exactly."""
+    if rule in (Overflow.PROPAGATE, Overflow.IEEE):
+        stops = np.isfinite(values) if rule is Overflow.PROPAGATE else _stops(spec, mode, values)
+        saturated, other = (
+            _encode(spec, mode, one, values, random, random_bits) for one in (Overflow.SATURATE, Overflow.INFINITY)
+        )
+        return np.where(stops, saturated, other)
+    saturate = rule is Overflow.SATURATE
+    rules = FloatRules(
+        bits=spec.bits,
+        man_bits=spec.man_bits,
+        exp_low=spec.exp_low,
+        subnormals=int(spec.subnormals),
+        signed=int(spec.signed),
+        negative_zero=int(spec.nan_code != 1 << (spec.bits - 1)),
+        largest=spec.max_magnitude_code,
+        beyond=spec.max_magnitude_code if saturate else spec.inf_code if spec.has_inf else spec.nan_code,
+        below=0 if saturate else spec.nan_code,
+        nan=spec.nan_code,
+    )
+    return encode_float(values, rules, mode, random, random_bits)
+
+
+def _stops(spec: FloatSpec, mode: Rounding, values: NDArray[np.float32] | NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Tell which values IEEE 754-2019, section 7.4, stops at the largest finite one."""
+    finite = np.isfinite(values)
+    odd_end = spec.has_inf and spec.max_magnitude_code & 1 == 1
+    positive = mode in (Rounding.TOWARD_ZERO, Rounding.DOWN) or (mode is Rounding.TO_ODD and odd_end)
+    negative = mode in (Rounding.TOWARD_ZERO, Rounding.UP) or (mode is Rounding.TO_ODD and odd_end and spec.signed)
+    return finite & (((values > 0) & positive) | ((values < 0) & negative))
 
 
 def _unpack(spec: FloatSpec, codes: NDArray[np.unsignedinteger]) -> Unpacked:
@@ -331,7 +391,7 @@ def _fields(
     hidden = (field > 0) | (not spec.subnormals)
     significand = (magnitude & ((1 << spec.man_bits) - 1)) | (hidden.astype(np.int64) << spec.man_bits)
     exponent = (np.maximum(field, 1) if spec.subnormals else field) - (spec.bias + spec.man_bits)
-    if spec.specials is Specials.FNUZ:
+    if spec.nan_code == 1 << (spec.bits - 1):
         is_nan = negative & (magnitude == 0)
     else:
         is_nan = magnitude > (spec.inf_code if spec.has_inf else spec.max_magnitude_code)
@@ -340,49 +400,3 @@ def _fields(
         infinity = np.where(negative, np.uint8(NEGATIVE_INFINITY), np.uint8(POSITIVE_INFINITY))
         special = np.where(magnitude == spec.inf_code, infinity, special)
     return negative, np.where(special == 0, significand, 0), exponent, special
-
-
-@numba.njit(cache=True)
-def _encode_kernel(
-    raw: NDArray[np.signedinteger],
-    source_man_bits: int,
-    format_ints: tuple[int, int, int, int],
-    code_ints: tuple[int, int, int, int, int],
-    rounding: int,
-    out: NDArray[np.integer],
-) -> None:
-    """Encode the bits of float32 or float64; unchecked.
-
-    Budget: a field of at most 2046 above the lowest, over at most 52 mantissa bits, and a significand of 53: 63 bits.
-    """
-    man_bits, low_field, subnormals, largest = format_ints
-    sign_bit, beyond, below, nan_code, negative_zero = code_ints
-    hidden = 1 << source_man_bits
-    top_field = 0x7FF if source_man_bits == 52 else 0xFF
-    for i in range(raw.size):
-        bits = int(raw[i])
-        negative = int(bits < 0)
-        field = (bits >> source_man_bits) & top_field
-        fraction = bits & (hidden - 1)
-        significand = fraction | (hidden if field else 0)
-        above = max(field, 1) - low_field
-        shift = source_man_bits - man_bits
-        if subnormals:
-            shift += max(-above, 0)
-            code = max(above, 0) << man_bits
-        else:
-            code = (above - 1) * (1 << man_bits)
-        code += round_shift(significand, shift, negative, rounding)
-        if not subnormals:
-            code = max(code, 0) if significand else -1
-        if code > largest:
-            code = beyond
-        if code < 0:  # a zero that the format does not have
-            code = below
-        if negative and sign_bit == 0 and (code or not subnormals):
-            code = below
-        elif negative and sign_bit and code != nan_code and (code or negative_zero):
-            code |= sign_bit
-        if field == top_field and fraction:
-            code = nan_code
-        out[i] = code

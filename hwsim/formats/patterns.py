@@ -3,11 +3,13 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 
-from hwsim.formats.block import BlockSpec, ScaleRule
+from hwsim.formats import block_names, logarithmic
+from hwsim.formats.block import BlockSpec
+from hwsim.formats.codebook import CodebookSpec
 from hwsim.formats.float import FloatSpec, Specials
 from hwsim.formats.integer import IntegerSpec
+from hwsim.formats.posit import PositSpec
 
 __all__ = [
     "Format",
@@ -15,7 +17,7 @@ __all__ = [
     "of_pattern",
 ]
 
-Format = IntegerSpec | FloatSpec | BlockSpec
+Format = IntegerSpec | FloatSpec | PositSpec | CodebookSpec | BlockSpec
 _Named = Callable[[str], Format]
 
 
@@ -29,7 +31,7 @@ def float_spec(
     subnormals: bool | None = None,
 ) -> FloatSpec:
     """Return a float with the usual bias of its specials, and without subnormals where nothing but a scale is meant."""
-    usual = (1 << (exp_bits - 1)) - (specials is not Specials.FNUZ)
+    usual = (1 << (exp_bits - 1)) - (specials not in (Specials.FNUZ, Specials.EXTENDED))
     return FloatSpec(
         exp_bits=exp_bits,
         man_bits=man_bits,
@@ -40,17 +42,21 @@ def float_spec(
     )
 
 
-_INTEGER = re.compile(r"(?P<unsigned>u?)int(?P<bits>\d{1,2})(?P<narrow>_narrow)?")
-_FIXED = re.compile(r"(?P<unsigned>u?)fixed(?P<bits>\d{1,2})_(?P<minus>m?)(?P<fraction>\d{1,4})(?P<narrow>_narrow)?")
+_INTEGER = re.compile(r"(?P<unsigned>u?)int(?P<bits>\d{1,2})(?P<narrow>_narrow)?(?:_z(?P<zero>m?\d{1,19}))?")
+_FIXED = re.compile(
+    r"(?P<unsigned>u?)fixed(?P<bits>\d{1,2})_(?P<fraction>m?\d{1,4})(?P<narrow>_narrow)?(?:_z(?P<zero>m?\d{1,19}))?"
+)
+_P3109 = re.compile(
+    r"binary(?P<bits>\d{1,2})p(?P<precision>\d{1,2})(?P<sign>[su])(?P<domain>[ef])(?:_b(?P<bias>m?\d{1,4}))?"
+)
 _FLOAT = re.compile(
     r"(?P<family>float(?P<total>\d{1,2})|minifloat)_e(?P<exp>\d{1,2})m(?P<man>\d{1,2})"
-    r"(?:b(?P<minus>m?)(?P<bias>\d{1,4}))?"
+    r"(?:b(?P<bias>m?\d{1,4}))?"
     r"(?P<specials>fnuz|fn|)(?P<unsigned>u?)(?P<mark>_flat|_zero|_nan|)"
 )
-_SCALED = re.compile(r"(?P<family>mx|nv)(?P<element>fp4|fp\d{1,2}_e\d{1,2}m\d{1,2}|int\d{1,2})_b(?P<size>\d{1,5})")
-_BLOCK = re.compile(
-    r"block(?P<size>\d{1,5})_(?P<element>.+)_(?P<scale>float\d{1,2}_e\w+)_(?P<rule>ocp_floor|amax)(?P<tensor>_tensor)?"
-)
+_POSIT = re.compile(r"posit(?P<bits>\d{1,2})_(?P<es>\d)")
+_LOGARITHMIC = re.compile(r"(?P<kind>log2_|logsqrt2_|pot|apot|denseshift|shiftadd)(?P<bits>\d)")
+_SULQ = re.compile(r"sulq(?P<bits>\d)_(?P<eta>[\dpem]+)_(?P<low>[\dpem]+)_(?P<high>[\dpem]+)")
 
 
 def of_pattern(name: str, named: _Named) -> Format | None:
@@ -63,14 +69,48 @@ def of_pattern(name: str, named: _Named) -> Format | None:
     return None
 
 
+def _number(text: str | None) -> int:
+    """Return a number of a name, in which m stands for minus; 0 where there is none."""
+    return int((text or "0").replace("m", "-"))
+
+
 def _integer(match: re.Match[str], _: _Named) -> IntegerSpec:
-    return IntegerSpec(bits=int(match["bits"]), signed=not match["unsigned"], narrow=bool(match["narrow"]))
+    return IntegerSpec(
+        bits=int(match["bits"]),
+        signed=not match["unsigned"],
+        narrow=bool(match["narrow"]),
+        zero_point=_number(match["zero"]),
+    )
 
 
 def _fixed(match: re.Match[str], _: _Named) -> IntegerSpec:
-    fraction = int(match["fraction"]) * (-1 if match["minus"] else 1)
     return IntegerSpec(
-        bits=int(match["bits"]), signed=not match["unsigned"], narrow=bool(match["narrow"]), fraction_bits=fraction
+        bits=int(match["bits"]),
+        signed=not match["unsigned"],
+        narrow=bool(match["narrow"]),
+        fraction_bits=_number(match["fraction"]),
+        zero_point=_number(match["zero"]),
+    )
+
+
+def _p3109(match: re.Match[str], _: _Named) -> FloatSpec | None:
+    """Return a format of IEEE P3109 (interim report 4.0.3), or an extended one with another bias."""
+    bits, precision, signed = int(match["bits"]), int(match["precision"]), match["sign"] == "s"
+    finite = match["domain"] == "f"
+    if finite and match["bias"]:
+        return None
+    if bits < 3:
+        raise ValueError(f"format {match[0]!r} must have at least 3 bits, not {bits}")
+    if not 1 <= precision <= bits - signed:
+        raise ValueError(f"format {match[0]!r} must have a precision in 1..{bits - signed}, not {precision}")
+    finite_specials = Specials.FNUZ if signed else Specials.FN
+    exp_bits = bits - signed - precision + 1
+    return FloatSpec(
+        exp_bits=exp_bits,
+        man_bits=precision - 1,
+        bias=_number(match["bias"]) if match["bias"] else 1 << (exp_bits - 1),
+        specials=finite_specials if finite else Specials.EXTENDED,
+        signed=signed,
     )
 
 
@@ -80,7 +120,7 @@ def _minifloat(match: re.Match[str], _: _Named) -> FloatSpec | None:
     if minifloat and suffix:
         return None
     specials = Specials.FINITE if minifloat else {"": Specials.IEEE, "fn": Specials.FN, "fnuz": Specials.FNUZ}[suffix]
-    bias = None if match["bias"] is None else int(match["bias"]) * (-1 if match["minus"] else 1)
+    bias = None if match["bias"] is None else _number(match["bias"])
     spec = float_spec(
         int(match["exp"]),
         int(match["man"]),
@@ -91,39 +131,37 @@ def _minifloat(match: re.Match[str], _: _Named) -> FloatSpec | None:
     )
     if not minifloat and int(match["total"]) != spec.bits:
         raise ValueError(f"format {match[0]!r} states {match['total']} bits, but its fields have {spec.bits}")
-    if mark and not spec.name.endswith(mark):
+    plain = spec.signed or spec.man_bits > 0  # the kinds that have a zero unless they are flat
+    if (mark == "_nan" and not spec.name.endswith(mark)) or (mark in ("_zero", "_flat") and spec.subnormals is plain):
         return None  # a mark that says nothing
     return spec
 
 
-def _scaled(match: re.Match[str], named: _Named) -> BlockSpec | None:
-    try:
-        base = named(match["family"] + match["element"])
-    except KeyError:
-        return None
-    return replace(base, block_size=int(match["size"])) if isinstance(base, BlockSpec) else None
+def _posit(match: re.Match[str], _: _Named) -> PositSpec:
+    return PositSpec(bits=int(match["bits"]), es=int(match["es"]))
 
 
-def _block(match: re.Match[str], named: _Named) -> BlockSpec | None:
+def _logarithmic(match: re.Match[str], _: _Named) -> CodebookSpec:
+    build: Callable[[int], CodebookSpec] = getattr(logarithmic, match["kind"].rstrip("_"))
+    return build(int(match["bits"]))
+
+
+def _sulq(match: re.Match[str], _: _Named) -> CodebookSpec | None:
     try:
-        element, scale = named(match["element"]), named(match["scale"])
-    except KeyError:
+        numbers = [float(match[field].replace("m", "-").replace("p", ".")) for field in ("eta", "low", "high")]
+    except ValueError:
         return None
-    if isinstance(element, BlockSpec) or not isinstance(scale, FloatSpec):
-        return None
-    return BlockSpec(
-        element=element,
-        scale=scale,
-        block_size=int(match["size"]),
-        tensor_scale=match["tensor"] is not None,
-        rule=ScaleRule(match["rule"]),
-    )
+    spec = logarithmic.sulq(int(match["bits"]), *numbers)
+    return spec if spec.name == match[0] else None  # a number that is no float32 has another name
 
 
 _PATTERNS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], _Named], Format | None]], ...] = (
     (_INTEGER, _integer),
     (_FIXED, _fixed),
     (_FLOAT, _minifloat),
-    (_SCALED, _scaled),
-    (_BLOCK, _block),
+    (_P3109, _p3109),
+    (_POSIT, _posit),
+    (_LOGARITHMIC, _logarithmic),
+    (_SULQ, _sulq),
+    *block_names.PATTERNS,
 )

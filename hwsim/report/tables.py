@@ -2,11 +2,12 @@
 """Tables for the terminal."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from hwsim.result import SimulationResult
+if TYPE_CHECKING:
+    from hwsim.result import SimulationResult
 
 __all__ = [
     "comparison_table",
@@ -15,7 +16,7 @@ __all__ = [
 ]
 
 
-def simulation_table(result: SimulationResult) -> Table:
+def simulation_table(result: "SimulationResult") -> Table:
     """Return one row a layer and a total, for one image."""
     accelerator = result.accelerator
     array = accelerator.array

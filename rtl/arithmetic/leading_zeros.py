@@ -3,13 +3,14 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib.wiring import In, Out
 
 from rtl.part import Part
 
 __all__ = [
     "LeadingZeros",
+    "normalise",
 ]
 
 
@@ -56,3 +57,14 @@ def _tree(m: Module, word: Any, levels: int, name: str) -> tuple[Any, Any]:
     count = Signal(levels, name=f"{name}_count")
     m.d.comb += count.eq(Cat(Mux(zero_high, count_low, count_high), zero_high))
     return zero_high & zero_low, count
+
+
+def normalise(m: Module, significand: Any, exponent: Any) -> tuple[Any, Any]:
+    """Shift a significand left until its highest bit is set, unless it is zero; return it and what is its exponent."""
+    width = len(significand)
+    m.submodules.leading_zeros = leading = LeadingZeros(width)
+    normal = Signal(width, name="normal")
+    lowered = Signal(signed(max(len(exponent), len(leading.count)) + 2), name="normal_exponent")
+    m.d.comb += [leading.value.eq(significand), normal.eq(significand << leading.count)]
+    m.d.comb += lowered.eq(exponent - leading.count)
+    return normal, lowered

@@ -8,6 +8,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal
 __all__ = [
     "shift_left_sticky",
     "shift_right_jam",
+    "shift_right_split",
     "shift_right_truncate",
 ]
 
@@ -82,3 +83,31 @@ def shift_right_truncate(m: Module, value: Any, amount: Any, name: str) -> Any:
         m.d.comb += wide.eq(Mux(amount[index], stage[step:], stage))
         stage = wide
     return stage
+
+
+def shift_right_split(m: Module, value: Any, amount: Any, width: int, *, sticky: bool, name: str) -> Any:
+    """Shift a value right from the top of a word of `width` bits, wider or narrower than it.
+
+    With `sticky`, the last bit is OR-ed with all that does not fit the word; without, that is dropped. A signed value
+    has its sign above the word, and is shifted arithmetically, with `sticky` only.
+
+    Returns
+    -------
+    Value of `width` bits, and one more for the sign if value is signed
+    """
+    is_signed = value.shape().signed
+    body = value[: len(value) - is_signed]
+    excess = len(body) - width
+    if excess > 0:
+        # Only what shifts right can pass below the word: it may as well be cut first.
+        body = Cat(body[: excess + 1].any(), body[excess + 1 :]) if sticky else body[excess:]
+    elif excess < 0:
+        body = Cat(Const(0, -excess), body)
+    bits = width.bit_length()
+    if len(amount) > bits:
+        limited = Signal(bits, name=f"{name}_amount")
+        m.d.comb += limited.eq(amount[:bits] | amount[bits:].any().replicate(bits))
+        amount = limited
+    if sticky:
+        return shift_right_jam(m, Cat(body, value[-1]).as_signed() if is_signed else body, amount, width, name)
+    return shift_right_truncate(m, body, amount, name)

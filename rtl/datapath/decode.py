@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Decode stage: codes become significands, raw exponents and flags."""
 
-from typing import Any
-
-from amaranth.hdl import Cat, Const, Module
+from amaranth.hdl import Module
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
-from hwsim.formats import FloatSpec, IntegerSpec, Specials
+from hwsim.formats.block import Scalar
 from rtl.datapath.layouts import operand_layout
+from rtl.formats.decoder import decode
 from rtl.part import Part
 
 __all__ = [
@@ -21,7 +20,7 @@ class Decode(Part):
 
     Parameters
     ----------
-    spec : IntegerSpec or FloatSpec
+    spec : IntegerSpec, FloatSpec, PositSpec or CodebookSpec
     lanes : int
 
     Members
@@ -35,7 +34,7 @@ class Decode(Part):
     Latency: none, combinational.
     """
 
-    def __init__(self, spec: IntegerSpec | FloatSpec, lanes: int = 1) -> None:
+    def __init__(self, spec: Scalar, lanes: int = 1) -> None:
         self.spec = spec
         self._lanes = lanes
         super().__init__(
@@ -49,27 +48,5 @@ class Decode(Part):
         m = Module()
         for lane in range(self._lanes):
             code = self.codes[lane * self.spec.bits : (lane + 1) * self.spec.bits]
-            if isinstance(self.spec, IntegerSpec):
-                m.d.comb += self.operands[lane].significand.eq(code)
-            else:
-                _decode_float(m, self.spec, code, self.operands[lane])
+            decode(m, self.spec, code, self.operands[lane])
         return m
-
-
-def _decode_float(m: Module, spec: FloatSpec, code: Any, out: Any) -> None:
-    mantissa = code[: spec.man_bits]
-    field = code[spec.man_bits : spec.man_bits + spec.exp_bits]
-    magnitude = code[: spec.man_bits + spec.exp_bits]
-    hidden = field.any() if spec.subnormals else Const(1, 1)
-    m.d.comb += out.significand.eq(Cat(mantissa, hidden))
-    # A subnormal has the exponent of field 1.
-    m.d.comb += out.exponent.eq(Cat(field[0] | ~hidden, field[1:]))
-    if spec.signed:
-        m.d.comb += out.negative.eq(code[-1])
-    if spec.specials is Specials.IEEE:
-        top = field.all()
-        m.d.comb += [out.nan.eq(top & mantissa.any()), out.infinite.eq(top & ~mantissa.any())]
-    elif spec.specials is Specials.FN:
-        m.d.comb += out.nan.eq(magnitude.all())
-    elif spec.specials is Specials.FNUZ:
-        m.d.comb += out.nan.eq(code[-1] & ~magnitude.any())

@@ -8,11 +8,12 @@ An exponent in hardware is *raw*: the sum of the operands' exponent fields, wher
 from dataclasses import dataclass
 from typing import Any
 
-from amaranth.hdl import signed, unsigned
+from amaranth.hdl import Shape, signed, unsigned
 from amaranth.lib import data
 
 from hwsim.datapath.unit import DotProductUnit, FixedAccumulator, FloatAccumulator, TruncatedAlignment
 from hwsim.formats import FloatSpec, IntegerSpec, Overflow
+from hwsim.formats.block import Scalar
 
 __all__ = [
     "Raw",
@@ -58,7 +59,7 @@ class Raw:
 _NONE = Raw(low=0, high=0, offset=0)
 
 
-def operand_raw(spec: IntegerSpec | FloatSpec) -> Raw:
+def operand_raw(spec: Scalar) -> Raw:
     """Return the exponents of the unit of a format's significands."""
     low = int(isinstance(spec, FloatSpec) and spec.subnormals)
     return Raw(low=low, high=low + spec.exp_max - spec.exp_min, offset=spec.exp_min - low).fixed()
@@ -98,16 +99,18 @@ def special_bits(unit: DotProductUnit) -> int:
     return int(any(spec.has_nan for spec in (*operands, *unit.scales)))
 
 
-def operand_layout(spec: IntegerSpec | FloatSpec) -> data.StructLayout:
+def operand_layout(spec: Scalar) -> data.StructLayout:
     """Return what decode makes of a code; a field that the format has no use for has no bits."""
     if isinstance(spec, IntegerSpec):
         shape = signed(spec.bits) if spec.signed else unsigned(spec.bits)
+        if spec.zero_point:
+            shape = signed(spec.bits + 1)
         return data.StructLayout({"significand": shape, "exponent": 0, "negative": 0, "nan": 0, "infinite": 0})
     return data.StructLayout(
         {
             "significand": spec.sig_bits,
             "exponent": operand_raw(spec).bits,
-            "negative": int(spec.signed),
+            "negative": int(spec.min_value < 0),
             "nan": int(spec.has_nan),
             "infinite": int(spec.has_inf),
         }
@@ -118,8 +121,9 @@ def products_layout(unit: DotProductUnit) -> data.StructLayout:
     """Return what multiply makes of a step's operands."""
     truncated = isinstance(unit.alignment, TruncatedAlignment)
     largest = unit.product_max * (scale_max(unit) if truncated else 1)
-    is_signed = any(isinstance(spec, IntegerSpec) and spec.signed for spec in (unit.element_a, unit.element_b))
-    signs = any(isinstance(spec, FloatSpec) and spec.signed for spec in (unit.element_a, unit.element_b))
+    operands = [operand_layout(spec) for spec in (unit.element_a, unit.element_b)]
+    is_signed = any(Shape.cast(operand["significand"].shape).signed for operand in operands)
+    signs = any(operand["negative"].width for operand in operands)
     scale_signs = any(spec.signed for spec in unit.scales)
     scale_significand = 0 if truncated or scale_max(unit) == 1 else scale_max(unit).bit_length()
     lane = data.StructLayout(
@@ -159,7 +163,7 @@ def _cut(magnitude: int, point: int, fraction_bits: int) -> int:
 def product_point(unit: DotProductUnit) -> int:
     """Return how far the place by which a scaled product is aligned stands above the last place of its significand."""
     operands = (unit.element_a, unit.element_b, *unit.scales)
-    return sum(spec.man_bits if isinstance(spec, FloatSpec) else spec.bits - 1 for spec in operands)
+    return sum(spec.man_bits if isinstance(spec, FloatSpec) else spec.sig_bits - 1 for spec in operands)
 
 
 def total_raw(unit: DotProductUnit) -> Raw:

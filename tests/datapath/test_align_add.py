@@ -9,8 +9,9 @@ from hwsim.datapath.align_add import add_two, align_add_exact, align_add_truncat
 from hwsim.datapath.round_pack import round_pack_exact
 from hwsim.datapath.terms import Term
 from hwsim.datapath.unit import TruncatedAlignment
-from hwsim.formats import FloatSpec, Overflow, Rounding
+from hwsim.formats import FloatSpec, Overflow
 from hwsim.formats.codes import NAN, NEGATIVE_INFINITY, POSITIVE_INFINITY
+from hwsim.formats.rounding import DETERMINISTIC
 
 
 def _value(term: Term) -> Fraction:
@@ -95,7 +96,7 @@ def _same_rounding(found: tuple[int, int], exact: Fraction) -> None:
     power = 0
     while exact.denominator != 1:
         exact, power = exact * 2, power - 1
-    for rounding in Rounding:
+    for rounding in DETERMINISTIC:
         codes = [
             round_pack_exact(_REGISTER, term, rounding, Overflow.INFINITY)
             for term in (Term(found[0], found[1], 0), Term(int(exact), power, 0))

@@ -8,18 +8,22 @@ import pytest
 
 from hwsim import formats
 from hwsim.datapath.decode import decode, decode_exact, decode_register, point_bits
-from hwsim.formats import BlockSpec, FloatSpec, IntegerSpec
+from hwsim.datapath.unit import ScalarSpec
+from hwsim.formats import BlockSpec, FloatSpec
 from hwsim.formats.codes import NAN, NEGATIVE_INFINITY, POSITIVE_INFINITY, code_dtype
 
 _SMALL = [name for name in formats.names() if formats.named(name).bits <= 8]
 
+_P3109 = ["binary8p4se", "binary8p3se", "binary8p4ue", "binary6p1ue", "binary8p1uf", "binary12p5se"]
+_OFFSET = ["uint8_z128", "int6_zm5", "ufixed5_2_narrow_z30"]
 
-def _scalar(name: str) -> IntegerSpec | FloatSpec:
+
+def _scalar(name: str) -> ScalarSpec:
     spec = formats.named(name)
     return spec.element if isinstance(spec, BlockSpec) else spec
 
 
-@pytest.mark.parametrize("name", [*_SMALL, "float16", "bfloat16", "int12", "uint9", "fixed12_8"])
+@pytest.mark.parametrize("name", [*_SMALL, "float16", "bfloat16", "int12", "uint9", "fixed12_8", *_P3109, *_OFFSET])
 def test_decode_every_code(name: str, interpreted: bool) -> None:
     spec = _scalar(name)
     codes = np.arange(0, 1 << spec.bits, 97 if interpreted and spec.bits > 8 else 1, dtype=code_dtype(spec.bits))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from hwsim import formats
 from hwsim.datapath import DotProductUnit, ExactAlignment, FixedAccumulator, dot, matmul, named, names
 from hwsim.datapath.plan import plan
-from hwsim.formats import BlockSpec, IntegerSpec, Overflow, quantize
+from hwsim.formats import BlockSpec, FloatSpec, IntegerSpec, Overflow, quantize
 
 _NAMES = [
     *("int8", "int8_int16_sat", "int4_l16", "uint8_by_int4_l3_int16_sat", "int8_l5_int16_sat", "int5_l4"),
@@ -48,7 +48,7 @@ def _operands(
         if isinstance(spec, BlockSpec):
             blocks = -(-length // spec.block_size)
             codes = random_codes(source, spec.scale, blocks * other, True)
-            if not spec.scale.subnormals:
+            if isinstance(spec.scale, FloatSpec) and not spec.scale.subnormals:
                 codes = codes % 15 + 120
             arguments[name] = codes.reshape((other, blocks) if name == "a_scales" else (blocks, other))
     return arguments

@@ -11,12 +11,14 @@ import pytest
 from hwsim import formats
 from hwsim.datapath.round_pack import round_pack, round_pack_exact
 from hwsim.datapath.terms import Term
-from hwsim.formats import BlockSpec, FloatSpec, IntegerSpec, Overflow, Rounding
+from hwsim.formats import FloatSpec, IntegerSpec, Overflow, Rounding
 from hwsim.formats.codes import NAN, NEGATIVE_INFINITY, POSITIVE_INFINITY
+from hwsim.formats.rounding import DETERMINISTIC
 
 _FORMATS = [
     *("float32", "float16", "bfloat16", "float64", "tfloat32"),
     *("float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e4m3b11fnuz", "float8_e5m3fnu"),
+    *("binary8p4se", "binary8p3ue"),
     *("float6_e2m3fn", "float4_e2m1fn", "minifloat_e3m0", "minifloat_e2m1u"),
     *("int8", "uint4", "int8_narrow", "fixed12_8", "fixed10_m6", "int1", "int64", "uint63"),
 ]
@@ -24,7 +26,7 @@ _FORMATS = [
 
 def _scalar(name: str) -> IntegerSpec | FloatSpec:
     spec = formats.named(name)
-    assert not isinstance(spec, BlockSpec)
+    assert isinstance(spec, IntegerSpec | FloatSpec)
     return spec
 
 
@@ -58,7 +60,7 @@ def test_round_pack_kernel_equals_oracle(name: str, interpreted: bool) -> None:
     terms = _terms(spec, random.Random(name), 30 if interpreted else 400)
     significand, exponent, special = ([term[field] for term in terms] for field in (0, 1, 3))
     compared = 0
-    for rounding, overflow in itertools.product(Rounding, _rules(spec)):
+    for rounding, overflow in itertools.product(DETERMINISTIC, _rules(spec)):
         kept: list[int | None] = [None]
         if isinstance(spec, FloatSpec) and spec.man_bits > 2:
             kept = [None, 1, spec.man_bits - 1]
@@ -156,3 +158,56 @@ def test_round_pack_overflow_by_hand() -> None:
 def test_round_pack_arguments_wrong(significand: int, special: int, name: str, text: str) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
         round_pack(_scalar(name), significand, 0, special, Rounding.NEAREST_EVEN, Overflow.SATURATE)
+
+
+@pytest.mark.parametrize(
+    ("name", "rounding", "overflow", "text"),
+    [
+        (
+            "float8_e4m3fn",
+            Rounding.STOCHASTIC,
+            Overflow.SATURATE,
+            "rounding must be deterministic, for there are no random words, not <Rounding.STOCHASTIC: 'stochastic'>",
+        ),
+        (
+            "float8_e4m3fn",
+            Rounding.UP,
+            Overflow.IEEE,
+            "overflow must be WRAP, SATURATE or INFINITY, not <Overflow.IEEE: 'ieee'>",
+        ),
+        (
+            "uint8_z128",
+            Rounding.UP,
+            Overflow.SATURATE,
+            "an integer must have its zero point at 0 to be rounded to, and uint8_z128 has not",
+        ),
+    ],
+)
+def test_round_pack_rules_wrong(name: str, rounding: Rounding, overflow: Overflow, text: str) -> None:
+    for call in (
+        lambda: round_pack_exact(_scalar(name), Term(1, 0, 0), rounding, overflow),
+        lambda: round_pack(_scalar(name), 1, 0, 0, rounding, overflow),
+    ):
+        with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
+            call()
+
+
+@pytest.mark.parametrize("name", ["binary8p4se", "binary6p3ue", "float8_e4m3fn", "float8_e5m2", "minifloat_e3m4"])
+def test_round_pack_equals_encode(name: str) -> None:
+    # The format's own rounding, of dyadic numbers about all of its values.
+    spec = _scalar(name)
+    assert isinstance(spec, FloatSpec)
+    numbers = np.unique(spec.decode(np.arange(1 << spec.bits)))
+    numbers = numbers[np.isfinite(numbers) & (numbers != 0)]
+    values = np.unique(np.concatenate([numbers * factor for factor in (1, 1.0625, 1.25, 0.9375, 2)]))
+    mantissa, exponent = np.frexp(values)
+    significand = (mantissa * 2**20).astype(np.int64)
+    compared = 0
+    for rounding, overflow in itertools.product(DETERMINISTIC, _rules(spec)):
+        packed = round_pack(spec, significand, exponent - 20, 0, rounding, overflow)
+        encoded = spec.encode(values, rounding, overflow)
+        if not spec.has_nan or spec.nan_code != 1 << (spec.bits - 1):
+            encoded = np.where(encoded == 1 << (spec.bits - 1), 0, encoded) if spec.signed else encoded  # no -0
+        assert np.array_equal(packed, encoded), (rounding, overflow)
+        compared += values.size
+    assert compared > 1_000

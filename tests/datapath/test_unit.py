@@ -25,6 +25,9 @@ assert isinstance(_FLOAT32, FloatSpec)
 _REGISTER = FloatAccumulator(
     format=_FLOAT32, rounding=Rounding.NEAREST_EVEN, overflow=Overflow.INFINITY, result_man_bits=23
 )
+_NOT_DETERMINISTIC = (
+    "rounding of a unit must be deterministic, for it has no random words, not <Rounding.STOCHASTIC: 'stochastic'>"
+)
 _FINITE = FloatSpec(exp_bits=3, man_bits=2, bias=3, specials=Specials.FINITE)
 
 
@@ -68,8 +71,8 @@ def test_unit_scales_are_as_before_bs() -> None:
 @pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(DotProductUnit)])
 def test_unit_field_kind_wrong(field: str) -> None:
     allowed = {
-        "a": "IntegerSpec or FloatSpec or BlockSpec",
-        "b": "IntegerSpec or FloatSpec or BlockSpec",
+        "a": "IntegerSpec or FloatSpec or PositSpec or CodebookSpec or BlockSpec",
+        "b": "IntegerSpec or FloatSpec or PositSpec or CodebookSpec or BlockSpec",
         "lanes": "int",
         "alignment": "ExactAlignment or TruncatedAlignment",
         "accumulator": "FixedAccumulator or FloatAccumulator",
@@ -115,6 +118,22 @@ _CASES: list[tuple[dict[str, Any], str]] = [
     (
         {"output": _FINITE, "overflow": Overflow.INFINITY},
         "overflow must be SATURATE for float6_e3m2fn, which has neither infinity nor NaN",
+    ),
+    (
+        {"overflow": Overflow.PROPAGATE},
+        "overflow of a unit must be WRAP, SATURATE or INFINITY, not <Overflow.PROPAGATE: 'propagate'>",
+    ),
+    (
+        {"rounding": Rounding.STOCHASTIC},
+        _NOT_DETERMINISTIC,
+    ),
+    (
+        {"a": IntegerSpec(bits=8, signed=False, zero_point=128)},
+        "a must have its zero point at 0, and uint8_z128 has not: correct for it outside",
+    ),
+    (
+        {"output": FloatSpec(exp_bits=4, man_bits=0, bias=7, specials=Specials.FN)},
+        "output must store mantissa bits, and float5_e4m0fn has none",
     ),
 ]
 
@@ -167,6 +186,11 @@ def test_unit_fixed_accumulator_wrong(change: dict[str, Any], error: type[Except
             "format of a float accumulator must be signed, with infinity and NaN, not float6_e3m2fn",
         ),
         ({"rounding": "up"}, TypeError, "rounding must be a Rounding, not 'up'"),
+        (
+            {"rounding": Rounding.STOCHASTIC},
+            ValueError,
+            _NOT_DETERMINISTIC,
+        ),
         (
             {"overflow": Overflow.WRAP},
             ValueError,

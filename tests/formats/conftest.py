@@ -3,6 +3,7 @@
 
 import math
 import os
+import sys
 from bisect import bisect_right
 from collections.abc import Callable
 from fractions import Fraction
@@ -41,6 +42,7 @@ class Oracle:
             Specials.FN: 1,
             Specials.FNUZ: 0,
             Specials.FINITE: 0,
+            Specials.EXTENDED: 1 if spec.signed else 2,
         }[spec.specials]
         self.largest = self.codes - not_finite - 1
         # One more, as if there were no upper limit.
@@ -58,8 +60,14 @@ class Oracle:
         exponent = (1 if field == 0 and spec.subnormals else field) - spec.bias
         return (hidden + Fraction(mantissa, 1 << spec.man_bits)) * Fraction(2) ** exponent
 
+    def parity(self, code: int) -> int:
+        """Return whether a magnitude's significand is odd; without mantissa and with a zero, whether its code is."""
+        if self.spec.man_bits == 0 and self.spec.subnormals:
+            return code & 1
+        return self.significand(code) & 1
+
     def significand(self, code: int) -> int:
-        """Return a magnitude's significand, for its parity."""
+        """Return a magnitude's significand."""
         field, mantissa = divmod(code, 1 << self.spec.man_bits)
         return mantissa + (int(field > 0 or not self.spec.subnormals) << self.spec.man_bits)
 
@@ -82,9 +90,9 @@ class Oracle:
         inexact = (self.grid[low] != size) & ~below & np.isfinite(size)
         over = size > self.midpoints[low]
         tie = size == self.midpoints[low]
-        odd = np.array([self.significand(code) & 1 for code in range(self.largest + 2)])
+        odd = np.array([self.parity(code) for code in range(self.largest + 2)])
         negative = np.signbit(values)
-        # A tie where both neighbours are odd, as without mantissa bits, goes to the larger (IEEE 754-2019, 4.3.1).
+        # A tie where both neighbours are odd, as in E8M0, goes to the larger (IEEE 754-2019, 4.3.1).
         step = {
             "nearest_even": over | (tie & (odd[low] == 1)),
             "nearest_away": over | tie,
@@ -106,18 +114,49 @@ class Oracle:
             Specials.FN: self.codes - 1,
             Specials.FNUZ: self.codes,
             Specials.FINITE: -1,
+            Specials.EXTENDED: self.codes if spec.signed else self.codes - 1,
         }[spec.specials]
         codes = self.magnitudes(values, rounding)
-        infinity = self.largest + 1 if spec.specials is Specials.IEEE else nan
-        codes = np.where(codes > self.largest, self.largest if overflow == "saturate" else infinity, codes)
+        has_infinity = spec.specials in (Specials.IEEE, Specials.EXTENDED)
+        infinity = self.largest + 1 if has_infinity else nan
+        saturates = self.saturates(values, rounding, overflow, has_infinity)
+        codes = np.where(codes > self.largest, np.where(saturates, self.largest, infinity), codes)
         missing = np.zeros(values.shape, np.bool_)
         if not spec.subnormals:
             missing |= values == 0
         if not spec.signed:
             missing |= np.signbit(values) & ((codes != 0) | (not spec.subnormals))
-        codes = np.where(missing, 0 if overflow == "saturate" else nan, codes)
-        signed = np.signbit(values) & (codes != nan) & ~((codes == 0) & (spec.specials is Specials.FNUZ))
+        codes = np.where(missing, np.where(saturates, 0, nan), codes)
+        no_negative_zero = nan == self.codes and spec.signed
+        signed = np.signbit(values) & (codes != nan) & ~((codes == 0) & no_negative_zero)
         return np.asarray(np.where(signed, codes | sign, codes))
+
+    def saturates(
+        self, values: NDArray[np.float64], rounding: str, overflow: str, has_infinity: bool
+    ) -> NDArray[np.bool_]:
+        """Return where what is beyond the ends becomes the end: P3109's SatFinite, SatPropagate and SatNone."""
+        finite = np.isfinite(values)
+        if overflow in ("saturate", "infinity"):
+            return np.full(values.shape, overflow == "saturate")
+        if overflow == "propagate":
+            return finite
+        above, below = values > 0, values < 0
+        if rounding == "to_odd":  # the end's code is odd, and that of the infinity above it even
+            odd_end = has_infinity and self.largest % 2 == 1
+            return finite & odd_end & (above | (below & self.spec.signed))
+        toward_end = {"toward_zero": above | below, "down": above, "up": below}
+        return finite & toward_end.get(rounding, np.zeros(values.shape, np.bool_))
+
+    def stochastic(self, value: float, random: int, random_bits: int) -> int:
+        """Return the magnitude's code of a stochastic rounding, by its definition; largest + 1 for what is beyond."""
+        size = abs(Fraction(value))
+        if size < self.exact[0]:
+            return 0
+        if size >= self.exact[-1]:
+            return self.largest + 1
+        low = bisect_right(self.exact, size) - 1
+        part = (size - self.exact[low]) / (self.exact[low + 1] - self.exact[low])
+        return low + int(math.floor(part * 2**random_bits) + random >= 2**random_bits)
 
     def nearest_even(self, value: Fraction) -> int:
         """Return the code of a rational number, rounded to nearest even; saturates."""
@@ -126,7 +165,7 @@ class Oracle:
         code = low
         if low <= self.largest:
             twice = 2 * size - self.exact[low] - self.exact[low + 1]
-            code += int(twice > 0 or (twice == 0 and self.significand(low) & 1 == 1))
+            code += int(twice > 0 or (twice == 0 and self.parity(low) == 1))
         code = min(code, self.largest)
         drop_sign = value >= 0 or (code == 0 and self.spec.specials is Specials.FNUZ)
         return code if drop_sign else code | self.codes
@@ -161,9 +200,10 @@ def thin() -> Callable[..., Any]:
 
 @pytest.fixture(scope="session")
 def counted() -> Callable[[int, int], None]:
-    """Return the check of how many values were compared: exactly as many as said, or a thousand at least if thinned."""
+    """Return the check of how many values were compared: as many as said at least, or a thousand if thinned."""
 
     def check(compared: int, expected: int) -> None:
-        assert compared == expected or (INTERPRETED and 1000 <= compared <= expected), compared
+        sys.stdout.write(f"compared {compared}\n")  # `pytest -rP` shows it
+        assert compared >= expected or (INTERPRETED and compared >= 1000), compared
 
     return check

@@ -37,6 +37,7 @@ RANGES = {
     "nvint4": 7,
 }
 E8M0 = formats.named("float8_e8m0fnu")
+E2M1 = formats.named("float4_e2m1fn")
 E4M3 = formats.named("float8_e4m3fn")
 FIELDS: dict[str, Any] = {
     "element": formats.named("float4_e2m1fn"),
@@ -70,32 +71,131 @@ def test_block_name() -> None:
     assert BlockSpec(**{**FIELDS, "element": IntegerSpec(bits=4)}).name == "block16_int4_float8_e4m3fn_amax_tensor"
 
 
+# Every pattern of a block format's name, with what it says: element, scale, block size, rows, rule, bits an element.
+NAMED = {
+    "mxfp4_b16": ("float4_e2m1fn", "float8_e8m0fnu", 16, 1, "ocp_floor", 4.5),
+    "mxfp4_ceil": ("float4_e2m1fn", "float8_e8m0fnu", 32, 1, "ceil", 4.25),
+    "mxfp8_e4m3_even": ("float8_e4m3fn", "float8_e8m0fnu", 32, 1, "even", 8.25),
+    "mxfp4_quest": ("float4_e2m1fn", "float8_e8m0fnu", 32, 1, "quest", 4.25),
+    "mxint8_b64_nearest": ("fixed8_6_narrow", "float8_e8m0fnu", 64, 1, "nearest", 8.125),
+    "mxfp6_e2m3_32x32_ocp_ceil": ("float6_e2m3fn", "float8_e8m0fnu", 32, 32, "ocp_ceil", 6 + 1 / 128),
+    "nvfp4_16x16": ("float4_e2m1fn", "float8_e4m3fn", 16, 16, "amax", 4.03125),
+    "nvfp4_two_level": ("float4_e2m1fn", "float8_e4m3fn", 16, 1, "two_level", 4.5),
+    "nvfp4_16x16_two_level": ("float4_e2m1fn", "float8_e4m3fn", 16, 16, "two_level", 4.03125),
+    "nvint4_mse": ("int4_narrow", "float8_e4m3fn", 16, 1, "mse", 4.5),
+    "bfp8_b64": ("int8_narrow", "float8_e8m0fnu", 64, 1, "ocp_floor", 8.125),
+    "bfp4_b128": ("int4_narrow", "float8_e8m0fnu", 128, 1, "ocp_floor", 4.0625),
+    "bfp4_e5_b16": ("int4_narrow", "float5_e5m0fnu", 16, 1, "ocp_floor", 4.3125),
+    "bfp6_16x16_ceil": ("int6_narrow", "float8_e8m0fnu", 16, 16, "ceil", 6.03125),
+    "dfp16": ("int16", "float8_e8m0fnu", 0, 0, "ocp_floor", 16.0),
+    "qfx8": ("int8", "float8_e8m0fnu", 0, 0, "mse", 8.0),
+    "bitnet": ("ternary", "float32", 0, 0, "absmean", 2.0),
+    "bitnet_median": ("ternary", "float32", 0, 0, "absmedian", 2.0),
+    "nf4_b64": ("nf4", "float32", 64, 1, "amax", 4.5),
+    "int4_g128": ("int4_narrow", "float16", 128, 1, "amax", 4.125),
+    "uint4_g32": ("uint4", "float16", 32, 1, "range", 4.625),
+    "bitmod_fp4_g128": ("bitmod_fp4_er_pos", "int8", 128, 1, "amax", 4 + 10 / 128),  # BitMoD: 4.0625 and the selector
+    "bitmod_fp3_g128": ("bitmod_fp3_er_pos", "int8", 128, 1, "amax", 3 + 10 / 128),
+    "block16_int4_narrow_uint8_amax_channel": ("int4_narrow", "uint8", 16, 1, "amax", 4.5),  # VS-Quant
+    "block16_int8_float8_e5m3fnu_amax": ("int8", "float8_e5m3fnu", 16, 1, "amax", 8.5),
+    "block16_float4_e2m1fn_minifloat_e5m3u_amax": ("float4_e2m1fn", "minifloat_e5m3u", 16, 1, "amax", 4.5),
+    "block4x16_posit8_2_bfloat16_amax": ("posit8_2", "bfloat16", 16, 4, "amax", 8.25),
+    "channel_int8_narrow_float32_amax": ("int8_narrow", "float32", 0, 1, "amax", 8.0),
+    "whole_float8_e4m3fn_float32_amax": ("float8_e4m3fn", "float32", 0, 0, "amax", 8.0),
+    "block32_int4_narrow_or_float4_e2m1fn_float16_amax": ("int4_narrow", "float16", 32, 1, "amax", 4 + 17 / 32),
+    "block64_uint4_uint8_range_channel": ("uint4", "uint8", 64, 1, "range", 4 + 12 / 64),
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_block_name_round_trip(name: str) -> None:
+    spec = formats.named(name)
+    assert isinstance(spec, BlockSpec)
+    element, scale, size, rows, rule, bits = NAMED[name]
+    assert (spec.element.name, spec.scale.name) == (element, scale)
+    assert (spec.block_size, spec.block_rows, spec.rule.value, spec.bits_per_element) == (size, rows, rule, bits)
+    assert spec.name == name
+    assert formats.named(spec.name) == spec
+
+
+@pytest.mark.parametrize(
+    "name", ["mxfp4_b32", "nvfp4_amax", "mxfp5", "bfp8_e8_b64", "nf5_b64", "block16_x_float32_amax"]
+)
+def test_block_name_wrong(name: str) -> None:
+    with pytest.raises(KeyError, match=f"unknown format '{name}'"):
+        formats.named(name)
+
+
 @pytest.mark.parametrize(
     ("change", "error", "text"),
     [
-        ({"element": "int8"}, TypeError, "element must be an IntegerSpec or a FloatSpec, not 'int8'"),
-        ({"scale": IntegerSpec(bits=8)}, TypeError, f"scale must be a FloatSpec, not {IntegerSpec(bits=8)!r}"),
+        ({"element": "int8"}, TypeError, "element must be a scalar format, not 'int8'"),
+        ({"others": ("int8",)}, TypeError, "element must be a scalar format, not 'int8'"),
+        ({"others": [E2M1]}, TypeError, f"others must be a tuple of scalar formats, not [{E2M1!r}]"),
+        ({"scale": "int8"}, TypeError, "scale must be a FloatSpec or an IntegerSpec, not 'int8'"),
         ({"rule": "amax"}, TypeError, "rule must be a ScaleRule, not 'amax'"),
-        ({"block_size": 0}, ValueError, "block_size must be in 1..65536, not 0"),
+        ({"block_size": -1}, ValueError, "block_size must be in 0..65536, not -1"),
         ({"block_size": 16.0}, TypeError, "block_size must be an int, not 16.0"),
+        ({"block_rows": 65537}, ValueError, "block_rows must be in 0..65536, not 65537"),
+        ({"block_rows": 0}, ValueError, "block_size must be 0 for a block of all rows, not 16"),
+        (
+            {"block_rows": 2, "block_size": 0},
+            ValueError,
+            "block_size must be at least 1 for a block of 2 rows, not 0",
+        ),
         ({"tensor_scale": 1}, TypeError, "tensor_scale must be a bool, not 1"),
+        ({"channel_scale": 1}, TypeError, "channel_scale must be a bool, not 1"),
+        ({"zero_point": 1}, TypeError, "zero_point must be a bool, not 1"),
+        (
+            {"channel_scale": True},
+            ValueError,
+            "channel_scale must be False with a tensor_scale, and where a block has more than one row",
+        ),
         (
             {"rule": ScaleRule.OCP_FLOOR},
             ValueError,
             "scale must be a power of two without zero for rule OCP_FLOOR, not float8_e4m3fn",
         ),
         (
-            {"scale": formats.named("float8_e5m2")},
+            {"rule": ScaleRule.MSE, "scale": formats.named("float16")},
             ValueError,
-            "scale must have a NaN, for blocks that hold one, and no infinity, not float8_e5m2",
+            "scale must be a float of at most 4 mantissa bits for rule MSE, not float16",
         ),
         (
-            {"scale": formats.named("float6_e3m2fn")},
+            {"rule": ScaleRule.TWO_LEVEL, "tensor_scale": False},
             ValueError,
-            "scale must have a NaN, for blocks that hold one, and no infinity, not float6_e3m2fn",
+            "rule TWO_LEVEL must have a float scale float8_e4m3fn and a tensor_scale above it",
         ),
+        (
+            {"scale": IntegerSpec(bits=8), "tensor_scale": False},
+            ValueError,
+            "scale must be a float where no float32 scale is above it, not int8",
+        ),
+        ({"scale": IntegerSpec(bits=1)}, ValueError, "scale must have positive values, not int1"),
         ({"element": IntegerSpec(bits=1)}, ValueError, "element must have zero and positive values, not int1"),
         ({"element": E8M0}, ValueError, "element must have zero and positive values, not float8_e8m0fnu"),
+        ({"others": (IntegerSpec(bits=5),)}, ValueError, "others must be of 4 bits like the element, not int5"),
+        (
+            {"others": (IntegerSpec(bits=4),), "rule": ScaleRule.ABSMEAN},
+            ValueError,
+            "others must be empty for rule ABSMEAN, not 1 formats",
+        ),
+        ({"zero_point": True}, ValueError, "zero_point must be True for rule RANGE and no other, not True"),
+        (
+            {"zero_point": True, "rule": ScaleRule.RANGE},
+            ValueError,
+            "element must be an integer of at most 16 bits for a zero_point, not float4_e2m1fn",
+        ),
+        (
+            {"rule": ScaleRule.QUEST, "scale": E8M0, "element": IntegerSpec(bits=4)},
+            ValueError,
+            "element must be float4_e2m1fn for rule QUEST, whose factor is for it, not int4",
+        ),
+        (
+            {"rule": ScaleRule.MSE, "element": IntegerSpec(bits=17)},
+            ValueError,
+            "element must be of at most 16 bits for a search, not int17",
+        ),
     ],
 )
 def test_block_fields_wrong(change: dict[str, Any], error: type[Exception], text: str) -> None:

@@ -14,7 +14,8 @@ import pytest
 from numpy.typing import NDArray
 
 from hwsim import formats
-from hwsim.formats import FloatSpec, Rounding, Specials
+from hwsim.formats import FloatSpec, Specials
+from hwsim.formats.rounding import DETERMINISTIC
 
 ML_DTYPES = (
     "bfloat16",
@@ -30,7 +31,8 @@ ML_DTYPES = (
     "float8_e5m2fnuz",
     "float8_e8m0fnu",
 )
-MODES = tuple(mode.value for mode in Rounding)
+MODES = tuple(mode.value for mode in DETERMINISTIC)
+RULES = ("saturate", "infinity", "propagate", "ieee")
 SMALL = tuple(name for name in formats.names() if isinstance(s := formats.named(name), FloatSpec) and s.bits <= 16)
 ALL_HALVES = np.arange(1 << 16, dtype=np.uint16)
 
@@ -49,11 +51,11 @@ def same_bits(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> bool:
     )
 
 
-def every_spec(widths: range) -> list[FloatSpec]:
+def every_spec(widths: range, most_exp_bits: int = 8) -> list[FloatSpec]:
     """Return every exponent width and kind of special in signed and unsigned formats, with and without subnormals."""
     specs = []
     for bits in widths:
-        for exp_bits in range(1, min(bits, 9)):
+        for exp_bits in range(1, min(bits - 1, most_exp_bits) + 1):
             for specials in Specials:
                 for signed, subnormals in ((True, True), (True, False), (False, True), (False, False)):
                     man_bits = bits - signed - exp_bits
@@ -170,8 +172,11 @@ def test_float_encode_boundaries(
         double = np.concatenate([reference.boundaries(), halves[~np.isnan(halves)], brains[~np.isnan(brains)]])
         double = thin(double, 150)
         with np.errstate(over="ignore", under="ignore"):
-            single = double.astype(np.float32)
-        for overflow in ("saturate", "infinity") if spec.has_nan else ("saturate",):
+            single = double.astype(np.float32)  # and one float32 below and above each boundary
+            middle = np.concatenate([reference.midpoints, reference.grid]).astype(np.float32)
+            near = np.concatenate([np.nextafter(middle, np.float32(0)), np.nextafter(middle, np.float32(np.inf))])
+            single = np.concatenate([single, thin(near, 150), -thin(near, 150)])
+        for overflow in RULES if spec.has_nan else ("saturate",):
             for rounding in MODES:
                 for values in (double, single):
                     expected = reference.encode(values.astype(np.float64), rounding, overflow)
@@ -179,7 +184,7 @@ def test_float_encode_boundaries(
                     assert ours.dtype == (np.uint8 if spec.bits <= 8 else np.uint16)
                     assert np.array_equal(ours, expected), (name, rounding, overflow)
                     compared += ours.size
-    counted(compared, 57_586_680)
+    counted(compared, 131_124_384)
 
 
 def test_float_encode_every_small(
@@ -190,7 +195,7 @@ def test_float_encode_every_small(
     for spec in specs:
         reference = oracle(spec)
         values = thin(reference.boundaries(), 12)
-        for overflow in ("saturate", "infinity") if spec.has_nan else ("saturate",):
+        for overflow in RULES if spec.has_nan else ("saturate",):
             for rounding in MODES:
                 ours = spec.encode(values, rounding, overflow)
                 assert np.array_equal(ours, reference.encode(values, rounding, overflow)), (spec, rounding, overflow)
@@ -200,33 +205,42 @@ def test_float_encode_every_small(
         assert np.array_equal(decoded[: reference.largest + 1], reference.grid[:-1])
         finite = np.isfinite(decoded)
         assert np.array_equal(spec.encode(decoded[finite]), codes[finite])
-    assert len(specs) == 348
-    counted(compared, 3_315_168)
+    assert len(specs) == 402
+    counted(compared, 7_278_912)
 
 
 @pytest.mark.slow
-def test_float_encode_every_wide(oracle: Callable[..., Any], thin: Callable[..., Any]) -> None:
-    specs = [spec for spec in every_spec(range(9, 17)) if spec.bits < 12 or (spec.signed and spec.subnormals)]
+def test_float_encode_every_wide(
+    oracle: Callable[..., Any], thin: Callable[..., Any], counted: Callable[..., Any]
+) -> None:
+    compared = 0
+    specs = [spec for spec in every_spec(range(9, 17), 11) if spec.bits < 12 or (spec.signed and spec.subnormals)]
     for spec in specs:
         reference = oracle(spec)
         values = thin(reference.boundaries(), 12)
         for rounding in MODES:
             assert np.array_equal(spec.encode(values, rounding), reference.encode(values, rounding, "saturate"))
-    assert len(specs) > 400
+            compared += values.size
+        if spec.has_nan:
+            ours = spec.encode(values, overflow="propagate")
+            assert np.array_equal(ours, reference.encode(values, "nearest_even", "propagate"))
+    counted(compared, 0)
+    assert len(specs) > 500
 
 
 def gfloat_info(spec: FloatSpec) -> Any:
     """Return gfloat's description of a format."""
     ieee = spec.specials is Specials.IEEE
+    one_nan = spec.specials is Specials.FN or (spec.specials is Specials.EXTENDED and not spec.signed)
     return gfloat.FormatInfo(
         spec.name,
         spec.bits,
         spec.man_bits + 1,
         bias=spec.bias,
         is_signed=spec.signed,
-        domain=gfloat.Domain.Extended if ieee else gfloat.Domain.Finite,
-        has_nz=spec.signed and spec.specials is not Specials.FNUZ,
-        num_high_nans=(1 << spec.man_bits) - 1 if ieee else int(spec.specials is Specials.FN),
+        domain=gfloat.Domain.Extended if spec.has_inf else gfloat.Domain.Finite,
+        has_nz=spec.signed and spec.specials not in (Specials.FNUZ, Specials.EXTENDED),
+        num_high_nans=(1 << spec.man_bits) - 1 if ieee else int(one_nan),
         has_subnormals=spec.subnormals,
         is_twos_complement=False,
     )
@@ -274,7 +288,7 @@ def test_float_gfloat(oracle: Callable[..., Any], thin: Callable[..., Any], coun
                     theirs = gfloat.round_ndarray(info, kept, mode, saturate)
                 assert same_bits(ours, theirs), (name, rounding, saturate)
                 compared += ours.size
-    counted(compared, 5_507_816)
+    counted(compared, 5_526_020)
 
 
 def test_float_encode_numpy(oracle: Callable[..., Any], thin: Callable[..., Any], counted: Callable[..., Any]) -> None:

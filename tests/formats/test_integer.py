@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """IntegerSpec against Python integers and fractions."""
 
+import itertools
 import math
 import re
 from collections.abc import Callable
@@ -15,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwsim import formats
-from hwsim.formats import IntegerSpec, Overflow, Rounding
+from hwsim.formats import IntegerSpec, Overflow
+from hwsim.formats.rounding import DETERMINISTIC
 
 
 @cache
@@ -60,7 +62,7 @@ def compare(spec: IntegerSpec, values: Any) -> int:
     for array in arrays:
         for overflow in rules(spec):
             kept = array[np.isfinite(array)] if overflow == "wrap" else array
-            for rounding in Rounding:
+            for rounding in DETERMINISTIC:
                 ours = spec.encode(kept, rounding, overflow)
                 assert ours.dtype.itemsize * 8 >= spec.bits > ours.dtype.itemsize * 4 - 4 * (spec.bits <= 8)
                 expected = [expected_code(value, spec, rounding.value, overflow) for value in kept.tolist()]
@@ -124,6 +126,89 @@ def test_integer_encode_fixed(counted: Callable[..., Any], thin: Callable[..., A
             ends = [math.inf, -math.inf, 0.0, -0.0, 5e-324, 2.0**-149, -(2.0**-140), 2.0**127, -1.7e308]
             compared += compare(spec, thin(np.concatenate([scaled, ties, ends]), 3))
     counted(compared, 93_720)
+
+
+def test_integer_zero_point(counted: Callable[..., Any], thin: Callable[..., Any]) -> None:
+    # A zero point moves the codes and nothing else: the plain format of the moved range, moved.
+    compared = 0
+    for bits in (1, 2, 3, 4, 8):
+        for signed in (True, False):
+            low = -(1 << (bits - 1)) if signed else 0
+            high = low + (1 << bits) - 1
+            for zero_point in sorted({low, low + 1, -1, 1, 3, high // 2, high - 1, high} & set(range(low, high + 1))):
+                for narrow, fraction_bits in itertools.product((False, True), (0, 3)):
+                    least, most = low + (narrow and signed), high - (narrow and not signed)
+                    if least <= zero_point <= most and (bits > 1 or not narrow):
+                        spec = IntegerSpec(
+                            bits=bits, signed=signed, narrow=narrow, fraction_bits=fraction_bits, zero_point=zero_point
+                        )
+                        assert formats.named(spec.name) == spec
+                        compared += compare_offset(spec, thin, least, most)
+    counted(compared, 3_220_992)
+
+
+def compare_offset(spec: IntegerSpec, thin: Callable[..., Any], low: int, high: int) -> int:
+    """Compare codes and values of a format with a zero point; return how many."""
+    compared = 0
+    codes = np.arange(1 << spec.bits)
+    unit = Fraction(1, 1 << spec.fraction_bits)
+    integers = [code - (1 << spec.bits) if spec.signed and code >> (spec.bits - 1) else code for code in codes.tolist()]
+    values = [float((integer - spec.zero_point) * unit) for integer in integers]
+    assert spec.decode(codes).tolist() == values
+    assert max(abs(integer - spec.zero_point) for integer in integers) == spec.max_significand < 1 << spec.sig_bits
+    assert (spec.min_value, spec.max_value) == tuple(float((end - spec.zero_point) * unit) for end in (low, high))
+    points = np.arange(-(4 << spec.bits), 4 << spec.bits) * float(unit) / 4
+    points = thin(np.concatenate([points, np.nextafter(points, -9e9), np.nextafter(points, 9e9)]), 12)
+    for overflow in rules(spec):
+        for rounding in DETERMINISTIC:
+            ours = spec.encode(points, rounding, overflow)
+            for value, code in zip(points.tolist(), ours.tolist(), strict=True):
+                integer = rounded(value, spec.fraction_bits, rounding.value) + spec.zero_point
+                if overflow == "saturate":
+                    integer = min(max(integer, low), high)
+                assert code == integer % (1 << spec.bits), (spec.name, value, rounding, overflow)
+                compared += 1
+    return compared
+
+
+def test_integer_zero_point_onnx() -> None:
+    # ONNX QuantizeLinear, its example: uint8, scale 2, zero point 128.
+    spec = formats.named("uint8_z128")
+    assert isinstance(spec, IntegerSpec)
+    x = np.array([0, 2, 3, 1000, -254, -1000], np.float32)
+    assert spec.encode(x / np.float32(2)).tolist() == [128, 129, 130, 255, 1, 0]
+    assert (spec.min_value, spec.max_value, spec.nan_code) == (-128.0, 127.0, -1)
+    assert formats.named("int8_narrow_zm5") == IntegerSpec(bits=8, narrow=True, zero_point=-5)
+    assert formats.named("fixed12_m8_z3") == IntegerSpec(bits=12, fraction_bits=-8, zero_point=3)
+
+
+def test_integer_stochastic(thin: Callable[..., Any]) -> None:
+    rng = np.random.default_rng(9)
+    compared = 0
+    for spec in (
+        IntegerSpec(bits=4),
+        IntegerSpec(bits=8, fraction_bits=4),
+        IntegerSpec(bits=6, signed=False, zero_point=20),
+        IntegerSpec(bits=40, narrow=True),
+        IntegerSpec(bits=64, fraction_bits=70),
+    ):
+        for overflow in rules(spec):
+            for random_bits in (1, 8, 32):
+                scale = 2.0 ** (spec.bits - 2 - spec.fraction_bits)
+                values = thin(rng.standard_normal(3000) * scale, 40)
+                words = rng.integers(0, 1 << random_bits, values.size)
+                for array in (values, values.astype(np.float32)):
+                    ours = spec.encode(array, "stochastic", overflow, random=words, random_bits=random_bits)
+                    for value, word, code in zip(array.tolist(), words.tolist(), ours.tolist(), strict=True):
+                        size = abs(Fraction(value)) * Fraction(2) ** spec.fraction_bits
+                        part = math.floor((size - math.floor(size)) * 2**random_bits)
+                        magnitude = math.floor(size) + int(part + word >= 2**random_bits)
+                        integer = (-magnitude if value < 0 else magnitude) + spec.zero_point
+                        if overflow == "saturate":
+                            integer = min(max(integer, spec.min_int), spec.max_int)
+                        assert code == integer % (1 << spec.bits), (spec.name, value, word)
+                        compared += 1
+    assert compared >= 27 * 2 * 40
 
 
 def test_integer_decode() -> None:
@@ -230,6 +315,15 @@ def test_integer_properties(
         ({"bits": 8, "narrow": 1}, TypeError, "narrow must be a bool, not 1"),
         ({"bits": 1, "narrow": True}, ValueError, "bits must be at least 2 for a narrow range, not 1"),
         ({"bits": 8, "fraction_bits": 1001}, ValueError, "fraction_bits must be in -900..1000, not 1001"),
+        (
+            {"bits": 8, "narrow": True, "zero_point": -128},
+            ValueError,
+            "zero_point must be in -127..127, not -128",
+        ),
+        ({"bits": 8, "zero_point": 128}, ValueError, "zero_point must be in -128..127, not 128"),
+        ({"bits": 8, "signed": False, "zero_point": -1}, ValueError, "zero_point must be in 0..255, not -1"),
+        ({"bits": 63, "zero_point": 1}, ValueError, "zero_point must be in 0..0, not 1"),
+        ({"bits": 8, "zero_point": 1.0}, TypeError, "zero_point must be an int, not 1.0"),
         ({"bits": 8, "fraction_bits": 0.5}, TypeError, "fraction_bits must be an int, not 0.5"),
     ],
 )
@@ -257,6 +351,8 @@ def test_integer_values_wrong() -> None:
 def test_integer_overflow_wrong() -> None:
     with pytest.raises(ValueError, match=r"^overflow must be 'saturate' or 'wrap' for int4, not 'infinity'$"):
         IntegerSpec(bits=4).encode([1.0], overflow="infinity")
+    with pytest.raises(ValueError, match=r"^overflow must be 'saturate' or 'wrap' for int4, not 'propagate'$"):
+        IntegerSpec(bits=4).encode([1.0], overflow="propagate")
     with pytest.raises(
         ValueError, match=r"^overflow must be 'saturate' for the narrow range of int4_narrow, not 'wrap'$"
     ):

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from hwsim import formats
 from hwsim.formats import BlockSpec, FloatSpec, IntegerSpec
+from hwsim.formats.block import Scalar
 
 MX = ("mxfp8_e5m2", "mxfp8_e4m3", "mxfp6_e3m2", "mxfp6_e2m3", "mxfp4", "mxint8", "mxint6", "mxint4")
 # OCP Microscaling Formats 1.0, section 6.3: the exponent of the largest power of two of an element.
@@ -42,10 +43,11 @@ def nearest_float32(value: Fraction) -> float:
     return min((float(n) for n in near), key=lambda n: abs(Fraction(n) - value))
 
 
-def element_code(element: IntegerSpec | FloatSpec, value: Fraction, oracle: Callable[..., Any]) -> int:
+def element_code(element: Scalar, value: Fraction, oracle: Callable[..., Any]) -> int:
     """Return the code of value rounded to nearest even, saturated; -0 is for a negative value that rounds to zero."""
     if isinstance(element, FloatSpec):
         return int(oracle(element).nearest_even(value))
+    assert isinstance(element, IntegerSpec)
     integer = round(value * Fraction(2) ** element.fraction_bits)
     top = (1 << (element.bits - 1)) - 1
     return min(max(integer, -top), top) % (1 << element.bits)
@@ -215,6 +217,7 @@ def test_quantization_tensor_scale() -> None:
 def test_quantization_nv_ties(oracle: Callable[..., Any]) -> None:
     # Largest magnitudes in the middle of two scales, which a reciprocal of the tensor's scale would miss.
     scale = block_spec("nvfp4").scale
+    assert isinstance(scale, FloatSpec)
     middles = oracle(scale).midpoints[: scale.max_magnitude_code]
     even = [code + code % 2 for code in range(middles.size)]
     compared = 0
@@ -244,7 +247,7 @@ def test_quantization_nv_element_ties(oracle: Callable[..., Any]) -> None:
 )
 def test_quantization_scalar(name: str, oracle: Callable[..., Any]) -> None:
     spec = formats.named(name)
-    assert not isinstance(spec, BlockSpec)
+    assert isinstance(spec, FloatSpec | IntegerSpec)
     x = samples(9, 4, 30)
     x = np.abs(x) if name == "uint8" else x
     q = formats.quantize(x, name)

@@ -13,9 +13,16 @@ import pytest
 from numpy.typing import NDArray
 
 from hwsim.formats import FloatSpec, Overflow, Rounding, Specials
-from hwsim.formats.rounding import pack_magnitude, round_shift, round_shift_exact
+from hwsim.formats.rounding import (
+    DETERMINISTIC,
+    check_random,
+    pack_magnitude,
+    round_shift,
+    round_shift_exact,
+    round_shift_random,
+)
 
-MODES = tuple(Rounding)
+MODES = DETERMINISTIC
 
 
 def by_definition(value: Fraction, rounding: Rounding) -> int:
@@ -39,6 +46,12 @@ def by_definition(value: Fraction, rounding: Rounding) -> int:
 def shifted(magnitudes: NDArray[np.int64], shift: int, negative: int, rounding: int, out: NDArray[np.int64]) -> None:
     for i in range(magnitudes.size):
         out[i] = round_shift(int(magnitudes[i]), shift, negative, rounding)
+
+
+@numba.njit()
+def shifted_randomly(magnitudes: NDArray[np.int64], shift: int, random: int, bits: int, out: NDArray[np.int64]) -> None:
+    for i in range(magnitudes.size):
+        out[i] = round_shift_random(int(magnitudes[i]), shift, random, bits)
 
 
 @numba.njit()
@@ -79,6 +92,93 @@ def test_rounding_round_shift(thin: Callable[..., Any], counted: Callable[..., A
     counted(compared, 59_400)
 
 
+def test_rounding_round_shift_random(thin: Callable[..., Any], counted: Callable[..., Any]) -> None:
+    values = thin(magnitudes(), 60)
+    out = np.empty(values.size, np.int64)
+    compared = 0
+    for shift in (*range(8), 29, 31, 32, 33, 60, 61, 62, 63, 64, 90, 94, 95, 2000):
+        for random_bits in (1, 2, 8, 31, 32):
+            ones = (1 << random_bits) - 1
+            for random in {0, 1, ones // 2, ones // 3, ones}:
+                shifted_randomly(values, shift, random, random_bits, out)
+                for value, ours in zip(values.tolist(), out.tolist(), strict=True):
+                    exact = Fraction(value, 1 << shift)
+                    part = math.floor((exact - math.floor(exact)) * 2**random_bits)
+                    expected = math.floor(exact) + int(part + random >= 2**random_bits)
+                    assert ours == expected, (value, shift, random, random_bits)
+                    words = (Rounding.STOCHASTIC, random, random_bits)
+                    assert round_shift_exact(value, shift, False, *words) == expected
+                    compared += 1
+    counted(compared, 115_500)
+
+
+def test_rounding_stochastic_mean() -> None:
+    # Over all words the mean is the value itself, where its fraction fits the words.
+    compared = 0
+    for random_bits in (1, 3, 6):
+        for numerator in range(3 << random_bits):
+            total = sum(
+                round_shift_exact(numerator, random_bits, False, Rounding.STOCHASTIC, random, random_bits)
+                for random in range(1 << random_bits)
+            )
+            assert Fraction(total, 1 << random_bits) == Fraction(numerator, 1 << random_bits)
+            compared += 1
+    assert compared == 3 * (2 + 8 + 64)
+
+
+def test_rounding_check_random() -> None:
+    words = check_random(Rounding.STOCHASTIC, (2, 3), [1, 2, 3], 2)
+    assert words is not None
+    assert words.tolist() == [[1, 2, 3]] * 2
+    assert words.dtype == np.int64
+    assert check_random(Rounding.UP, (2,), None, None) is None
+    top = check_random(Rounding.STOCHASTIC, (), np.uint32(2**32 - 1), 32)
+    assert top is not None
+    assert top.tolist() == 2**32 - 1
+
+
+@pytest.mark.parametrize(
+    ("mode", "random", "random_bits", "error", "text"),
+    [
+        (
+            Rounding.UP,
+            [1],
+            8,
+            ValueError,
+            "random and random_bits must be given with stochastic rounding only, not 'up'",
+        ),
+        (
+            Rounding.STOCHASTIC,
+            None,
+            8,
+            ValueError,
+            "random and random_bits must be given for stochastic rounding, not None",
+        ),
+        (Rounding.STOCHASTIC, [1], 33, ValueError, "random_bits must be in 1..32, not 33"),
+        (Rounding.STOCHASTIC, [1.0], 8, TypeError, "random must be integers, not float64"),
+        (Rounding.STOCHASTIC, [3, 256], 8, ValueError, "random must be in 0..2**8 - 1, not 256"),
+        (Rounding.STOCHASTIC, [-1, 3], 8, ValueError, "random must be in 0..2**8 - 1, not -1"),
+        (
+            Rounding.STOCHASTIC,
+            [1, 2],
+            8,
+            ValueError,
+            "random must broadcast to the values' shape (3,), not (2,)",
+        ),
+    ],
+)
+def test_rounding_random_wrong(
+    mode: Rounding, random: Any, random_bits: int, error: type[Exception], text: str
+) -> None:
+    with pytest.raises(error, match=f"^{re.escape(text)}$"):
+        check_random(mode, (3,), random, random_bits)
+
+
+def test_rounding_round_shift_exact_random_bits_wrong() -> None:
+    with pytest.raises(ValueError, match=r"^random_bits must be in 1\.\.32, not 0$"):
+        round_shift_exact(5, 1, False, Rounding.STOCHASTIC)
+
+
 def test_rounding_round_shift_left() -> None:
     out = np.empty(1, np.int64)
     for shift in (-1, -10, -61):
@@ -86,8 +186,10 @@ def test_rounding_round_shift_left() -> None:
         assert out[0] == 1 << -shift == round_shift_exact(1, shift, False, Rounding.NEAREST_EVEN)
 
 
-@pytest.mark.parametrize("man_bits", [0, 1, 3, 6])
-@pytest.mark.parametrize("subnormals", [True, False])
+# Without mantissa and with subnormals ties are the exponent field's business: units take no such format.
+@pytest.mark.parametrize(
+    ("man_bits", "subnormals"), [(1, True), (3, True), (6, True), (0, False), (1, False), (3, False), (6, False)]
+)
 def test_rounding_pack_magnitude(
     man_bits: int, subnormals: bool, oracle: Callable[..., Any], thin: Callable[..., Any]
 ) -> None:
@@ -119,10 +221,15 @@ def test_rounding_pack_magnitude(
             Rounding,
             "nearest",
             ValueError,
-            "rounding must be one of nearest_even, nearest_away, toward_zero, up, down, to_odd, not 'nearest'",
+            f"rounding must be one of {', '.join(mode.value for mode in MODES)}, stochastic, not 'nearest'",
         ),
         (Rounding, 0, TypeError, "rounding must be a Rounding or a str, not 0"),
-        (Overflow, "clip", ValueError, "overflow must be one of saturate, infinity, wrap, not 'clip'"),
+        (
+            Overflow,
+            "clip",
+            ValueError,
+            "overflow must be one of saturate, infinity, wrap, propagate, ieee, not 'clip'",
+        ),
         (Overflow, None, TypeError, "overflow must be a Overflow or a str, not None"),
     ],
 )

@@ -8,7 +8,8 @@ from amaranth.sim import Simulator
 
 from hwsim import datapath, formats
 from hwsim.datapath import DotProductUnit, FixedAccumulator, Row, TruncatedAlignment, dot_exact
-from hwsim.formats import FloatSpec, IntegerSpec
+from hwsim.datapath.unit import ScalarSpec
+from hwsim.formats import FloatSpec
 from rtl import Core, Shell, depth, latency, ranks
 
 _NAMES = (
@@ -27,7 +28,7 @@ _NAMES = (
 )
 
 
-def _code(spec: IntegerSpec | FloatSpec, source: random.Random) -> int:
+def _code(spec: ScalarSpec, source: random.Random) -> int:
     """Draw a code: often a corner, seldom a special."""
     if source.random() < 0.15:
         return source.choice([0, 1, (1 << spec.bits) - 1, 1 << (spec.bits - 1), (1 << (spec.bits - 1)) - 1])

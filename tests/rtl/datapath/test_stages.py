@@ -23,6 +23,7 @@ from hwsim.datapath.unit import (
     TruncatedAlignment,
 )
 from hwsim.formats import FloatSpec, IntegerSpec, Overflow, Rounding
+from hwsim.formats.rounding import DETERMINISTIC
 from rtl.datapath.accumulate import Accumulate
 from rtl.datapath.align_add import AlignAdd
 from rtl.datapath.decode import Decode
@@ -237,8 +238,14 @@ _ACCUMULATED = [
         for overflow in (Overflow.WRAP, Overflow.SATURATE)
     ),
     *(_accumulating("int4", 4, _fixed(16, overflow, 3)) for overflow in (Overflow.WRAP, Overflow.SATURATE)),
-    *(_accumulating("float8_e4m3fn", 1, _float_accumulator("float16", rounding=rounding)) for rounding in Rounding),
-    *(_accumulating("float4_e2m1fn", 4, _float_accumulator("bfloat16", rounding=rounding)) for rounding in Rounding),
+    *(
+        _accumulating("float8_e4m3fn", 1, _float_accumulator("float16", rounding=rounding))
+        for rounding in DETERMINISTIC
+    ),
+    *(
+        _accumulating("float4_e2m1fn", 4, _float_accumulator("bfloat16", rounding=rounding))
+        for rounding in DETERMINISTIC
+    ),
     _accumulating("float8_e5m2", 1, _float_accumulator("float32", overflow=Overflow.SATURATE)),
     _accumulating("nvfp4", 4, _float_accumulator("float32")),
     _accumulating("mxfp8_e4m3", 4, _float_accumulator("float32", result_man_bits=13, nan_all_ones=True)),
@@ -303,14 +310,14 @@ def _converting(accumulator: FixedAccumulator | FloatAccumulator, output: str, *
 
 _SATURATE = {"overflow": Overflow.SATURATE}
 _CONVERTED = [
-    *(_converting(_fixed(12, Overflow.WRAP, 5), "int5", rounding=rounding, **_SATURATE) for rounding in Rounding),
+    *(_converting(_fixed(12, Overflow.WRAP, 5), "int5", rounding=rounding, **_SATURATE) for rounding in DETERMINISTIC),
     _converting(_fixed(12, Overflow.WRAP, 2), "fixed8_4", overflow=Overflow.WRAP),
     _converting(_fixed(8, Overflow.WRAP, 12), "uint3_narrow", **_SATURATE),
-    *(_converting(_fixed(12, Overflow.WRAP, 14), "float8_e4m3fn", rounding=rounding) for rounding in Rounding),
+    *(_converting(_fixed(12, Overflow.WRAP, 14), "float8_e4m3fn", rounding=rounding) for rounding in DETERMINISTIC),
     _converting(_fixed(12, Overflow.WRAP, 0), "float8_e4m3fnuz", **_SATURATE),
     _converting(_fixed(12, Overflow.WRAP, 3), "float32"),
     _converting(_fixed(12, Overflow.WRAP, 3), "float8_e5m3fnu"),
-    *(_converting(_float_accumulator("float16"), "float8_e4m3fn", rounding=rounding) for rounding in Rounding),
+    *(_converting(_float_accumulator("float16"), "float8_e4m3fn", rounding=rounding) for rounding in DETERMINISTIC),
     _converting(_float_accumulator("float16"), "float8_e5m2"),
     _converting(_float_accumulator("float16"), "float32"),
     _converting(_float_accumulator("float16"), "float8_e4m3fnuz", **_SATURATE),

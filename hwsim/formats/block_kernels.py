@@ -1,0 +1,416 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Kernels over rows of blocks: largest magnitudes, codes under given scales, values and errors; all unchecked.
+
+A row is cut into blocks of `size` elements, the last one maybe shorter; scales have the shape (rows, blocks). The loops
+run over local slices, with int32 said at each step, as LLVM makes vectors of such. float32 comes as its bits in int32,
+so that nothing depends on how a processor treats subnormal floats.
+"""
+
+import numba
+import numpy as np
+from numpy import int32
+from numpy.typing import NDArray
+
+__all__ = [
+    "block_errors",
+    "block_sums",
+    "divide_to_integers",
+    "encode_by_magnitude",
+    "encode_by_order",
+    "encode_float",
+    "encode_integer",
+    "largest_patterns",
+    "multiply_scales",
+]
+
+_NEVER = 0x7FFFFFFF  # a pattern above those of all finite magnitudes
+_EXCEED = 1 << 29
+_TOGETHER = 256  # blocks whose thresholds are multiplied at a time
+
+
+@numba.njit(cache=True)
+def largest_patterns(raw: NDArray[np.int32], size: int, out: NDArray[np.int32]) -> None:
+    """Give the bits of the largest magnitude of each block; at least those of infinity where it holds a NaN or one."""
+    for r in range(out.shape[0]):
+        for b in range(out.shape[1]):
+            source = raw[r, b * size : (b + 1) * size]
+            largest = int32(0)
+            for i in range(source.size):
+                largest = max(largest, int32(source[i] & int32(0x7FFFFFFF)))
+            out[r, b] = largest
+
+
+@numba.njit(cache=True)
+def _float_code(pattern: int, lowest: int, man_bits: int, largest: int, bits: int) -> int:
+    """Round one float32 as `encode_float`, bringing a subnormal one to a significand of 24 bits first."""
+    magnitude = pattern & 0x7FFFFFFF
+    field = max(magnitude >> 23, 1)
+    significand = magnitude - ((field - 1) << 23)
+    while 0 < significand < 1 << 23:
+        significand <<= 1
+        field -= 1
+    normal = max(field - lowest, 0)
+    shift = min(23 - man_bits + normal - (field - lowest), 25)
+    half = (1 << (shift - 1)) - 1
+    kept = (significand + half + ((significand >> shift) & 1)) >> shift
+    code = min((normal << man_bits) + kept if significand else 0, largest)
+    return code | ((1 << (bits - 1)) if pattern < 0 else 0)
+
+
+@numba.njit(cache=True)
+def encode_float(
+    raw: NDArray[np.int32],
+    low: NDArray[np.int32],
+    size: int,
+    man_bits: int,
+    largest: int,
+    bits: int,
+    out: NDArray[np.unsignedinteger],
+) -> None:
+    """Round to a float with sign, subnormals and 1 to 14 mantissa bits under powers of two: nearest even, saturating.
+
+    `low` is the exponent field that a float32 has where an element under the scale is the smallest normal; above 900
+    it makes the whole block zero. The significand is shifted right to the element's last place, that is 23 - man_bits
+    places for a normal element and more for a subnormal one; from 25 places on all of it (below 2**24) is less than
+    half. Half of the last place less one, plus the bit that stays last, carries exactly where nearest even rounds up.
+    The sum is below 2**24 + 2**24, the code at most (255 + 300) << 14. Largest is the code of the largest magnitude.
+    """
+    one = int32(1)
+    places = int32(23 - man_bits)
+    wide = int32(man_bits)
+    top = int32(largest)
+    sign_bit = int32(1 << (bits - 1))
+    to_sign = int32(32 - bits)
+    for r in range(low.shape[0]):
+        for b in range(low.shape[1]):
+            source = raw[r, b * size : (b + 1) * size]
+            target = out[r, b * size : (b + 1) * size]
+            lowest = low[r, b]
+            if lowest > 900:
+                for i in range(target.size):
+                    target[i] = 0
+                continue
+            if lowest < 1:  # subnormals of float32 may be normal elements
+                for i in range(source.size):
+                    target[i] = _float_code(source[i], lowest, man_bits, largest, bits)
+                continue
+            for i in range(source.size):
+                pattern = source[i]
+                magnitude = int32(pattern & int32(0x7FFFFFFF))
+                field = max(int32(magnitude >> int32(23)), one)
+                significand = int32(magnitude - int32(int32(field - one) << int32(23)))
+                above = int32(field - lowest)
+                normal = max(above, int32(0))
+                shift = min(int32(places + int32(normal - above)), int32(25))
+                half = int32(int32(one << int32(shift - one)) - one)
+                odd = int32(int32(significand >> shift) & one)
+                kept = int32(int32(significand + int32(half + odd)) >> shift)
+                code = min(int32(int32(normal << wide) + kept), top)
+                target[i] = int32(code | int32(int32(pattern >> to_sign) & sign_bit))
+
+
+@numba.njit(cache=True)
+def encode_integer(
+    raw: NDArray[np.int32],
+    low: NDArray[np.int32],
+    size: int,
+    limits: tuple[int, int],
+    bits: int,
+    out: NDArray[np.unsignedinteger],
+) -> None:
+    """Round to a two's complement integer of at most 16 bits under powers of two: nearest even, saturating.
+
+    `low` is the exponent field of a float32 whose last place is an element's unit, so the shift is low - field; above
+    900 it makes the whole block zero. As `encode_float`, but a shift below 1, of a value of 2**22 units or more (for
+    such a field is not 1, the subnormals'), is taken as 1 and saturates all the same. Limits are the largest magnitudes
+    of a positive and a negative element.
+    """
+    one = int32(1)
+    positive = int32(limits[0])
+    extra = int32(limits[1] - limits[0])
+    mask = int32((1 << bits) - 1)
+    for r in range(low.shape[0]):
+        for b in range(low.shape[1]):
+            source = raw[r, b * size : (b + 1) * size]
+            target = out[r, b * size : (b + 1) * size]
+            unit = low[r, b]
+            if unit > 900:
+                for i in range(target.size):
+                    target[i] = 0
+                continue
+            for i in range(source.size):
+                pattern = source[i]
+                sign = int32(pattern >> int32(31))  # 0 or -1
+                magnitude = int32(pattern & int32(0x7FFFFFFF))
+                field = max(int32(magnitude >> int32(23)), one)
+                significand = int32(magnitude - int32(int32(field - one) << int32(23)))
+                shift = min(max(int32(unit - field), one), int32(25))
+                half = int32(int32(one << int32(shift - one)) - one)
+                odd = int32(int32(significand >> shift) & one)
+                kept = int32(int32(significand + int32(half + odd)) >> shift)
+                kept = min(kept, int32(positive + int32(extra & sign)))
+                target[i] = int32(int32(int32(kept ^ sign) - sign) & mask)
+
+
+@numba.njit(cache=True)
+def _patterns_passed(
+    thresholds: NDArray[np.float64],
+    carries: NDArray[np.int64],
+    factors: NDArray[np.float64],
+    products: NDArray[np.float64],
+    passed: NDArray[np.int32],
+) -> None:
+    """Give the bits of the smallest float32 that is above, or not below, each threshold times each factor (all exact).
+
+    Thresholds are not negative; those to fill up with are 1e200. The bits of a float64 shifted right by 29 are those
+    of the float32 toward zero, up to the bias, and a carry added below makes it the next one: 2**29 - 1 where equality
+    passes, else 2**29. What is above all float32 becomes a pattern above those of all finite ones. Below 2**-126
+    patterns count units of 2**-149.
+    """
+    raw = products.view(np.int64)
+    for t in range(thresholds.size):
+        threshold, carry = thresholds[t], carries[t]
+        row = passed[t]
+        least = np.inf
+        for b in range(factors.size):
+            product = threshold * factors[b]
+            products[b] = product
+            least = min(least, product)
+        for b in range(factors.size):
+            row[b] = max(min(((raw[b] + carry) >> 29) - ((1023 - 127) << 23), _NEVER), 0)
+        if least >= 2.0**-126:
+            continue
+        for b in range(factors.size):
+            if products[b] < 2.0**-126:
+                units = products[b] * 2.0**149
+                whole = int(units)
+                row[b] = whole + int(units > whole or carry == _EXCEED)
+
+
+@numba.njit(cache=True)
+def encode_by_magnitude(
+    raw: NDArray[np.int32],
+    factors: NDArray[np.float64],
+    size: int,
+    thresholds: NDArray[np.float64],
+    carries: NDArray[np.int64],
+    bits: int,
+    negate: bool,
+    out: NDArray[np.uint8],
+) -> None:
+    """Count the thresholds that a magnitude passes: codes of a format of up to 8 magnitudes, alike for both signs.
+
+    A quotient x / factor reaches a threshold t where x reaches t * factor, which is exact in float64 by the caller's
+    care, and x is a float32: so the smallest float32 that passes decides, and the comparison is one of integers. No
+    quotient is formed. A threshold that is reached passes by itself, another has to be exceeded. `negate` gives two's
+    complement, else the sign is the top bit. A factor that is not above zero makes the whole block zero.
+    """
+    products = np.empty(_TOGETHER, np.float64)
+    passed = np.empty((8, _TOGETHER), np.int32)
+    flat = factors.reshape(-1)
+    blocks = factors.shape[1]
+    r, b = 0, -1  # counted, as a division takes as long as a block
+    sign_bit = int32(1 << (bits - 1))
+    mask = int32((1 << bits) - 1)
+    for first in range(0, flat.size, _TOGETHER):
+        some = flat[first : first + _TOGETHER]
+        _patterns_passed(thresholds, carries, some, products[: some.size], passed)
+        for k in range(some.size):
+            b += 1
+            if b == blocks:
+                r, b = r + 1, 0
+            source = raw[r, b * size : (b + 1) * size]
+            target = out[r, b * size : (b + 1) * size]
+            factor = some[k]
+            if not 0 < factor < np.inf:
+                for i in range(target.size):
+                    target[i] = 0
+                continue
+            a0, a1, a2, a3 = passed[0, k], passed[1, k], passed[2, k], passed[3, k]
+            a4, a5, a6 = passed[4, k], passed[5, k], passed[6, k]
+            if negate:
+                for i in range(source.size):
+                    pattern = source[i]
+                    x = int32(pattern & int32(0x7FFFFFFF))
+                    count = int32(int32(x >= a0) + int32(x >= a1))
+                    count = int32(count + int32(x >= a2))
+                    count = int32(count + int32(x >= a3))
+                    count = int32(count + int32(x >= a4))
+                    count = int32(count + int32(x >= a5))
+                    count = int32(count + int32(x >= a6))
+                    sign = int32(pattern >> int32(31))
+                    target[i] = int32(int32(int32(count ^ sign) - sign) & mask)
+            else:
+                to_sign = int32(32 - bits)
+                for i in range(source.size):
+                    pattern = source[i]
+                    x = int32(pattern & int32(0x7FFFFFFF))
+                    count = int32(int32(x >= a0) + int32(x >= a1))
+                    count = int32(count + int32(x >= a2))
+                    count = int32(count + int32(x >= a3))
+                    count = int32(count + int32(x >= a4))
+                    count = int32(count + int32(x >= a5))
+                    count = int32(count + int32(x >= a6))
+                    target[i] = int32(count | int32(int32(pattern >> to_sign) & sign_bit))
+
+
+@numba.njit(cache=True)
+def encode_by_order(
+    raw: NDArray[np.int32],
+    factors: NDArray[np.float64],
+    size: int,
+    thresholds: NDArray[np.float64],
+    carries: NDArray[np.int64],
+    codes: NDArray[np.uint8],
+    marks: tuple[int, int],
+    out: NDArray[np.uint8],
+) -> None:
+    """Count the thresholds that a value passes, from below: codes of any format of up to 16 values.
+
+    As `encode_by_magnitude`, with float32 patterns in the order of their values: a negative one's bits below the sign
+    are inverted. The threshold -0.0 parts the zeros from what is negative, 0.0 the two zeros (if reached) or them from
+    what is positive. `codes` has the code after each count. Marks: the number of negative thresholds, and the code that
+    fills a block without a scale.
+    """
+    products = np.empty(_TOGETHER, np.float64)
+    passed = np.empty((16, _TOGETHER), np.int32)
+    flat = factors.reshape(-1)
+    blocks = factors.shape[1]
+    r, b = 0, -1  # counted, as a division takes as long as a block
+    below, zero_code = marks
+    plain = True
+    for c in range(codes.size):
+        plain = plain and codes[c] == c
+    for first in range(0, flat.size, _TOGETHER):
+        some = flat[first : first + _TOGETHER]
+        _patterns_passed(thresholds, carries, some, products[: some.size], passed)
+        for t in range(below):  # of negative values: inverted, and passed where the magnitude does not pass
+            for k in range(some.size):
+                passed[t, k] = ~(passed[t, k] - 1)
+        for k in range(some.size):
+            b += 1
+            if b == blocks:
+                r, b = r + 1, 0
+            source = raw[r, b * size : (b + 1) * size]
+            target = out[r, b * size : (b + 1) * size]
+            factor = some[k]
+            if not 0 < factor < np.inf:
+                for i in range(target.size):
+                    target[i] = zero_code
+                continue
+            a0, a1, a2, a3 = passed[0, k], passed[1, k], passed[2, k], passed[3, k]
+            a4, a5, a6, a7 = passed[4, k], passed[5, k], passed[6, k], passed[7, k]
+            a8, a9, b0, b1 = passed[8, k], passed[9, k], passed[10, k], passed[11, k]
+            b2, b3, b4 = passed[12, k], passed[13, k], passed[14, k]
+            for i in range(source.size):
+                pattern = source[i]
+                x = int32(pattern ^ int32(int32(pattern >> int32(31)) & int32(0x7FFFFFFF)))
+                count = int32(int32(x >= a0) + int32(x >= a1))
+                count = int32(count + int32(x >= a2))
+                count = int32(count + int32(x >= a3))
+                count = int32(count + int32(x >= a4))
+                count = int32(count + int32(x >= a5))
+                count = int32(count + int32(x >= a6))
+                count = int32(count + int32(x >= a7))
+                count = int32(count + int32(x >= a8))
+                count = int32(count + int32(x >= a9))
+                count = int32(count + int32(x >= b0))
+                count = int32(count + int32(x >= b1))
+                count = int32(count + int32(x >= b2))
+                count = int32(count + int32(x >= b3))
+                count = int32(count + int32(x >= b4))
+                target[i] = count
+            if not plain:
+                for i in range(target.size):
+                    target[i] = codes[target[i]]
+
+
+@numba.njit(cache=True)
+def divide_to_integers(
+    data: NDArray[np.floating],
+    divisors: NDArray[np.float64],
+    zeros: NDArray[np.int64],
+    size: int,
+    limits: tuple[int, int, int],
+    out: NDArray[np.unsignedinteger],
+) -> None:
+    """Divide in float64, round to nearest even, add the block's zero, clamp and mask (low, high, mask).
+
+    A divisor that is not above zero makes the quotients zero.
+    """
+    low, high, mask = limits
+    for r in range(divisors.shape[0]):
+        for b in range(divisors.shape[1]):
+            source = data[r, b * size : (b + 1) * size]
+            target = out[r, b * size : (b + 1) * size]
+            divisor, zero = divisors[r, b], float(zeros[r, b])
+            if not divisor > 0:
+                for i in range(target.size):
+                    target[i] = zeros[r, b] & mask
+                continue
+            for i in range(source.size):
+                rounded = np.rint(np.float64(source[i]) / divisor) + zero
+                target[i] = int32(int32(min(max(rounded, float(low)), float(high))) & int32(mask))
+
+
+@numba.njit(cache=True)
+def multiply_scales(
+    codes: NDArray[np.unsignedinteger],
+    values: NDArray[np.float64],
+    tables: NDArray[np.uint8],
+    factors: NDArray[np.float64],
+    size: int,
+    out: NDArray[np.float64],
+) -> None:
+    """Give the value of each code, of the table (a row of `values`) that its block has, times the block's factor."""
+    for r in range(factors.shape[0]):
+        for b in range(factors.shape[1]):
+            source = codes[r, b * size : (b + 1) * size]
+            target = out[r, b * size : (b + 1) * size]
+            table = values[tables[r, b]]
+            factor = factors[r, b]
+            for i in range(source.size):
+                target[i] = table[source[i]] * factor
+
+
+@numba.njit(cache=True)
+def block_errors(
+    data: NDArray[np.floating],
+    codes: NDArray[np.unsignedinteger],
+    values: NDArray[np.float64],
+    factors: NDArray[np.float64],
+    size: int,
+    out: NDArray[np.float64],
+) -> None:
+    """Give each block's sum of squared errors, added in float64 in the order of the elements."""
+    for r in range(factors.shape[0]):
+        for b in range(factors.shape[1]):
+            source = data[r, b * size : (b + 1) * size]
+            chosen = codes[r, b * size : (b + 1) * size]
+            factor = factors[r, b]
+            total = 0.0
+            for i in range(source.size):
+                error = np.float64(source[i]) - values[chosen[i]] * factor
+                total += error * error
+            out[r, b] = total
+
+
+@numba.njit(cache=True)
+def block_sums(
+    data: NDArray[np.floating], size: int, centres: NDArray[np.float64], power: int, out: NDArray[np.float64]
+) -> None:
+    """Give each block's sum, in float64 in the order of the elements: of x (0), of abs(x) (1), of (x - c)**2 (2)."""
+    for r in range(out.shape[0]):
+        for b in range(out.shape[1]):
+            source = data[r, b * size : (b + 1) * size]
+            centre = centres[r, b]
+            total = 0.0
+            for i in range(source.size):
+                x = np.float64(source[i])
+                if power == 0:
+                    total += x
+                elif power == 1:
+                    total += abs(x)
+                else:
+                    total += (x - centre) * (x - centre)
+            out[r, b] = total
