@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim import formats
+from hwsim.conformance.blocks import Bitsandbytes
 from hwsim.conformance.emulators import gfloat_info
 from hwsim.conformance.numeric import cast_model
-from hwsim.conformance.reference import MissingReferenceError, load
+from hwsim.conformance.reference import BlockPeer, MissingReferenceError, load
 from hwsim.formats import BlockSpec, FloatSpec, IntegerSpec
 from hwsim.formats.posit import PositSpec
 
@@ -273,7 +274,10 @@ def bitsandbytes_quantizes(name: str, library: str) -> Peer | None:
     def run(values: Array) -> Any:
         return functional.quantize_4bit(torch.from_numpy(values), blocksize=64, quant_type="nf4")
 
-    return Peer(library, run, lambda values: np.asarray(functional.dequantize_4bit(*run(values))))
+    blocks = Bitsandbytes().peer(formats.named(name))
+    assert isinstance(blocks, BlockPeer)
+    exact = blocks.encodings[0].quantize  # its own dequantize gives products rounded to float32
+    return Peer(library, run, lambda values: exact(values)[0])
 
 
 def torch_logarithms(name: str, library: str) -> Peer | None:

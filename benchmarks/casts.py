@@ -41,7 +41,7 @@ TARGETS = {
     "posit8_0": 500,
     "posit8_2": 500,
     "log2_4": 500,
-    "log2_8": 500,
+    "log2_7": 500,
     "nf4": 200,
     "int8": None,
     "int4": None,

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """RTL decoders and encoders = the formats' models, a line for each group of formats with the count of codes compared.
 
-python benchmarks/codecs.py                  # every format of up to 16 bits; about half an hour on 2 cores
+python benchmarks/codecs.py                  # every format of up to 16 bits
 python benchmarks/codecs.py --bits 4         # those of up to 4 bits
 python benchmarks/codecs.py --steps 50       # around 50 steps of each format's rounding in place of all
 """

@@ -23,11 +23,14 @@ KNOWN = {
     ("float8_e8m0fnu", "ml_dtypes"): 295,
     ("float8_e8m0fnu", "gfloat"): 1249,
     ("float8_e8m0fnu", "onnx.reference"): 180023,
-    ("float4_e2m1fn", "ml_dtypes"): 10,
+    ("float4_e2m1fn", "ml_dtypes"): 14,
+    ("float6_e3m2fn", "ml_dtypes"): 62,
     ("int8", "onnx.reference"): 12419,
     ("int4", "onnx.reference"): 12419,
+    ("uint8", "onnx.reference"): 12419,
 }
 NAMES = ("float8_e4m3fn", "float8_e5m2", "float8_e8m0fnu", "float4_e2m1fn", "float6_e3m2fn", "int8", "int4", "uint8")
+P3109 = ("binary8p3se", "binary8p4sf", "binary8p4ue", "binary8p1se", "binary6p3se", "binary4p2sf", "binary3p1uf")
 REQUIRED = ("numpy", "ml_dtypes", "onnx.reference", "gfloat")
 
 
@@ -47,8 +50,8 @@ def test_conformance_only_known_differences(name: str) -> None:
 @compiled_only
 @pytest.mark.slow
 def test_conformance_whole_catalog() -> None:
-    verdicts = conformance()
-    assert {verdict.format for verdict in verdicts} == set(formats.names())
+    verdicts = conformance([*formats.names(), *P3109])
+    assert {verdict.format for verdict in verdicts} >= set(formats.names())
     different = [verdict for verdict in verdicts if verdict.differences]
     assert not different
     compared = sum(verdict.decoded + verdict.encoded for verdict in verdicts)
@@ -60,14 +63,13 @@ def test_conformance_whole_catalog() -> None:
 def test_conformance_counts_a_wrong_code(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = formats.named("float6_e3m2fn")
     assert not isinstance(spec, BlockSpec)
-    right = comparison.formats.named("float6_e3m2fn")
 
     class Wrong(reference.Reference):
         name = "wrong"
         distribution = "numpy"
 
         def has(self, spec: Any) -> bool:
-            return bool(spec == right)
+            return bool(spec.bits == 6)
 
         def peer(self, spec: Any) -> reference.Peer:
             def decode(codes: Any) -> Any:

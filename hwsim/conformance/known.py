@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where references are known to differ from the formats' definitions, and what they give there.
 
-Seen in ml_dtypes 0.6.0, torch 2.13, onnx 1.23, ONNX Runtime 1.31, gfloat 0.5.2 and APyTypes 0.5.1; a version that has
-been mended differs nowhere, and then nothing is counted here.
+Seen in ml_dtypes 0.6.0, torch 2.13, onnx 1.23, ONNX Runtime 1.31, gfloat 0.5.2, APyTypes 0.5.1 and bitsandbytes 0.50; a
+version that has been mended differs nowhere, and then nothing is counted here.
 """
 
 from collections.abc import Callable
@@ -115,6 +115,12 @@ def _lost_carry(spec: Any, _: Encoding, values: Values, ours: Ours) -> NDArray[n
     return np.where(carried, np.copysign(0.0, found), found)
 
 
+def _single_middles(spec: Any, _: Encoding, values: Values, __: Ours) -> NDArray[np.float64]:
+    levels = np.unique(spec.decode(np.arange(1 << spec.bits))).astype(np.float32) + np.float32(0)  # one zero, positive
+    middles = (levels[1:] + levels[:-1]) / np.float32(2)
+    return np.asarray(levels.astype(np.float64)[np.searchsorted(middles, values)])
+
+
 KNOWN: tuple[Known, ...] = (
     Known(
         references=("ml_dtypes", "torch"),
@@ -172,5 +178,12 @@ KNOWN: tuple[Known, ...] = (
         applies=lambda spec, _: isinstance(spec, FloatSpec),
         result=_lost_carry,
         reason="a subnormal that rounds up to the smallest normal value becomes zero",
+    ),
+    Known(
+        references=("bitsandbytes",),
+        applies=lambda spec, _: spec.name in ("nf4", "bnb_fp4"),
+        result=_single_middles,
+        reason="on the CPU the boundaries are middles rounded to float32, those of FP4 not the decision points of its "
+        "CUDA kernel, and there is one zero",
     ),
 )

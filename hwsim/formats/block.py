@@ -29,7 +29,7 @@ class ScaleRule(Enum):
     (OCP Microscaling Formats 1.0, section 6.3; also DFP16's shared exponent E_max - (P - 2), arXiv:1802.00930).
     OCP_CEIL: the smallest power not below amax, over the same (torchao 0.18, ScaleCalculationMode.CEIL).
     CEIL: the smallest power not below amax / Qmax, so that nothing saturates (arXiv:2510.25602, equation 9; that of
-    NVIDIA's cvt.rp.satfinite.ue8m0x2.f32, torchao's RCEIL).
+    NVIDIA's cvt.rp.satfinite.ue8m0x2.f32, and torchao's RCEIL but for its rounded logarithm).
     NEAREST: 2**round(log2(amax / Qmax)), whose boundary is sqrt(2) times a power ("round" of arXiv:2510.25602's code).
     EVEN: as OCP_FLOOR, of amax rounded to the element's mantissa bits, half up (torchao 0.18, EVEN). Float elements.
     QUEST: 2**floor(log2(2.92247856 / 6 * std + 1e-8)) for E2M1 (Quartet, arXiv:2505.14669); std is the population's,

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from hwsim.formats.block import BlockSpec, Scalar
 from hwsim.formats.block_kernels import (
     divide_to_integers,
-    encode_by_magnitude,
-    encode_by_order,
     encode_float,
     encode_integer,
     multiply_scales,
@@ -21,6 +19,7 @@ from hwsim.formats.codes import code_dtype
 from hwsim.formats.float import FloatSpec
 from hwsim.formats.integer import IntegerSpec
 from hwsim.formats.rounding import Rounding
+from hwsim.formats.threshold_kernels import encode_by_magnitude, encode_by_order
 
 __all__ = [
     "Rounder",
@@ -200,8 +199,11 @@ def encode_rows(
         raw = rows.view(np.int32)
         if _encode_by_powers(raw, spec, element, scales, outer, size, out):
             return
-        factors = scale_values(spec.scale, scales) * outer
+        factors = np.asarray(scale_values(spec.scale, scales) * outer)
         steps = value_steps(element)
+        if rows.shape[1] % size == 0 and out.flags.c_contiguous:  # one long row is quicker
+            rows, raw, out = rows.reshape(1, -1), raw.reshape(1, -1), out.reshape(1, -1)
+            factors = factors.reshape(1, -1)
         outer_bits = 0 if isinstance(outer, float) and outer == 1.0 else 24
         if steps is not None and steps.bits + spec.scale.sig_bits + outer_bits <= _FLOAT64_BITS:
             if steps.symmetric:
@@ -216,7 +218,7 @@ def encode_rows(
     integer = isinstance(element, IntegerSpec) and element.bits <= 16 and not element.zero_point
     if integer and isinstance(element, IntegerSpec) and rounder.mode is Rounding.NEAREST_EVEN:
         units = factors * 2.0**-element.fraction_bits
-        if rows.dtype == np.float32 and np.isfinite(units).all():
+        if rows.dtype == np.float32:
             limits = (element.min_int, element.max_int, (1 << element.bits) - 1)
             divide_to_integers(rows, units, np.zeros(units.shape, np.int64), size, limits, out)
             return
@@ -289,16 +291,27 @@ def _encode_quotients(
 def decode_rows(
     codes: NDArray[np.unsignedinteger],
     elements: tuple[Scalar, ...],
-    choices: NDArray[np.uint8],
+    choices: NDArray[np.unsignedinteger],
     factors: NDArray[np.float64],
     size: int,
+    *,
+    offset: bool = False,
 ) -> NDArray[np.float64]:
-    """Return element times factor, shape of the codes; `choices` says which of the elements a block has."""
+    """Return element times factor, shape of the codes; `choices` says which of the elements a block has.
+
+    With `offset`, they are the codes of the blocks' zero points instead, whose values are subtracted first.
+    """
+    if offset and elements[0].bits > 8:
+        blocks = np.arange(codes.shape[1]) // size
+        zeros = elements[0].decode(choices)[:, blocks]
+        return (elements[0].decode(codes) - zeros) * factors[:, blocks]
     if elements[0].bits > 16:
         blocks = np.arange(codes.shape[1]) // size
         return elements[0].decode(codes) * factors[:, blocks]
     every = np.arange(1 << elements[0].bits).astype(code_dtype(elements[0].bits))
     values = np.stack([element.decode(every) for element in elements])
+    if offset:
+        values = values - values.T
     out = np.empty(codes.shape, np.float64)
     multiply_scales(codes, values, choices, factors, size, out)
     return out

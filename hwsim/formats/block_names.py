@@ -8,6 +8,7 @@ from typing import Any
 
 from hwsim.formats.block import BlockSpec, Scalar, ScaleRule
 from hwsim.formats.codebook import TERNARY, CodebookSpec, bitmod_options
+from hwsim.formats.codes import check_int
 from hwsim.formats.float import FloatSpec, Specials
 from hwsim.formats.integer import IntegerSpec
 
@@ -36,9 +37,18 @@ _SPELT = re.compile(
 
 def _sized(spec: BlockSpec, match: re.Match[str]) -> BlockSpec:
     """Return a spec with the block size and the rows that a name states."""
-    if match["rows"]:
-        return replace(spec, block_size=int(match["wide"]), block_rows=int(match["rows"]))
-    return replace(spec, block_size=int(match["size"])) if match["size"] else spec
+    size = match["wide"] or match["size"]
+    if size is None:
+        return spec
+    rows = int(match["rows"] or 1)
+    check_int("block_size", int(size), 1, 65536)  # for 0 has a meaning of its own in a spec
+    check_int("block_rows", rows, 1, 65536)
+    return replace(spec, block_size=int(size), block_rows=rows)
+
+
+def _positive(size: str) -> int:
+    check_int("block_size", int(size), 1, 65536)
+    return int(size)
 
 
 def _family(match: re.Match[str], named: _Named) -> BlockSpec | None:
@@ -51,7 +61,7 @@ def _family(match: re.Match[str], named: _Named) -> BlockSpec | None:
     if not isinstance(base, BlockSpec):
         return None
     rule = ScaleRule(match["rule"]) if match["rule"] else base.rule
-    return _same_name(replace(_sized(base, match), rule=rule), match[0])
+    return replace(_sized(base, match), rule=rule)
 
 
 def _shared_exponent(exp_bits: int) -> FloatSpec:
@@ -74,7 +84,7 @@ def _bfp(match: re.Match[str], _: _Named) -> BlockSpec | None:
         tensor_scale=False,
         rule=ScaleRule(match["rule"] or "ocp_floor"),
     )
-    return _same_name(_sized(spec, match), match[0])
+    return _sized(spec, match)
 
 
 def _whole(match: re.Match[str], _: _Named) -> BlockSpec:
@@ -105,7 +115,7 @@ def _bitmod(match: re.Match[str], _: _Named) -> BlockSpec:
         element=first,
         others=tuple(others),
         scale=IntegerSpec(bits=8),
-        block_size=int(match["size"]),
+        block_size=_positive(match["size"]),
         tensor_scale=False,
         channel_scale=True,
         rule=ScaleRule.AMAX,
@@ -118,7 +128,7 @@ def _group(match: re.Match[str], named: _Named) -> BlockSpec:
     return BlockSpec(
         element=element,
         scale=named("float16"),
-        block_size=int(match["size"]),
+        block_size=_positive(match["size"]),
         tensor_scale=False,
         zero_point=offset,
         rule=ScaleRule.RANGE if offset else ScaleRule.AMAX,
@@ -135,7 +145,7 @@ def _codebook(match: re.Match[str], named: _Named) -> BlockSpec | None:
     return BlockSpec(
         element=element,
         scale=named("float32"),
-        block_size=int(match["size"]),
+        block_size=_positive(match["size"]),
         tensor_scale=False,
         rule=ScaleRule.AMAX,
     )
@@ -155,18 +165,13 @@ def _spelt(match: re.Match[str], named: _Named) -> BlockSpec | None:
         element=elements[0],
         others=elements[1:],
         scale=scale,
-        block_size=int(match["size"] or 0),
+        block_size=_positive(match["size"]) if match["size"] else 0,
         block_rows=0 if match["shared"] == "whole" else int(match["rows"] or 1),
         tensor_scale=match["above"] == "_tensor",
         channel_scale=match["above"] == "_channel",
         zero_point=rule is ScaleRule.RANGE,
         rule=rule,
     )
-
-
-def _same_name(spec: BlockSpec, name: str) -> BlockSpec | None:
-    """Return a spec if the name states nothing that it need not, as a usual size or rule."""
-    return spec if spec.name == name else None
 
 
 PATTERNS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], _Named], BlockSpec | None]], ...] = (

@@ -287,11 +287,9 @@ class FloatSpec:
 
         Raises
         ------
-        TypeError
-            If the values are not real numbers.
-        ValueError
-            If a value is NaN and the format has none; if the overflow rule does not apply to the format; if random
-            words do not go with the rounding.
+        TypeError, ValueError
+            If the values are not real numbers, or NaN and the format has none; if the overflow rule does not apply to
+            the format; if random words do not go with the rounding.
         """
         mode, rule = Rounding(rounding), Overflow(overflow)
         if rule is Overflow.WRAP:
@@ -302,8 +300,7 @@ class FloatSpec:
             quick = nearest.encode_floats(self, values, mode, rule)
             if quick is not None:
                 return quick
-        single = self.man_bits <= 23 and self.exp_low >= -126  # so that a normal value is a normal float32
-        array = check_values(self, values, allow_nan=self.has_nan, single=single)
+        array = check_values(self, values, allow_nan=self.has_nan, single=True)
         words = check_random(mode, array.shape, random, random_bits)
         if words is not None:
             return _encode(self, mode, rule, array, words, random_bits or 0)

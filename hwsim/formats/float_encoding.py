@@ -40,7 +40,10 @@ def encode_float(
     random: NDArray[np.int64] | None = None,
     random_bits: int = 0,
 ) -> NDArray[np.unsignedinteger]:
-    """Encode checked values, float32 only where every normal value of the format is a normal float32."""
+    """Encode checked values."""
+    if rules.man_bits > 23 or rules.exp_low < -126:  # a normal value of the format may be none of float32
+        with np.errstate(invalid="ignore"):  # a signalling NaN is a NaN
+            values = values.astype(np.float64, copy=False)
     if rules.exp_low >= -1022:
         return _encode(values, rules, 0, rounding, random, random_bits)
     # The formats of P3109 with 11 exponent bits: some of their normal values are subnormals of float64, and the field

@@ -206,7 +206,7 @@ class IntegerSpec:
             quick = nearest.encode_integers(self, values, mode, rule)
             if quick is not None:
                 return quick
-        array = check_values(self, values, allow_nan=False, single=self.fraction_bits <= 100)
+        array = check_values(self, values, allow_nan=False, single=True)
         if rule is Overflow.WRAP and not np.isfinite(array).all():
             raise ValueError(f"values to wrap into {self.name} must be finite, not infinite")
         words = check_random(mode, array.shape, random, random_bits)
@@ -224,6 +224,8 @@ def _encode(
     random_bits: int = 0,
 ) -> NDArray[np.unsignedinteger]:
     """Encode checked values, exactly."""
+    if spec.fraction_bits > 100:  # a subnormal float32 would move left
+        values = values.astype(np.float64, copy=False)
     raw, source = float_bits(values)
     unit = source.exp_low - source.man_bits - 1 + spec.fraction_bits
     keep = (1 << spec.bits) - 1 if spec.bits < 64 else -1

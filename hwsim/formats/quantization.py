@@ -66,12 +66,10 @@ class Quantized:
         factors = scale_values(spec.scale, np.asarray(self.scales, code_dtype(spec.scale.bits)))
         factors = factors * (self.tensor_scale if self.channel_scales is None else self.channel_scales)
         by_row = tiling.spread(tiling.to_blocks(factors))
-        chosen = np.zeros(tiling.block_shape, np.uint8) if self.selectors is None else tiling.to_blocks(self.selectors)
-        values = decode_rows(codes, spec.elements, tiling.spread(chosen), by_row, tiling.size)
-        if self.zero_points is not None:
-            zeros = spec.element.decode(tiling.spread(tiling.to_blocks(self.zero_points)))
-            blocks = np.arange(codes.shape[1]) // tiling.size
-            values = (spec.element.decode(codes) - zeros[:, blocks]) * by_row[:, blocks]
+        marks = self.selectors if self.zero_points is None else self.zero_points
+        chosen = np.zeros(tiling.block_shape, np.uint8) if marks is None else tiling.to_blocks(marks)
+        offset = self.zero_points is not None
+        values = decode_rows(codes, spec.elements, tiling.spread(chosen), by_row, tiling.size, offset=offset)
         return tiling.from_rows(values)
 
 

@@ -52,11 +52,13 @@ def decoder_verilog(spec: Scalar | BlockSpec | PhaseSpec) -> str:
         raw, what = operand_raw(spec), f"a code of {spec.name}"
     power = f"exponent {'-' if raw.offset < 0 else '+'} {abs(raw.offset)}" if raw.bits else f"{raw.offset}"
     scaled = f"significand * 2**({power})" if raw.bits or raw.offset else "significand"
-    ports = [port for port, *_ in part.signature.members.items()]
+    ports = [*part.signature.members]
     sign = ", negated where negative is set" if "negative" in ports else ""
     notes = [f"Decodes {what}:", f"{scaled}{sign}."]
     if "nan" in ports:
-        notes.append("Where nan is set, nothing else counts; where infinite is, negative alone does.")
+        notes.append("Where nan is set, nothing else counts.")
+    if "infinite" in ports:
+        notes.append("Where infinite is set, negative alone counts.")
     return _write(name, part, notes)
 
 

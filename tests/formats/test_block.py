@@ -118,11 +118,24 @@ def test_block_name_round_trip(name: str) -> None:
     assert formats.named(spec.name) == spec
 
 
-@pytest.mark.parametrize(
-    "name", ["mxfp4_b32", "nvfp4_amax", "mxfp5", "bfp8_e8_b64", "nf5_b64", "block16_x_float32_amax"]
-)
+@pytest.mark.parametrize("name", ["mxfp5", "mxfp5_b16", "nf5_b64", "block16_x_float32_amax", "mxfp4_log", "mxfp4_b"])
 def test_block_name_wrong(name: str) -> None:
     with pytest.raises(KeyError, match=f"unknown format '{name}'"):
+        formats.named(name)
+
+
+def test_block_name_redundant() -> None:
+    assert formats.named("mxfp4_b32_ocp_floor") == formats.named("mxfp4")
+    assert formats.named("nvfp4_1x16_amax") == formats.named("nvfp4")
+    assert formats.named("bfp8_e8_b64").name == "bfp8_b64"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["mxfp4_b0", "bfp8_b0", "nf4_b0", "int4_g0", "nvfp4_16x0", "bitmod_fp4_g0", "block0_int8_float8_e8m0fnu_amax"],
+)
+def test_block_name_size_wrong(name: str) -> None:
+    with pytest.raises(ValueError, match=r"^block_size must be in 1\.\.65536, not 0$"):
         formats.named(name)
 
 

@@ -162,3 +162,9 @@ def test_block_encoding_steps_none() -> None:
         element = formats.named(name)
         assert not isinstance(element, BlockSpec)
         assert value_steps(element) is None
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_block_encoding_whole_blocks(name: str) -> None:
+    x = hard_rows(14, 4, 256)  # which are taken as one long row
+    assert both(np.abs(x) if "uint4" in name else x, name) == 7 * 4 * 256

@@ -94,7 +94,7 @@ def test_catalog_block_patterns() -> None:
     names = set()
     for element in elements:
         for scale in scales:
-            for rule in ScaleRule:
+            for rule in (ScaleRule.OCP_FLOOR, ScaleRule.AMAX):
                 for tensor_scale in (False, True):
                     if rule is ScaleRule.OCP_FLOOR and scale.name != "float8_e8m0fnu":
                         continue

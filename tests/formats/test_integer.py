@@ -162,6 +162,9 @@ def compare_offset(spec: IntegerSpec, thin: Callable[..., Any], low: int, high: 
     for overflow in rules(spec):
         for rounding in DETERMINISTIC:
             ours = spec.encode(points, rounding, overflow)
+            single = np.resize(points.astype(np.float32), max(points.size, 1100))  # enough for the quick ways
+            exact = spec.encode(single.astype(np.float64), rounding, overflow)
+            assert np.array_equal(spec.encode(single, rounding, overflow), exact), (spec.name, rounding, overflow)
             for value, code in zip(points.tolist(), ours.tolist(), strict=True):
                 integer = rounded(value, spec.fraction_bits, rounding.value) + spec.zero_point
                 if overflow == "saturate":
@@ -234,7 +237,7 @@ def test_integer_decode() -> None:
 
 
 def test_integer_decode_ml_dtypes() -> None:
-    for name in ("int2", "int4", "uint2", "uint4"):
+    for name in ("int1", "int2", "int4", "uint1", "uint2", "uint4"):
         spec = formats.named(name)
         assert isinstance(spec, IntegerSpec)
         codes = np.arange(1 << spec.bits).astype(np.uint8)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.formats import BlockSpec, Format, Overflow, Rounding, named
+from hwsim.formats import BlockSpec, Format, IntegerSpec, Overflow, Rounding, named
 from hwsim.formats.catalog import Entry, entries
 from hwsim.formats.posit import PositSpec
 
@@ -207,6 +207,8 @@ def _smallest(spec: Any) -> float:
     """Return the smallest positive value of a scalar format."""
     if isinstance(spec, PositSpec):
         return spec.min_positive  # without the half second that decoding takes to load its kernel
+    if isinstance(spec, IntegerSpec):
+        return 2.0**-spec.fraction_bits
     values = _positives(spec)
     first = spec.decode(np.array([0, 1])) if values is None else values
     return float(min(value for value in first.tolist() if value > 0))
@@ -218,7 +220,7 @@ def ends(spec: Format) -> tuple[float | None, float | None, float | None]:
     if _is_complex(inner):
         return None, None, None
     if not isinstance(spec, BlockSpec):
-        return float(inner.max_value), float(inner.min_value), _smallest(inner)
+        return float(inner.max_value), float(inner.min_value), _smallest(inner) if inner.max_value > 0 else None
     largest = max(float(each.max_value) for each in spec.elements)
     lowest = min(float(each.min_value) for each in spec.elements)
     smallest = min(_smallest(each) for each in spec.elements)
@@ -300,7 +302,11 @@ def _binades(spec: Any) -> tuple[Binade, ...]:
     if values is not None:
         exponents, counts = np.unique(np.frexp(values)[1] - 1, return_counts=True)
         return tuple(Binade(exponent=int(e), count=int(n)) for e, n in zip(exponents, counts, strict=True))
-    # In every wide format (integers, floats, posits) the codes of positive values stand in the order of the values.
+    if isinstance(spec, IntegerSpec):
+        top = spec.max_int - spec.zero_point
+        sizes = [min(2 << e, top + 1) - (1 << e) for e in range(top.bit_length())]
+        return tuple(Binade(exponent=e - spec.fraction_bits, count=size) for e, size in enumerate(sizes))
+    # In the other wide formats (floats, posits) the codes of positive values are 1 and up, in the order of the values.
     last = int(spec.encode(np.array([spec.max_value]))[0])
     ends = [int(np.frexp(value)[1]) - 1 for value in (_smallest(spec), spec.max_value)]
     exponents = np.arange(ends[0], ends[1] + 1)

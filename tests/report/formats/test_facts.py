@@ -80,6 +80,11 @@ def test_facts_ends_of_posits(name: str, largest: float) -> None:
     assert ends(named(name)) == (largest, -largest, 1 / largest)
 
 
+def test_facts_ends_without_positive_values() -> None:
+    assert ends(named("int1")) == (0.0, -1.0, None)
+    assert facts("int1").binades == ()
+
+
 def test_facts_ends_are_values() -> None:
     compared = 0
     for entry in entries():
@@ -125,6 +130,14 @@ def test_facts_binades_of_wide_formats(name: str) -> None:
         assert binade.count == 1 << min(digits, digits + binade.exponent - low)
     assert found[0].exponent == low - digits
     assert found[-1].exponent == np.finfo(kind).maxexp - 1
+
+
+def test_facts_binades_of_wide_integers() -> None:
+    assert [(b.exponent, b.count) for b in facts("uint63").binades] == [(e, 1 << e) for e in range(63)]
+    assert [b.count for b in facts("int64").binades] == [1 << e for e in range(63)]
+    offset = facts("uint20_z1000").binades  # the largest is 2**20 - 1 - 1000
+    assert sum(b.count for b in offset) == (1 << 20) - 1001
+    assert [b.exponent for b in facts("fixed24_8").binades] == list(range(-8, 15))
 
 
 def test_facts_significant_bits() -> None:

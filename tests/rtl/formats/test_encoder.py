@@ -27,8 +27,8 @@ def _float(name: str) -> FloatSpec:
 
 def test_encoder_steps_of_all_modes_and_rules(simulator: str) -> None:
     two = (Rounding.NEAREST_EVEN, Rounding.STOCHASTIC)
-    works = [work for name in _ALL_MODES for work in encoder_work(_scalar(name), most=25)]
-    works += [work for name in _TWO_MODES for work in encoder_work(_scalar(name), most=25, modes=two)]
+    works = [work for name in _ALL_MODES for work in encoder_work(_scalar(name), most=60)]
+    works += [work for name in _TWO_MODES for work in encoder_work(_scalar(name), most=60, modes=two)]
     report = check(works, simulator)
     rule_counts = [sum(len(rules(_scalar(name))) for name in names) for names in (_ALL_MODES, _TWO_MODES)]
     assert report.modules == 7 * rule_counts[0] + 2 * rule_counts[1]
@@ -54,7 +54,7 @@ def test_encoder_stochastic_word_widths(simulator: str, random_bits: int) -> Non
     works = [
         work
         for name in ("float8_e4m3fn", "int8", "posit8_2", "nf4")
-        for work in encoder_work(_scalar(name), modes=[Rounding.STOCHASTIC], random_bits=random_bits, most=20)
+        for work in encoder_work(_scalar(name), modes=[Rounding.STOCHASTIC], random_bits=random_bits, most=150)
     ]
     assert check(works, simulator).compared > 2_000
 
