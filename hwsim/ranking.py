@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim import data, network
-from hwsim.formats import BlockSpec, Format, named
+from hwsim.formats import BlockSpec, Format, PhaseSpec, named
 from hwsim.formats.catalog import entries
 from hwsim.formats.quality import measure
 
@@ -30,7 +30,8 @@ _POWERS = tuple(sorted(range(-8, 41), key=abs))
 
 def candidates() -> tuple[Format, ...]:
     """Return the catalogued formats of at most 9 bits an element that hold real values of both signs."""
-    return tuple(entry.spec for entry in entries() if _bits(entry.spec) <= _MOST_BITS and _is_candidate(entry.spec))
+    specs = [entry.spec for entry in entries() if not isinstance(entry.spec, PhaseSpec)]
+    return tuple(spec for spec in specs if _bits(spec) <= _MOST_BITS and _is_candidate(spec))
 
 
 def rank_file(

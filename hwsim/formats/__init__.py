@@ -2,7 +2,7 @@
 """What a bit pattern means: number formats, their codes and values, and how values are rounded to codes."""
 
 from hwsim.formats.block import BlockSpec, ScaleRule
-from hwsim.formats.catalog import Entry, Format, entries, named, names
+from hwsim.formats.catalog import AnyFormat, Entry, Format, entries, named, names
 from hwsim.formats.codebook import CodebookSpec, bitmod_options
 from hwsim.formats.codes import Unpacked
 from hwsim.formats.float import FloatSpec, Specials
@@ -18,6 +18,7 @@ from hwsim.formats.storage import BitOrder, pack_codes, unpack_codes
 from hwsim.formats.transforms import clip_symmetric, hadamard, inverse_hadamard, random_signs, reorder_channels, smooth
 
 __all__ = [
+    "AnyFormat",
     "BitOrder",
     "BlockSpec",
     "CodebookSpec",

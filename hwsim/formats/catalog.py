@@ -9,9 +9,11 @@ from hwsim.formats.block import BlockSpec, ScaleRule
 from hwsim.formats.float import FloatSpec, Specials
 from hwsim.formats.integer import IntegerSpec
 from hwsim.formats.patterns import Format, float_spec, of_pattern
+from hwsim.formats.phase import PhaseSpec
 from hwsim.formats.posit import PositSpec
 
 __all__ = [
+    "AnyFormat",
     "Entry",
     "Format",
     "entries",
@@ -19,13 +21,15 @@ __all__ = [
     "names",
 ]
 
+AnyFormat = Format | PhaseSpec
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """A catalogued format: its name here, its spec, its family, what it is, its source, and its names elsewhere."""
 
     name: str
-    spec: Format
+    spec: AnyFormat
     family: str
     summary: str
     source: str
@@ -36,6 +40,8 @@ _OFP8 = "OCP 8-bit Floating Point Specification 1.0, tables 1-2"
 _MX = "OCP Microscaling Formats 1.0, section 5"
 _IEEE = "IEEE 754-2019, section 3.6"
 _ML_DTYPES = "ml_dtypes 0.6, README"
+_P3109 = "IEEE P3109 interim report 4.0.3, names Binary<K>p<P><s|u><f|e>"
+_QUALCOMM = "arXiv:2303.17951, section 2"
 _INT_V_FP = "arXiv:2510.25602, table 1"
 _NVFP4 = "arXiv:2509.25149, section 2"
 
@@ -44,7 +50,7 @@ _E2M1 = float_spec(2, 1, Specials.FINITE)
 _E8M0 = float_spec(8, 0, Specials.FN, signed=False)
 
 
-def _entry(spec: Format, family: str, summary: str, source: str, *aliases: str) -> Entry:
+def _entry(spec: AnyFormat, family: str, summary: str, source: str, *aliases: str) -> Entry:
     return Entry(name=spec.name, spec=spec, family=family, summary=summary, source=source, aliases=aliases)
 
 
@@ -65,6 +71,7 @@ def _floats() -> list[Entry]:
         return _entry(spec, "float", summary, source, *aliases)
 
     ieee, fn, fnuz, finite = Specials.IEEE, Specials.FN, Specials.FNUZ, Specials.FINITE
+    extended = Specials.EXTENDED
     return [
         fp("half precision", _IEEE, float_spec(5, 10, ieee), "fp16"),
         fp("float32's exponent with 8 significant bits", _ML_DTYPES, float_spec(8, 7, ieee), "bf16"),
@@ -80,9 +87,30 @@ def _floats() -> list[Entry]:
         fp("OFP8 E5M2: IEEE specials, maximum 57344", _OFP8, float_spec(5, 2, ieee), "fp8_e5m2"),
         fp("E4M3 with IEEE specials, maximum 240", _ML_DTYPES, float_spec(4, 3, ieee)),
         fp("E3M4 with IEEE specials, maximum 15.5", _ML_DTYPES, float_spec(3, 4, ieee)),
-        fp("E4M3 with one NaN (negative zero's code), bias 8", _ML_DTYPES, float_spec(4, 3, fnuz)),
+        fp(
+            "E4M3 with one NaN (negative zero's code), bias 8 (Qualcomm's FP8-E4)",
+            f"{_ML_DTYPES}; {_QUALCOMM}",
+            float_spec(4, 3, fnuz),
+            "binary8p4sf",
+        ),
         fp("E4M3 with one NaN, bias 11", _ML_DTYPES, float_spec(4, 3, fnuz, 11)),
-        fp("E5M2 with one NaN, bias 16", _ML_DTYPES, float_spec(5, 2, fnuz)),
+        fp(
+            "E5M2 with one NaN, bias 16 (Qualcomm's FP8-E5)",
+            f"{_ML_DTYPES}; {_QUALCOMM}",
+            float_spec(5, 2, fnuz),
+            "binary8p3sf",
+        ),
+        fp("E3M4 with one NaN, bias 4 (Qualcomm's FP8-E3)", _QUALCOMM, float_spec(3, 4, fnuz), "binary8p5sf"),
+        fp("E2M5 with one NaN, bias 2 (Qualcomm's FP8-E2)", _QUALCOMM, float_spec(2, 5, fnuz), "binary8p6sf"),
+        fp("P3109 binary8p4se: E4M3 with one NaN and infinities, maximum 224", _P3109, float_spec(4, 3, extended)),
+        fp("P3109 binary8p3se: E5M2 with one NaN and infinities, maximum 49152", _P3109, float_spec(5, 2, extended)),
+        fp("P3109 binary4p2sf: E2M1 with one NaN, bias 2", _P3109, float_spec(2, 1, fnuz), "binary4p2sf"),
+        fp(
+            "P3109 binary8p1uf: powers of two with a zero, a scale",
+            _P3109,
+            FloatSpec(exp_bits=8, man_bits=0, bias=128, specials=fn, signed=False),
+            "binary8p1uf",
+        ),
         fp("OCP FP6 E2M3, every code finite, maximum 7.5", _MX, float_spec(2, 3, finite), "fp6_e2m3"),
         fp("OCP FP6 E3M2, every code finite, maximum 28", _MX, float_spec(3, 2, finite), "fp6_e3m2"),
         fp("OCP FP4 E2M1, every code finite, maximum 6", _MX, _E2M1, "fp4_e2m1"),
@@ -134,6 +162,50 @@ def _blocks() -> list[Entry]:
     ]
 
 
+def _shared_scales() -> list[Entry]:
+    """Return the other formats with shared scales: rules, tiles, groups, shared exponents, codebooks under a scale."""
+    quartet, bitsandbytes = "arXiv:2505.14669 (Quartet), QuEST rule", "arXiv:2305.14314; bitsandbytes"
+    rows = {
+        "mxint8_ceil": ("MXINT8 whose scale is rounded up", f"{_INT_V_FP}, equation 9"),
+        "mxfp8_e4m3_ceil": ("MXFP8 whose scale is rounded up", f"{_INT_V_FP}, equation 9"),
+        "mxfp4_ceil": ("MXFP4 whose scale is rounded up", f"{_INT_V_FP}, equation 9"),
+        "mxfp4_nearest": ("MXFP4 whose scale is rounded to nearest", "the code of arXiv:2510.25602, round"),
+        "mxfp4_even": ("MXFP4 whose scale is floored after rounding to E2M1's mantissa", "torchao 0.18, EVEN"),
+        "mxfp4_quest": ("MXFP4 whose scale goes by the standard deviation", quartet),
+        "mxfp4_mse": ("MXFP4 with the scale of least squared error", "a search, see ScaleRule.MSE"),
+        "nvfp4_two_level": ("NVFP4 in the pretraining recipe's float32 operations", "arXiv:2509.25149, appendix"),
+        "nvfp4_mse": ("NVFP4 with the scales of least squared error", "a search, see ScaleRule.MSE"),
+        "nvfp4_16x16": ("NVFP4 whose scales hold for 16 x 16 tiles, for weights", "arXiv:2509.25149, section 4"),
+        "bfp8_b64": ("64 mantissas of 8 bits under an 8-bit exponent (BFP16_64)", "dmx-compressor 69a2245"),
+        "bfp4_b128": ("128 mantissas of 4 bits under an 8-bit exponent (BFP12_128)", "dmx-compressor 69a2245"),
+        "dfp16": ("16-bit integers, one exponent for a tensor: dynamic fixed point", "arXiv:1802.00930"),
+        "qfx8": (
+            "8-bit fixed point whose binary point is fitted to the data",
+            "QFX (abstract): a learned binary point",
+        ),
+        "int8_g128": ("128 8-bit integers under a float16 scale", "arXiv:2210.17323 (GPTQ), group size 128"),
+        "int4_g128": ("128 4-bit integers under a float16 scale", "arXiv:2210.17323 (GPTQ), group size 128"),
+        "int4_g32": ("32 4-bit integers under a float16 scale", "arXiv:2210.17323 (GPTQ), smaller groups"),
+        "uint4_g128": ("128 4-bit codes under a float16 scale and a zero point", "arXiv:2306.00978 (AWQ)"),
+        "uint4_g32": (
+            "32 4-bit codes under a float16 scale and a zero point",
+            "arXiv:2306.00978 (AWQ), smaller groups",
+        ),
+        "nf4_b64": ("64 NF4 codes under a float32 scale (QLoRA)", bitsandbytes),
+        "bnb_fp4_b64": ("64 FP4 codes of bitsandbytes under a float32 scale", bitsandbytes),
+        "bitmod_fp4_g128": ("the best of four FP4 codebooks for each 128, INT8 scales", "arXiv:2411.11745"),
+        "bitmod_fp3_g128": ("the best of four FP3 codebooks for each 128, INT8 scales", "arXiv:2411.11745"),
+        "bitnet": ("-1, 0 and 1 under the mean magnitude of a tensor", "arXiv:2402.17764 (BitNet b1.58)"),
+        "bitnet_median": ("-1, 0 and 1 under the median magnitude of a tensor", "arXiv:2407.09527"),
+    }
+    found = []
+    for name, (summary, source) in rows.items():
+        spec = _known(name)
+        assert spec.name == name
+        found.append(_entry(spec, "block", summary, source))
+    return found
+
+
 def _posits() -> list[Entry]:
     standard, softposit = (
         "Standard for Posit Arithmetic (2022), section 3",
@@ -178,23 +250,42 @@ def _codebooks() -> list[Entry]:
     return [_entry(spec, "codebook", summary, source) for spec, summary, source in rows]
 
 
-_ENTRIES = (*_integers(), *_floats(), *_posits(), *_codebooks(), *_blocks())
-_CATALOG = {entry.name: entry for entry in _ENTRIES}
-_ALIASES = {alias: entry.spec for entry in _ENTRIES for alias in entry.aliases}
+_BASE = (*_integers(), *_floats(), *_posits(), *_codebooks(), *_blocks())
+_BASE_SPECS = {entry.name: entry.spec for entry in _BASE}
+
+
+def _known(name: str) -> Format:
+    """Look up a format while the catalog is being made."""
+    spec = _BASE_SPECS.get(name) or of_pattern(name, _known)
+    if spec is None or isinstance(spec, PhaseSpec):
+        raise KeyError(name)
+    return spec
+
+
+_ENTRIES = (
+    *_BASE,
+    *_shared_scales(),
+    _entry(
+        PhaseSpec(), "complex", "1, i, -1 and -i: weights without multipliers", "Fairy+-i (iFairy), 9d3d309", "ifairy"
+    ),
+)
+_ENTRY = {name: entry for entry in _ENTRIES for name in (entry.name, *entry.aliases)}
+_CATALOG = {entry.name: entry.spec for entry in _ENTRIES if not isinstance(entry.spec, PhaseSpec)}
+_ALIASES = {alias: entry.spec for entry in _ENTRIES for alias in entry.aliases if not isinstance(entry.spec, PhaseSpec)}
 
 
 def entries() -> tuple[Entry, ...]:
-    """Return the catalogued formats with their summaries and sources."""
+    """Return the catalogued formats with their summaries and sources, the one of complex numbers among them."""
     return _ENTRIES
 
 
 def names() -> tuple[str, ...]:
-    """Return the names of the catalogued formats; `named` also takes their aliases and those that follow a pattern."""
+    """Return the catalogued names of formats of real numbers; `named` also takes aliases and patterns."""
     return tuple(_CATALOG)
 
 
 def named(name: str) -> Format:
-    """Return the format of a name.
+    """Return the format of real numbers of a name; that of complex ones is `PhaseSpec`.
 
     Parameters
     ----------
@@ -215,12 +306,14 @@ def named(name: str) -> Format:
     if not isinstance(name, str):
         raise TypeError(f"the name of a format must be a str, not {name!r}")
     if name in _CATALOG:
-        return _CATALOG[name].spec
+        return _CATALOG[name]
     if name in _ALIASES:
         return _ALIASES[name]
     spec = of_pattern(name, named)
     if spec is not None:
         return spec
+    if name in _ENTRY:
+        raise KeyError(f"format {name!r} is of complex numbers: see hwsim.formats.PhaseSpec")
     close = difflib.get_close_matches(name, (*_CATALOG, *_ALIASES), n=4, cutoff=0.5)
-    hint = f"did you mean {', '.join(close)}?" if close else f"the catalog has {', '.join(_CATALOG)}"
+    hint = f"did you mean {', '.join(close)}?" if close else "`hwsim formats` lists the catalog"
     raise KeyError(f"unknown format {name!r}: {hint}")

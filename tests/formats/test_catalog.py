@@ -116,13 +116,13 @@ def test_catalog_block_patterns() -> None:
             "unknown format 'float8_e4m3fnx': did you mean float8_e4m3fn, float8_e4m3fnuz, float8_e4m3, ",
         ),
         ("INT8", "unknown format 'INT8': "),
-        ("zzz", "unknown format 'zzz': the catalog has int2, uint2, "),
+        ("zzz", "unknown format 'zzz': `hwsim formats` lists the catalog"),
         ("minifloat_e3m2fn", "unknown format 'minifloat_e3m2fn': did you mean "),
         ("mxfp7_e3m3_b16", "unknown format 'mxfp7_e3m3_b16': did you mean "),
         ("float8_e4m3fn_nan", "unknown format 'float8_e4m3fn_nan': did you mean float8_e4m3fn, "),
         ("block16_nothing_float8_e4m3fn_amax", "unknown format 'block16_nothing_float8_e4m3fn_amax': "),
         ("block16_mxfp4_float8_e4m3fn_amax", "unknown format 'block16_mxfp4_float8_e4m3fn_amax': "),
-        ("", "unknown format '': the catalog has "),
+        ("", "unknown format '': `hwsim formats` lists the catalog"),
     ],
 )
 def test_catalog_name_wrong(name: str, text: str) -> None:

@@ -85,10 +85,7 @@ def _plane(values: NDArray[np.complex128]) -> list[str]:
         _text(_LEFT, 14, "values in the complex plane", "start"),
         f'<path d="M{_WIDTH / 2 - 85:g} 95h170M{_WIDTH / 2:g} 10v170" stroke="{_GREY}"/>',
         *(f'<circle cx="{x:.4g}" cy="{y:.4g}" r="4" fill="{_TICK}"/>' for x, y in points),
-        *(
-            _text(x + 8, y - 8, value_text(v), "start")
-            for (x, y), v in zip(points, values.tolist(), strict=True)
-        ),
+        *(_text(x + 8, y - 8, value_text(v), "start") for (x, y), v in zip(points, values.tolist(), strict=True)),
     ]
 
 
@@ -130,6 +127,4 @@ def _bars(binades: Sequence[Binade], top: int, of: str) -> list[str]:
 
 
 def _power(x: float, y: float, exponent: int) -> str:
-    return (
-        f'<text x="{x:.1f}" y="{y}" text-anchor="middle">2<tspan dy="-5" font-size="9">{exponent}</tspan></text>'
-    )
+    return f'<text x="{x:.1f}" y="{y}" text-anchor="middle">2<tspan dy="-5" font-size="9">{exponent}</tspan></text>'

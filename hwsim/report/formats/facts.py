@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.formats import BlockSpec, Format, IntegerSpec, Overflow, Rounding, named
+from hwsim.formats import AnyFormat, BlockSpec, IntegerSpec, Overflow, Rounding, named
 from hwsim.formats.catalog import Entry, entries
 from hwsim.formats.posit import PositSpec
 
@@ -101,7 +101,7 @@ class Facts:
         return found
 
 
-def facts(name: str | Format) -> Facts:
+def facts(name: str | AnyFormat) -> Facts:
     """Return the facts of a format.
 
     Raises
@@ -127,8 +127,11 @@ def facts(name: str | Format) -> Facts:
     )
 
 
-def entry_of(name: str | Format) -> Entry:
+def entry_of(name: str | AnyFormat) -> Entry:
     """Return the catalog's entry of a format, or one made up for a format that only a pattern names."""
+    known = next((entry for entry in entries() if name in (entry.name, *entry.aliases)), None)
+    if known is not None:
+        return known
     spec = named(name) if isinstance(name, str) else name
     known = next((entry for entry in entries() if entry.spec == spec), None)
     if known is not None:
@@ -159,17 +162,17 @@ def family(name: str | None) -> tuple[Entry, ...]:
     return tuple(entry for entry in entries() if entry.family == name)
 
 
-def element(spec: Format) -> Any:
+def element(spec: AnyFormat) -> Any:
     """Return the scalar format of a block format's elements, or the format itself."""
     return spec.element if isinstance(spec, BlockSpec) else spec
 
 
-def bits_per_element(spec: Format) -> float:
+def bits_per_element(spec: AnyFormat) -> float:
     """Return the stored bits of an element with its share of what a block stores."""
     return float(getattr(spec, "bits_per_element", spec.bits))
 
 
-def all_values(spec: Format) -> NDArray[Any]:
+def all_values(spec: AnyFormat) -> NDArray[Any]:
     """Return the value of each code, of a block format's elements, in the order of the codes.
 
     Raises
@@ -214,7 +217,7 @@ def _smallest(spec: Any) -> float:
     return float(min(value for value in first.tolist() if value > 0))
 
 
-def ends(spec: Format) -> tuple[float | None, float | None, float | None]:
+def ends(spec: AnyFormat) -> tuple[float | None, float | None, float | None]:
     """Return the largest, the lowest and the smallest positive value; None where values are not real."""
     inner = element(spec)
     if _is_complex(inner):
@@ -230,7 +233,7 @@ def ends(spec: Format) -> tuple[float | None, float | None, float | None]:
     return largest * high, lowest * (high if lowest < 0 else low), smallest * low
 
 
-def landmarks(spec: Format) -> list[tuple[str, int, float]]:
+def landmarks(spec: AnyFormat) -> list[tuple[str, int, float]]:
     """Return what, code and value of a scalar format's (or an element's) notable codes, in the order of the values."""
     inner = element(spec)
     if _is_complex(inner):

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A page of documentation for each catalogued format, made from its spec."""
 
-
 from pathlib import Path
 
 from hwsim.formats import BlockSpec
