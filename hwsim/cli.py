@@ -99,32 +99,49 @@ def simulate(
 
 @app.command(
     epilog="Examples:\n\n  hwsim verilog int8 -o int8\n\n  hwsim verilog nvfp4 --pipeline 3 -o nvfp4 --verify\n\n"
-    "  hwsim verilog hopper_e4m3_e4m3_float32 -o hopper --json"
+    "  hwsim verilog hopper_e4m3_e4m3_float32 -o hopper --json\n\n"
+    "  hwsim verilog posit8_2 --part decoder -o posit --verify\n\n"
+    "  hwsim verilog float4_e2m1fn --part encoder --rounding stochastic --random-bits 8 -o e2m1"
 )
 def verilog(
     unit: Annotated[
-        str, typer.Argument(help="A unit's name: FORMAT[_by_FORMAT][_lLANES][_ACCUMULATOR], or of the catalog.")
+        str,
+        typer.Argument(
+            help="A unit's name: FORMAT[_by_FORMAT][_lLANES][_ACCUMULATOR], or of the catalog; with --part a format's."
+        ),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="The folder to write; made if need be.")],
+    part: Annotated[str, typer.Option(help="unit, or decoder or encoder of a format.")] = "unit",
     pipeline: Annotated[int | None, typer.Option(help="Register ranks; more is faster, the values stay.")] = None,
+    source: Annotated[str, typer.Option(help="Of an encoder: the float format of its input.")] = "float32",
+    rounding: Annotated[str, typer.Option(help="Of an encoder: its rounding mode.")] = "nearest_even",
+    overflow: Annotated[str, typer.Option(help="Of an encoder: its overflow rule.")] = "saturate",
+    random_bits: Annotated[int, typer.Option(help="Of a stochastic encoder: bits of its random words.")] = 0,
     verify: Annotated[bool, typer.Option("--verify", help="Run the testbench in a simulator right away.")] = False,
     simulator: Annotated[
         str | None, typer.Option(help="icarus or verilator; without it the one that is there.")
     ] = None,
     as_json: _JSON = False,
 ) -> None:
-    """Write a unit's Verilog, and the testbench that proves it equal to the model."""
+    """Write a unit's Verilog, and the testbench that proves it equal to the model; or a format's decoder or encoder."""
+    from hwsim.codecs import EncoderRules, write_codec
     from hwsim.jobs import write_verilog
 
     with _progress(as_json) as step:
-        report = write_verilog(unit, output, pipeline=pipeline, verify=verify, simulator=simulator, progress=step)
+        if part == "unit":
+            report = write_verilog(unit, output, pipeline=pipeline, verify=verify, simulator=simulator, progress=step)
+        else:
+            step(f"{unit}: {part}")
+            rules = EncoderRules(source=source, rounding=rounding, overflow=overflow, random_bits=random_bits)
+            report = write_codec(unit, part, output, rules=rules, verify=verify, simulator=simulator)
     if as_json:
         print(json.dumps(report))
         return
     console = _console()
     for file in report["files"]:
         console.print(file, soft_wrap=True, highlight=False)
-    console.print(f"{report['unit']}: latency {report['latency_cycles']} cycles, one step a cycle", highlight=False)
+    if part == "unit":
+        console.print(f"{report['unit']}: latency {report['latency_cycles']} cycles, one step a cycle", highlight=False)
     if report["verified_vectors"] is not None:
         console.print(
             f"verified in {report['simulator']}: {report['verified_vectors']:,} outputs equal", highlight=False
