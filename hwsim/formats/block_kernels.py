@@ -74,7 +74,6 @@ def encode_float(
     wide = int32(man_bits)
     top = int32(largest)
     sign_bit = int32(1 << (bits - 1))
-    to_sign = int32(32 - bits)
     for r in range(low.shape[0]):
         for b in range(low.shape[1]):
             source = raw[r, b * size : (b + 1) * size]
@@ -100,7 +99,7 @@ def encode_float(
                 odd = int32(int32(significand >> shift) & one)
                 kept = int32(int32(significand + int32(half + odd)) >> shift)
                 code = min(int32(int32(normal << wide) + kept), top)
-                target[i] = int32(code | int32(int32(pattern >> to_sign) & sign_bit))
+                target[i] = int32(code | int32(int32(pattern >> int32(31)) & sign_bit))
 
 
 @numba.njit(cache=True)

@@ -55,15 +55,24 @@ def _entry(spec: AnyFormat, family: str, summary: str, source: str, *aliases: st
 
 
 def _integers() -> list[Entry]:
+    onnx, a8 = "ONNX IR, TensorProto types", "ONNX QuantizeLinear: a zero point of 128 where there is no sign"
     found = []
     for bits in (2, 4, 6, 8, 16, 32):
         for signed in (True, False):
             kind = "two's complement" if signed else "unsigned"
             summary = f"{bits}-bit integer, {kind}"
-            found.append(
-                _entry(IntegerSpec(bits=bits, signed=signed), "integer", summary, "ONNX IR, TensorProto types")
-            )
-    return found
+            found.append(_entry(IntegerSpec(bits=bits, signed=signed), "integer", summary, onnx))
+    others = (
+        (IntegerSpec(bits=8, narrow=True), "8-bit integer without -128: symmetric", f"{_INT_V_FP}; QONNX, narrow"),
+        (IntegerSpec(bits=4, narrow=True), "4-bit integer without -8: symmetric", f"{_INT_V_FP}; QONNX, narrow"),
+        (IntegerSpec(bits=8, signed=False, zero_point=128), "offset 8-bit integer: zero is 128", a8),
+        (
+            IntegerSpec(bits=16, fraction_bits=8),
+            "16-bit fixed point, the binary point in the middle",
+            "two's complement Q8.8",
+        ),
+    )
+    return found + [_entry(spec, "integer", summary, source) for spec, summary, source in others]
 
 
 def _floats() -> list[Entry]:
@@ -176,12 +185,18 @@ def _shared_scales() -> list[Entry]:
         "nvfp4_two_level": ("NVFP4 in the pretraining recipe's float32 operations", "arXiv:2509.25149, appendix"),
         "nvfp4_mse": ("NVFP4 with the scales of least squared error", "a search, see ScaleRule.MSE"),
         "nvfp4_16x16": ("NVFP4 whose scales hold for 16 x 16 tiles, for weights", "arXiv:2509.25149, section 4"),
-        "bfp8_b64": ("64 mantissas of 8 bits under an 8-bit exponent (BFP16_64)", "dmx-compressor 69a2245"),
-        "bfp4_b128": ("128 mantissas of 4 bits under an 8-bit exponent (BFP12_128)", "dmx-compressor 69a2245"),
+        "bfp8_b64": (
+            "64 mantissas of 8 bits under an 8-bit exponent (BFP16_64)",
+            "arXiv:2403.20137; dmx-compressor 69a2245",
+        ),
+        "bfp4_b128": (
+            "128 mantissas of 4 bits under an 8-bit exponent (BFP12_128)",
+            "arXiv:2403.20137; dmx-compressor 69a2245",
+        ),
         "dfp16": ("16-bit integers, one exponent for a tensor: dynamic fixed point", "arXiv:1802.00930"),
         "qfx8": (
             "8-bit fixed point whose binary point is fitted to the data",
-            "QFX (abstract): a learned binary point",
+            "arXiv:2401.17544 (QFX); here the binary point of least squared error, not a trained one",
         ),
         "int8_g128": ("128 8-bit integers under a float16 scale", "arXiv:2210.17323 (GPTQ), group size 128"),
         "int4_g128": ("128 4-bit integers under a float16 scale", "arXiv:2210.17323 (GPTQ), group size 128"),
@@ -241,8 +256,16 @@ def _codebooks() -> list[Entry]:
         (logarithmic.log2(4), "powers of two down from 1, and zero", "arXiv:2111.13824 (FQ-ViT)"),
         (logarithmic.logsqrt2(4), "powers of the root of two down from 1, and zero", "arXiv:2212.08254 (RepQ-ViT)"),
         (logarithmic.pot(4), "signed powers of two up to 1, and zero", apot),
-        (logarithmic.denseshift(3), "signed powers of two from 1, without zero", "DenseShift, ICCV 2023"),
-        (logarithmic.denseshift(4), "signed powers of two from 1, without zero", "DenseShift, ICCV 2023"),
+        (
+            logarithmic.denseshift(3),
+            "signed powers of two from 1, without zero",
+            "arXiv:2208.09708 (DenseShift, ICCV 2023)",
+        ),
+        (
+            logarithmic.denseshift(4),
+            "signed powers of two from 1, without zero",
+            "arXiv:2208.09708 (DenseShift, ICCV 2023)",
+        ),
         (logarithmic.shiftadd(4), "signed powers of two down from 1, without zero", "arXiv:2306.06446 (ShiftAddViT)"),
         (logarithmic.apot(4), "signed sums of two powers of two", apot),
         (logarithmic.apot(5), "signed sums of two powers of two", apot),

@@ -32,20 +32,25 @@ def _patterns_passed(
     Thresholds are not negative; those to fill up with are 1e200. The bits of a float64 shifted right by 29 are those
     of the float32 toward zero, up to the bias, and a carry added below makes it the next one: 2**29 - 1 where equality
     passes, else 2**29. What is above all float32 becomes a pattern above those of all finite ones. Below 2**-126
-    patterns count units of 2**-149.
+    patterns count units of 2**-149. The least factor is found among bits, as that loop fills vectors, and one of floats
+    does not.
     """
     raw = products.view(np.int64)
+    for b in range(factors.size):
+        products[b] = factors[b]
+    least = raw[0]
+    for b in range(factors.size):
+        least = min(least, raw[b])
+    raw[0] = least
+    least_factor = products[0]
     for t in range(thresholds.size):
         threshold, carry = thresholds[t], carries[t]
         row = passed[t]
-        least = np.inf
         for b in range(factors.size):
-            product = threshold * factors[b]
-            products[b] = product
-            least = min(least, product)
+            products[b] = threshold * factors[b]
         for b in range(factors.size):
             row[b] = max(min(((raw[b] + carry) >> 29) - ((1023 - 127) << 23), _NEVER), 0)
-        if least >= 2.0**-126:
+        if least_factor * threshold >= 2.0**-126:
             continue
         for b in range(factors.size):
             if products[b] < 2.0**-126:
@@ -84,37 +89,29 @@ def encode_by_magnitude(
                 b = first + k
                 source = raw[r, b * size : (b + 1) * size]
                 target = out[r, b * size : (b + 1) * size]
-                factor = some[k]
-                if not 0 < factor < np.inf:
-                    for i in range(target.size):
-                        target[i] = 0
-                    continue
                 a0, a1, a2, a3 = passed[0, k], passed[1, k], passed[2, k], passed[3, k]
                 a4, a5, a6 = passed[4, k], passed[5, k], passed[6, k]
-                if negate:
-                    for i in range(source.size):
-                        pattern = source[i]
-                        x = int32(pattern & int32(0x7FFFFFFF))
-                        count = int32(int32(x >= a0) + int32(x >= a1))
-                        count = int32(count + int32(x >= a2))
-                        count = int32(count + int32(x >= a3))
-                        count = int32(count + int32(x >= a4))
-                        count = int32(count + int32(x >= a5))
-                        count = int32(count + int32(x >= a6))
-                        sign = int32(pattern >> int32(31))
+                for i in range(source.size):
+                    pattern = source[i]
+                    x = int32(pattern & int32(0x7FFFFFFF))
+                    count = int32(int32(x >= a0) + int32(x >= a1))
+                    count = int32(count + int32(x >= a2))
+                    count = int32(count + int32(x >= a3))
+                    count = int32(count + int32(x >= a4))
+                    count = int32(count + int32(x >= a5))
+                    count = int32(count + int32(x >= a6))
+                    target[i] = int32(count | int32(int32(pattern >> int32(31)) & sign_bit))
+                if negate:  # a second pass, over what is still near
+                    for i in range(target.size):
+                        count = int32(target[i])
+                        sign = int32(-int32(count >= sign_bit))
+                        count = int32(count & int32(sign_bit - int32(1)))
                         target[i] = int32(int32(int32(count ^ sign) - sign) & mask)
-                else:
-                    to_sign = int32(32 - bits)
-                    for i in range(source.size):
-                        pattern = source[i]
-                        x = int32(pattern & int32(0x7FFFFFFF))
-                        count = int32(int32(x >= a0) + int32(x >= a1))
-                        count = int32(count + int32(x >= a2))
-                        count = int32(count + int32(x >= a3))
-                        count = int32(count + int32(x >= a4))
-                        count = int32(count + int32(x >= a5))
-                        count = int32(count + int32(x >= a6))
-                        target[i] = int32(count | int32(int32(pattern >> to_sign) & sign_bit))
+            for k in range(some.size):  # apart: a branch would cost the loops above their speed
+                if not 0 < some[k] < np.inf:
+                    target = out[r, (first + k) * size : (first + k + 1) * size]
+                    for i in range(target.size):
+                        target[i] = 0
 
 
 @numba.njit(cache=True)

@@ -49,7 +49,7 @@ PROMISED = {
 
 def test_catalog_names() -> None:
     names = formats.names()
-    assert len(names) == len(set(names)) == 69
+    assert len(names) == len(set(names)) == 104
     assert set(names) >= PROMISED
     for name in names:
         spec = formats.named(name)
