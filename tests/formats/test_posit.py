@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""PositSpec against the definition in rational numbers, SoftPosit, and printed values."""
+"""PositSpec against the definition in rational numbers and printed values; SoftPosit is in test_posit_softposit.py."""
 
 import math
-import warnings
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
@@ -96,43 +95,6 @@ def oracle_of(bits: int, es: int) -> Oracle:
     if spec not in _ORACLES:
         _ORACLES[spec] = Oracle(spec)
     return _ORACLES[spec]
-
-
-@pytest.fixture(scope="session")
-def softposit() -> Any:
-    """Return SoftPosit, or skip."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # the wrapper's own, of its generator
-        return pytest.importorskip("softposit", reason="needs softposit (pip install 'hwsim[test]')")
-
-
-def to_double(softposit: Any, bits: int, es: int) -> Callable[[int], float]:
-    """Return SoftPosit's value of a code; es 2 is its posit of any width, kept in the high bits of 32."""
-    kind, convert = {
-        (8, 0): (softposit.posit8_t, softposit.convertP8ToDouble),
-        (16, 1): (softposit.posit16_t, softposit.convertP16ToDouble),
-        (32, 2): (softposit.posit32_t, softposit.convertP32ToDouble),
-    }.get((bits, es), (softposit.posit_2_t, softposit.convertPX2ToDouble))
-    shift = 32 - bits if kind is softposit.posit_2_t else 0
-
-    def value(code: int) -> float:
-        posit = kind()
-        posit.v = code << shift
-        return float(convert(posit))
-
-    return value
-
-
-def from_double(softposit: Any, bits: int, es: int) -> Callable[[float], int]:
-    """Return SoftPosit's code of a value."""
-    fixed = {
-        (8, 0): softposit.convertDoubleToP8,
-        (16, 1): softposit.convertDoubleToP16,
-        (32, 2): softposit.convertDoubleToP32,
-    }.get((bits, es))
-    if fixed is not None:
-        return lambda value: int(fixed(value).v)
-    return lambda value: int(softposit.convertDoubleToPX2(value, bits).v) >> (32 - bits)
 
 
 def test_posit_decode_definition() -> None:
@@ -340,49 +302,6 @@ def test_posit_unpack_constant_width() -> None:
         assert np.array_equal(values[number], spec.decode(codes)[number])
         assert parts.special.tolist() == [3 if code == spec.nan_code else 0 for code in codes]
         assert (parts.significand[~number] == 0).all()
-
-
-def test_posit_softposit_decode(softposit: Any) -> None:
-    compared = 0
-    for bits, es in ((8, 0), (16, 1), (2, 2), (3, 2), (4, 2), (5, 2), (8, 2), (10, 2), (13, 2), (16, 2)):
-        spec = PositSpec(bits=bits, es=es)
-        theirs = to_double(softposit, bits, es)
-        ours = spec.decode(np.arange(1 << bits))
-        for code, value in enumerate(ours):
-            # It gives NaR as an infinity.
-            expected = theirs(code)
-            assert (math.isinf(expected) and math.isnan(value)) or expected == value, (spec.name, code)
-        compared += ours.size
-    assert compared == 2 * 2**8 + 2 * 2**16 + 2**2 + 2**3 + 2**4 + 2**5 + 2**10 + 2**13
-
-
-def test_posit_softposit_encode(softposit: Any, thin: Callable[..., Any], counted: Callable[..., Any]) -> None:
-    compared = expected = 0
-    for bits, es in ((8, 0), (16, 1), (2, 2), (3, 2), (4, 2), (5, 2), (8, 2), (10, 2), (16, 2)):
-        oracle = oracle_of(bits, es)
-        points = oracle.points()
-        expected += points.size
-        points = thin(points, 200)
-        theirs = from_double(softposit, bits, es)
-        ours = oracle.spec.encode(points, overflow="propagate")
-        assert ours.tolist() == [theirs(float(value)) for value in points], oracle.spec.name
-        compared += points.size
-    assert expected == 796_152
-    counted(compared, expected)
-
-
-def test_posit_softposit_wide(softposit: Any, thin: Callable[..., Any]) -> None:
-    spec = PositSpec(bits=32, es=2)
-    rng = np.random.default_rng(15)
-    codes = rng.integers(0, 1 << 32, 100_000, dtype=np.uint64).astype(np.uint32)
-    value = to_double(softposit, 32, 2)
-    assert spec.decode(codes).tolist() == [value(int(code)) for code in codes]
-    spread = rng.normal(size=100_000) * np.exp2(rng.integers(-125, 126, 100_000))
-    decoded = spec.decode(codes)
-    middles = (decoded + spec.decode(np.where(codes == 2**31 - 1, codes, codes + 1).astype(np.uint32))) / 2
-    values = thin(np.concatenate([spread, middles[np.isfinite(middles)]]), 500)
-    code = from_double(softposit, 32, 2)
-    assert spec.encode(values, overflow="propagate").tolist() == [code(float(each)) for each in values]
 
 
 @given(st.integers(2, 32), st.integers(0, 5), st.integers(0, 2**32 - 1), st.sampled_from(MODES))
