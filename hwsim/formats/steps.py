@@ -115,7 +115,7 @@ def step_table(
     exact: Exact,
 ) -> StepTable | None:
     """Return the table of a format under some rules, with as few cells as do; None where 2**16 are too few."""
-    if spec.bits > 16 or mode.value == "stochastic" or rule is Overflow.WRAP:
+    if spec.bits > 16 or mode is Rounding.STOCHASTIC or rule is Overflow.WRAP:
         return None
     highest = 0x7FFFFFFF if spec.has_nan else _INFINITY
 
