@@ -139,7 +139,7 @@ def comparable(fmt: str, lanes: int) -> DotProductUnit:
 
 def _build(a: Format, b: Format, match: re.Match[str], output: Format | None) -> DotProductUnit:
     """Fill in what a name leaves out."""
-    blocks = [spec.block_size for spec in (a, b) if isinstance(spec, BlockSpec)]
+    blocks = [spec.block_size or 1 for spec in (a, b) if isinstance(spec, BlockSpec)]
     lanes = int(match["lanes"]) if match["lanes"] else min(blocks, default=1)
     overflow = Overflow.SATURATE if match["saturate"] else Overflow.WRAP
     wanted = match["accumulator"]
