@@ -16,13 +16,17 @@ from hwsim.formats.quality import measure
 
 __all__ = [
     "DIGITS",
+    "WIDE",
     "candidates",
+    "left_out",
     "rank",
     "rank_file",
 ]
 
 DIGITS = "digits"  # in place of a file: the network that the package ships
 _MOST_BITS = 9.0
+WIDE = f"of more than {_MOST_BITS:g} bits"
+"""Why `candidates` leaves out a format that `rank_file` takes where it is named."""
 _SAMPLE = 1 << 11
 # Of the scale: down, so that the largest values saturate, and up, where a posit has its dense middle; small ones first.
 _POWERS = tuple(sorted(range(-8, 41), key=abs))
@@ -32,6 +36,23 @@ def candidates() -> tuple[Format, ...]:
     """Return the catalogued formats of at most 9 bits an element that hold real values of both signs."""
     specs = [entry.spec for entry in entries() if not isinstance(entry.spec, PhaseSpec)]
     return tuple(spec for spec in specs if _bits(spec) <= _MOST_BITS and _is_candidate(spec))
+
+
+def left_out() -> dict[str, tuple[str, ...]]:
+    """Return the catalogued formats that are no `candidates`, by what they are; the wide ones can be ranked by name."""
+    found: dict[str, tuple[str, ...]] = {}
+    for entry in entries():
+        spec = entry.spec
+        if isinstance(spec, PhaseSpec):
+            why = "of complex numbers"
+        elif not _is_candidate(spec):
+            why = "without negative values"
+        elif _bits(spec) > _MOST_BITS:
+            why = WIDE
+        else:
+            continue
+        found[why] = (*found.get(why, ()), entry.name)
+    return found
 
 
 def rank_file(

@@ -26,6 +26,7 @@ from hwsim.formats.block import Scalar
 from hwsim.formats.codebook import CODEBOOKS
 from hwsim.formats.codes import NAN, NEGATIVE_INFINITY
 from hwsim.formats.logarithmic import apot, denseshift, log2, logsqrt2, pot, shiftadd
+from hwsim.formats.specials import usual_bias
 from rtl.datapath.layouts import operand_layout, operand_raw
 from rtl.formats import BlockDecoder, Decoder, Encoder, PhaseDecoder, PhaseEncoder
 from rtl.formats.block import check_block, scaled_layout, scaled_raw
@@ -82,7 +83,7 @@ def scalars(most_bits: int = 16) -> tuple[Scalar, ...]:
     found += [PositSpec(bits=bits, es=es) for bits, es in ((4, 1), (6, 1), (8, 0), (8, 1), (8, 2), (16, 1), (16, 2))]
     found += [*CODEBOOKS, log2(4), log2(6), logsqrt2(4), pot(4), denseshift(4), shiftadd(4), apot(5)]
     for bits, exp_bits, specials, signed in product(range(3, 9), range(1, 8), Specials, (True, False)):
-        usual = (1 << (exp_bits - 1)) - (specials not in (Specials.FNUZ, Specials.EXTENDED))
+        usual = usual_bias(exp_bits, specials)
         with contextlib.suppress(ValueError):  # not every kind of specials has room in every format
             man_bits = bits - exp_bits - signed
             found.append(FloatSpec(exp_bits=exp_bits, man_bits=man_bits, bias=usual, specials=specials, signed=signed))
@@ -101,7 +102,7 @@ def _has_decoder(spec: BlockSpec) -> bool:
         check_block(spec)
     except ValueError:
         return False
-    return spec.element.bits + spec.scale.bits <= 16
+    return True
 
 
 def rules(spec: Scalar) -> tuple[Overflow, ...]:
@@ -149,10 +150,13 @@ def decoder_work(spec: Scalar) -> Work:
 
 
 def block_work(spec: BlockSpec) -> Work:
-    """Return a block format's decoder, and all codes of an element with all of its scale."""
+    """Return a block format's decoder, and all codes of an element with all of its scale; beyond 16 bits, a sample."""
     assert isinstance(spec.scale, FloatSpec)
-    both = np.arange(1 << (spec.element.bits + spec.scale.bits))
-    code, scale = both & ((1 << spec.element.bits) - 1), both >> spec.element.bits
+    if spec.element.bits + spec.scale.bits <= 16:
+        both = np.arange(1 << (spec.element.bits + spec.scale.bits))
+        code, scale = both & ((1 << spec.element.bits) - 1), both >> spec.element.bits
+    else:
+        code, scale = (_sample(each.bits, seed) for seed, each in enumerate((spec.element, spec.scale)))
     element_parts, scale_parts = spec.element.unpack(code), spec.scale.unpack(scale)
     with np.errstate(invalid="ignore"):
         values = spec.element.decode(code) * spec.scale.decode(scale)
@@ -178,6 +182,15 @@ def block_work(spec: BlockSpec) -> Work:
     module = f"decode_{spec.name}"
     inputs = {"code": Column(bits=spec.element.bits, values=code), "scale": Column(bits=spec.scale.bits, values=scale)}
     return Work(parts={module: BlockDecoder(spec)}, table=Table(inputs=inputs, outputs={module: outputs}))
+
+
+def _sample(bits: int, seed: int) -> NDArray[np.int64]:
+    """Return 2**14 codes at random, the ends of the range among them."""
+    codes = np.random.default_rng(seed).integers(0, 1 << bits, 1 << 14)
+    top = 1 << (bits - 1)
+    ends = [0, 1, top - 1, top, top + 1, 2 * top - 1]
+    codes[: 1 << 8] = np.random.default_rng(seed + 9).choice(ends, 1 << 8)
+    return codes
 
 
 def phase_works(source: FloatSpec = FLOAT32) -> tuple[Work, Work]:

@@ -11,7 +11,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from hwsim.data import digits_model_path
 from hwsim.formats import BlockSpec, named
-from hwsim.ranking import candidates, rank, rank_file
+from hwsim.formats.catalog import entries
+from hwsim.ranking import WIDE, candidates, left_out, rank, rank_file
 
 WEIGHTS = np.random.default_rng(3).normal(size=(16, 48))
 
@@ -106,6 +107,19 @@ def test_ranking_candidates_have_both_signs() -> None:
     found = {spec.name for spec in candidates()}
     assert {"int8", "float4_e2m1fn", "mxfp4", "nvfp4"} <= found
     assert not {"uint8", "float8_e8m0fnu", "float16", "float8_e5m3fnu"} & found
+
+
+def test_ranking_left_out_is_the_rest_of_the_catalog() -> None:
+    out = left_out()
+    names = [name for each in out.values() for name in each]
+    assert sorted([*names, *(spec.name for spec in candidates())]) == sorted(entry.name for entry in entries())
+    assert {"int16", "float16", "posit32_2", "dfp16"} <= set(out["of more than 9 bits"])
+    assert {"uint8", "uint16", "float8_e8m0fnu", "binary", "log2_4"} <= set(out["without negative values"])
+    assert out["of complex numbers"] == ("phase4",)
+    rank({"w": (WEIGHTS, 1)}, [named(name) for name in out[WIDE]])
+    for name in out["without negative values"]:
+        with pytest.raises(ValueError, match="both signs"):
+            rank_file("digits", [name])
 
 
 def test_ranking_progress() -> None:

@@ -138,7 +138,7 @@ class ApyTypes:
     def has(self, spec: Any) -> bool:
         """Tell whether APyTypes can describe the format."""
         if isinstance(spec, IntegerSpec):
-            return spec.signed and not spec.narrow and -30 <= spec.fraction_bits <= 60
+            return spec.signed and not (spec.narrow or spec.zero_point) and -30 <= spec.fraction_bits <= 60
         return isinstance(spec, FloatSpec) and spec.specials is Specials.IEEE and spec.signed and spec.subnormals
 
     def peer(self, spec: Any) -> Peer:

@@ -27,7 +27,7 @@ _FLOAT8 = ("float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz")
 
 
 def _is_plain_integer(spec: Any) -> bool:
-    return isinstance(spec, IntegerSpec) and not spec.narrow and spec.fraction_bits == 0
+    return isinstance(spec, IntegerSpec) and not spec.narrow and spec.fraction_bits == 0 and spec.zero_point == 0
 
 
 def _within_int32(values: Values) -> NDArray[np.bool_]:
@@ -111,7 +111,8 @@ class Torch:
     def has(self, spec: Any) -> bool:
         """Tell whether torch has the format."""
         floats = ("float16", "bfloat16", "float32", *_FLOAT8, "float8_e8m0fnu")
-        return spec.name in floats or (isinstance(spec, IntegerSpec) and spec.fraction_bits == 0 and spec.bits <= 16)
+        integer = isinstance(spec, IntegerSpec) and spec.fraction_bits == spec.zero_point == 0 and spec.bits <= 16
+        return spec.name in floats or integer
 
     def peer(self, spec: Any) -> Peer:
         """Return torch's form of a format."""

@@ -11,8 +11,8 @@ import math
 
 import numpy as np
 
-from hwsim.formats.codes import check_int
-from hwsim.formats.float import FloatSpec, Specials
+from hwsim.formats.float import FloatSpec
+from hwsim.formats.specials import Specials, usual_bias
 
 __all__ = [
     "bias_of_maximum",
@@ -44,8 +44,7 @@ def with_real_bias(exp_bits: int, man_bits: int, bias: float) -> tuple[FloatSpec
     TypeError, ValueError
         If the bias is not a real number within 126 of B, or the fields are none of a `FloatSpec`.
     """
-    check_int("exp_bits", exp_bits, 1, 11)
-    usual = (1 << (exp_bits - 1)) - 1
+    usual = usual_bias(exp_bits, Specials.FINITE)
     spec = FloatSpec(exp_bits=exp_bits, man_bits=man_bits, bias=usual, specials=Specials.FINITE)
     if isinstance(bias, bool) or not isinstance(bias, int | float | np.floating):
         raise TypeError(f"bias must be a real number, not {bias!r}")

@@ -7,9 +7,10 @@ from typing import Never
 
 from hwsim.formats.codebook import TERNARY, CodebookSpec, bitmod_options
 from hwsim.formats.codes import check_bool, check_int
-from hwsim.formats.float import FloatSpec, Specials
+from hwsim.formats.float import FloatSpec
 from hwsim.formats.integer import IntegerSpec
 from hwsim.formats.posit import PositSpec
+from hwsim.formats.specials import Specials, usual_bias
 
 __all__ = [
     "BlockSpec",
@@ -44,8 +45,9 @@ class ScaleRule(Enum):
     ABSMEAN: the mean magnitude, not below 1e-5 (BitNet b1.58, arXiv:2402.17764). ABSMEDIAN: the median magnitude, the
     mean of the middle two of an even count, likewise (BitNet b1.58 Reloaded, arXiv:2407.09527). Sums as in QUEST.
     RANGE: (max(x, 0) - min(x, 0)) / (2**bits - 1), with the zero point round(-min / s) (ONNX DynamicQuantizeLinear).
-    MSE: the scale of the least sum of squared errors among those within a factor of two of AMAX's (NEAREST's for powers
-    of two); sums as in QUEST, and of equals the nearer to AMAX's, then the smaller.
+    MSE: the scale of the least sum of squared errors of all that the format has; sums as in QUEST, and of equals the
+    nearest code to AMAX's (NEAREST's for powers of two), then the smaller. The search goes down from there until what
+    is clipped alone makes as large an error, and up as far as elements gain: floats and integers to twice the scale.
     """
 
     OCP_FLOOR = "ocp_floor"
@@ -109,7 +111,9 @@ class BlockSpec:
     zero_point : bool
         Whether a block has a code that stands for zero, of the element's format; integer elements with rule RANGE.
     others : tuple of scalar formats
-        More element formats of the same width: each block has the one of the least squared error (BitMoD).
+        More element formats of the same width: each block has the one of the least squared error (BitMoD, whose code
+        clamps a group's scale to [1e-5, 1e4]; not so here, where that is an INT8 code under the channel's float32 scale
+        and has no absolute range).
 
     Raises
     ------
@@ -156,7 +160,7 @@ class BlockSpec:
 
     def _check_scale(self) -> None:
         scale, rule = self.scale, self.rule
-        if rule.is_power and not _only_powers(scale):
+        if rule.is_power and not self.has_power_scale:
             text = "scale must be a power of two without zero for rule"
             raise ValueError(f"{text} {rule.name}, not {scale.name}")
         if scale.max_value <= 0:
@@ -196,6 +200,12 @@ class BlockSpec:
         return (self.element, *self.others)
 
     @property
+    def has_power_scale(self) -> bool:
+        """Whether the scale's format has powers of two only, without zero."""
+        scale = self.scale
+        return isinstance(scale, FloatSpec) and not (scale.man_bits or scale.signed or scale.subnormals)
+
+    @property
     def bits(self) -> int:
         """Width of an element's code."""
         return self.element.bits
@@ -216,10 +226,6 @@ class BlockSpec:
     def name(self) -> str:
         """The catalog's name for the published formats and their other block sizes, else one that spells the fields."""
         return _published_name(self) or _spelt_name(self)
-
-
-def _only_powers(scale: FloatSpec | IntegerSpec) -> bool:
-    return isinstance(scale, FloatSpec) and not (scale.man_bits or scale.signed or scale.subnormals)
 
 
 def _spelt_name(spec: BlockSpec) -> str:
@@ -246,7 +252,7 @@ def _published_name(spec: BlockSpec) -> str | None:
         prefix, usual_size, elements, usual_rule = family
         rule = "" if spec.rule is usual_rule else f"_{spec.rule.value}"
         return f"{prefix}{elements[element]}{_size(spec, usual_size)}{rule}"
-    if isinstance(spec.scale, FloatSpec) and _is_shared_exponent(spec.scale) and not spec.tensor_scale:
+    if isinstance(spec.scale, FloatSpec) and _has_shared_exponent(spec) and not spec.tensor_scale:
         width = "" if spec.scale.exp_bits == 8 else f"_e{spec.scale.exp_bits}"
         rule = "" if spec.rule is ScaleRule.OCP_FLOOR else f"_{spec.rule.value}"
         mantissa = spec.element == IntegerSpec(bits=spec.bits, narrow=spec.bits > 1)
@@ -288,10 +294,12 @@ def _whole_name(spec: BlockSpec) -> str | None:
     return None
 
 
-def _is_shared_exponent(scale: FloatSpec) -> bool:
-    """Whether a scale is what `bfp` means: an exponent with the usual bias and one NaN."""
-    usual_bias = (1 << (scale.exp_bits - 1)) - 1
-    return _only_powers(scale) and scale.specials is Specials.FN and scale.bias == usual_bias
+def _has_shared_exponent(spec: BlockSpec) -> bool:
+    """Whether the scale is what `bfp` means: an exponent with the usual bias and one NaN."""
+    scale = spec.scale
+    if not (isinstance(scale, FloatSpec) and spec.has_power_scale and scale.specials is Specials.FN):
+        return False
+    return scale.bias == usual_bias(scale.exp_bits, Specials.FN)
 
 
 def _size(spec: BlockSpec, usual: int) -> str:

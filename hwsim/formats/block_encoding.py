@@ -237,7 +237,7 @@ def _encode_by_powers(
     """Encode under scales that are powers of two, if the kernels do for them; say whether."""
     scale = spec.scale
     alone = isinstance(outer, float) and outer == 1.0
-    if not (alone and isinstance(scale, FloatSpec)) or scale.man_bits or scale.signed or scale.subnormals:
+    if not (alone and isinstance(scale, FloatSpec) and spec.has_power_scale):
         return False
     if not 4 < element.bits <= 16:
         return False

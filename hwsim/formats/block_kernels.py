@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 __all__ = [
     "block_errors",
+    "block_excess",
     "block_sums",
     "divide_to_integers",
     "encode_float",
@@ -213,6 +214,29 @@ def block_errors(
             for i in range(source.size):
                 error = np.float64(source[i]) - values[chosen[i]] * factor
                 total += error * error
+            out[r, b] = total
+
+
+@numba.njit(cache=True)
+def block_excess(
+    data: NDArray[np.floating],
+    limit: float,
+    factors: NDArray[np.float64],
+    size: int,
+    out: NDArray[np.float64],
+) -> None:
+    """Give each block's sum of the squares of what magnitudes exceed ``limit * factor`` by, as `block_errors` adds.
+
+    No term is above that of `block_errors`, and a rounded sum does not fall where a term grows, so neither is the sum.
+    """
+    for r in range(factors.shape[0]):
+        for b in range(factors.shape[1]):
+            source = data[r, b * size : (b + 1) * size]
+            end = limit * factors[r, b]
+            total = 0.0
+            for i in range(source.size):
+                excess = max(abs(np.float64(source[i])) - end, 0.0)
+                total += excess * excess
             out[r, b] = total
 
 

@@ -9,8 +9,9 @@ from typing import Any
 from hwsim.formats.block import BlockSpec, Scalar, ScaleRule
 from hwsim.formats.codebook import TERNARY, CodebookSpec, bitmod_options
 from hwsim.formats.codes import check_int
-from hwsim.formats.float import FloatSpec, Specials
+from hwsim.formats.float import FloatSpec
 from hwsim.formats.integer import IntegerSpec
+from hwsim.formats.specials import Specials, usual_bias
 
 __all__ = [
     "PATTERNS",
@@ -68,7 +69,7 @@ def _shared_exponent(exp_bits: int) -> FloatSpec:
     return FloatSpec(
         exp_bits=exp_bits,
         man_bits=0,
-        bias=(1 << (exp_bits - 1)) - 1,
+        bias=usual_bias(exp_bits, Specials.FN),
         specials=Specials.FN,
         signed=False,
         subnormals=False,

@@ -139,7 +139,7 @@ def _floats() -> list[Entry]:
         ),
         fp(
             "UE5M3 scale, every code finite, maximum 122880",
-            "the reading of published emulation code",
+            "no standard: the reading in which no code is left out",
             float_spec(5, 3, finite, signed=False),
             "ue5m3_122880",
         ),
@@ -246,15 +246,19 @@ def _codebooks() -> list[Entry]:
         (codebook.NF4, "NormalFloat: quantiles of a normal distribution, maximum 1", "arXiv:2305.14314, appendix E"),
         (codebook.BNB_FP4, "2, 3, 4, 6, 8, 12 and a sixteenth, over 12", "bitsandbytes, csrc/kernels.cu"),
         (codebook.TERNARY, "-1, 0 and 1", "arXiv:2402.17764 (BitNet b1.58)"),
-        (codebook.BINARY, "0 and 1", "arXiv:1602.02830"),
+        (codebook.BINARY, "0 and 1", "arXiv:1606.06160 (DoReFa-Net), one-bit activations"),
         (codebook.BIPOLAR, "-1 and 1", "arXiv:1603.05279 (XNOR-Net)"),
         *(
             (spec, f"{basic[spec.bits - 3]} {spec.levels[1 << (spec.bits - 1)]:g} for negative zero", bitmod)
             for bits in (3, 4)
             for spec in codebook.bitmod_options(bits)
         ),
-        (logarithmic.log2(4), "powers of two down from 1, and zero", "arXiv:2111.13824 (FQ-ViT)"),
-        (logarithmic.logsqrt2(4), "powers of the root of two down from 1, and zero", "arXiv:2212.08254 (RepQ-ViT)"),
+        (logarithmic.log2(4), "powers of two down from 1; the last code is zero", "arXiv:2111.13824 (FQ-ViT)"),
+        (
+            logarithmic.logsqrt2(4),
+            "powers of the root of two down from 1; the last code is zero",
+            "arXiv:2212.08254 (RepQ-ViT)",
+        ),
         (logarithmic.pot(4), "signed powers of two up to 1, and zero", apot),
         (
             logarithmic.denseshift(3),

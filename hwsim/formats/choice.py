@@ -14,6 +14,7 @@ from hwsim.formats.codes import code_dtype
 from hwsim.formats.float import FloatSpec
 from hwsim.formats.integer import IntegerSpec
 from hwsim.formats.rounding import Rounding
+from hwsim.formats.scale_search import scale_candidates
 from hwsim.formats.scaling import (
     LEAST_MEAN,
     QUEST_FACTOR,
@@ -21,7 +22,6 @@ from hwsim.formats.scaling import (
     divided_scales,
     element_limit,
     float32_scale,
-    neighbours,
     power_scales,
     two_level,
 )
@@ -105,8 +105,20 @@ def _outer_scale(largest: NDArray[Any], spec: BlockSpec, given: NDArray[np.float
     limit = min(map(element_limit, spec.elements)) * spec.scale.max_value
     axis = 1 if spec.channel_scale else None
     most = np.max(largest, axis=axis, keepdims=spec.channel_scale, where=np.isfinite(largest), initial=0)
-    chosen = float32_scale(np.asarray(most, np.float64), limit).astype(np.float64)
+    chosen = _finite_scale(np.asarray(most, np.float64), limit, spec).astype(np.float64)
     return chosen if spec.channel_scale else float(chosen)
+
+
+def _finite_scale(most: NDArray[np.float64], limit: float, spec: BlockSpec) -> NDArray[np.float32]:
+    scales = float32_scale(most, limit)
+    if not np.isfinite(scales).all():
+        whose = "channel" if spec.channel_scale else "tensor"
+        end = limit * float(np.finfo(np.float32).max)
+        text = (
+            f"x must be at most about {end:.3g} in magnitude for {spec.name}, whose scale of the {whose} is a float32"
+        )
+        raise ValueError(f"{text}, not {most.max():.3g}")
+    return scales
 
 
 def _quantize_tiles(
@@ -175,16 +187,12 @@ def _scales(spec: BlockSpec, element: Scalar, figures: NDArray[Any], outer: Oute
     rule, scale = spec.rule, spec.scale
     if not (isinstance(scale, FloatSpec) and scale.has_nan) and not np.isfinite(figures).all():
         raise ValueError(f"x must be finite to be quantized to {spec.name}, whose scale has no NaN")
-    if rule.is_power or (rule is ScaleRule.MSE and isinstance(scale, FloatSpec) and _is_power(scale)):
+    if rule.is_power or (rule is ScaleRule.MSE and spec.has_power_scale):
         assert isinstance(scale, FloatSpec)
         relative = figures if isinstance(outer, float) and outer == 1.0 else figures / outer
         return power_scales(rule if rule.is_power else ScaleRule.NEAREST, element, scale, relative)
     limit = element_limit(element) if rule in (ScaleRule.AMAX, ScaleRule.MSE) else 1.0
     return divided_scales(scale, figures, limit, outer)
-
-
-def _is_power(scale: FloatSpec) -> bool:
-    return not (scale.man_bits or scale.signed or scale.subnormals)
 
 
 def _figures(rows: NDArray[Any], spec: BlockSpec, tiling: Tiling) -> NDArray[np.float64]:
@@ -232,32 +240,28 @@ def _sums(rows: NDArray[Any], tiling: Tiling, centres: NDArray[np.float64] | Non
 def _search(
     rows: NDArray[Any], spec: BlockSpec, tiling: Tiling, largest: NDArray[Any], outer: Outer, rounder: Rounder
 ) -> Blocks:
-    """Try every element format, and with rule MSE the scales near the usual one; keep the least squared error."""
-    best: Blocks | None = None
-    least = np.empty(0)
+    """Try every element format, and with rule MSE the scales; keep the least squared error, of equals the first."""
+    kept = np.empty(rows.shape, code_dtype(spec.bits))
+    best = np.empty(tiling.block_shape, code_dtype(spec.scale.bits))
+    selectors = np.zeros(tiling.block_shape, np.uint8)
+    least: NDArray[np.float64] | None = None
+    codes = kept
     for index, element in enumerate(spec.elements):
         usual = _scales(spec, element, largest, outer)
-        tried = [usual]
-        if spec.rule is ScaleRule.MSE:
-            assert isinstance(spec.scale, FloatSpec)
-            tried = neighbours(spec.scale, usual)
-        for scales in tried:
-            codes = np.empty(rows.shape, code_dtype(spec.bits))
+        tried = np.full(tiling.block_shape, np.inf) if least is None else least
+        for scales in scale_candidates(rows, spec, element, tiling, usual, largest, outer, tried):
             _encode_tiles(rows, spec, element, tiling, scales, outer, rounder, codes)
             errors = _errors(rows, spec, element, tiling, scales, outer, codes)
-            if best is None:
-                selectors = np.zeros(tiling.block_shape, np.uint8)
-                best, least = Blocks(codes=codes, scales=scales.copy(), selectors=selectors), errors
+            if least is None:
+                least, codes = tried, np.empty_like(kept)
+                least[...], best[...] = errors, scales
                 continue
             better = errors < least
-            least = np.where(better, errors, least)
-            best.scales[better] = scales[better]
-            assert best.selectors is not None
-            best.selectors[better] = index
-            spread = np.repeat(tiling.spread(better), tiling.size, axis=1)[:, : rows.shape[1]]
-            np.copyto(best.codes, codes, where=spread)
-    assert best is not None
-    return best if spec.others else Blocks(codes=best.codes, scales=best.scales)
+            if better.any():
+                least[better], best[better], selectors[better] = errors[better], scales[better], index
+                spread = np.repeat(tiling.spread(better), tiling.size, axis=1)[:, : rows.shape[1]]
+                np.copyto(kept, codes, where=spread)
+    return Blocks(codes=kept, scales=best, selectors=selectors if spec.others else None)
 
 
 def _errors(
@@ -284,6 +288,9 @@ def _quantize_two_level(
     """Quantize with the float32 operations of the NVFP4 recipe; float64 data is rounded to float32 first."""
     with np.errstate(over="ignore", under="ignore"):
         single = rows.astype(np.float32, copy=False)
+    if single is not rows and not np.array_equal(np.isfinite(single), np.isfinite(rows)):
+        most = np.max(np.abs(rows), where=np.isfinite(rows), initial=0)
+        raise ValueError(f"x must be finite in float32 for {spec.name}, whose operations are float32's, not {most:.3g}")
     largest = largest_magnitudes(single, tiling)
     whole = np.max(largest, where=np.isfinite(largest), initial=np.float32(0))
     chosen = two_level(spec, largest, np.float32(whole), None if given is None else np.float32(given))
@@ -312,8 +319,11 @@ def _quantize_range(
     highest = tiling.gather(np.maximum.reduceat(rows, starts, axis=1), np.maximum).astype(np.float64)
     bad = ~np.isfinite(largest)
     low, high = np.where(bad, 0.0, np.minimum(lowest, 0)), np.where(bad, 0.0, np.maximum(highest, 0))
-    outer = _range_outer(high - low, outer_limit, spec, given)
-    width = np.where(bad, np.nan, (high - low) * 2.0**element.fraction_bits)
+    with np.errstate(over="ignore"):  # a width beyond float64 saturates, as its scale does
+        span = np.minimum(high - low, np.finfo(np.float64).max)
+        scaled = np.minimum(span * 2.0**element.fraction_bits, np.finfo(np.float64).max)
+    outer = _range_outer(span, outer_limit, spec, given)
+    width = np.where(bad, np.nan, scaled)
     scales = _scales(spec, element, width / (element.max_int - element.min_int), outer)
     factors = scale_values(spec.scale, scales) * outer
     usable = np.isfinite(factors) & (factors > 0)
@@ -351,5 +361,5 @@ def _range_outer(
     if given is not None or (isinstance(stand_in, float) and not spec.tensor_scale):
         return stand_in
     if spec.channel_scale:
-        return float32_scale(widths.max(axis=1, keepdims=True, initial=0.0), limit).astype(np.float64)
-    return float(float32_scale(np.asarray(widths.max(initial=0.0)), limit))
+        return _finite_scale(widths.max(axis=1, keepdims=True, initial=0.0), limit, spec).astype(np.float64)
+    return float(_finite_scale(np.asarray(widths.max(initial=0.0)), limit, spec))

@@ -2,7 +2,6 @@
 """Binary floating-point formats of any exponent and mantissa width."""
 
 from dataclasses import dataclass
-from enum import Enum
 from functools import lru_cache, partial
 
 import numpy as np
@@ -22,27 +21,12 @@ from hwsim.formats.codes import (
 )
 from hwsim.formats.float_encoding import FloatRules, encode_float
 from hwsim.formats.rounding import Overflow, Rounding, check_random
+from hwsim.formats.specials import Specials, usual_bias
 
 __all__ = [
     "FloatSpec",
     "Specials",
 ]
-
-
-class Specials(Enum):
-    """Which codes are not numbers.
-
-    IEEE: the top exponent holds infinity (mantissa 0) and NaN. FN: no infinity; NaN is all ones below the sign (OFP8
-    E4M3). FNUZ: no infinity and no negative zero; NaN is the code of negative zero (Graphcore, AMD; the FP8 of van
-    Baalen et al., arXiv:2303.17951; IEEE P3109's signed finite formats). FINITE: every code is a number (OCP FP6, FP4).
-    EXTENDED: as FNUZ, or FN without a sign, but the largest magnitude that is left is infinity (IEEE P3109).
-    """
-
-    IEEE = "ieee"
-    FN = "fn"
-    FNUZ = "fnuz"
-    FINITE = "finite"
-    EXTENDED = "extended"
 
 
 # With a sign, subnormals and the usual bias. ml_dtypes calls the OCP formats without any NaN "fn" too.
@@ -129,13 +113,13 @@ class FloatSpec:
     @property
     def name(self) -> str:
         """The catalog's name: ml_dtypes' where it has one, then P3109's; a signed finite one of P3109 is FNUZ."""
-        p3109_bias = 1 << (self.exp_bits - 1)
+        p3109_bias = usual_bias(self.exp_bits, Specials.EXTENDED)
         finite = self.specials is Specials.FN and not self.signed and self.subnormals and self.bias == p3109_bias
         if self.specials is Specials.EXTENDED or (finite and self.bits > 2):
             kind = f"{'s' if self.signed else 'u'}{'e' if self.has_inf else 'f'}"
             other = "" if self.bias == p3109_bias else f"_b{self.bias}".replace("-", "m")
             return f"binary{self.bits}p{self.man_bits + 1}{kind}{other}"
-        default_bias = p3109_bias - (self.specials is not Specials.FNUZ)
+        default_bias = usual_bias(self.exp_bits, self.specials)
         if self.signed and self.subnormals and self.bias == default_bias:
             known = _NAMES.get((self.exp_bits, self.man_bits, self.specials))
             if known is not None:

@@ -206,7 +206,7 @@ def sulq(bits: int, eta: float, low: float, high: float) -> CodebookSpec:
     Returns
     -------
     CodebookSpec
-        Its name has the parameters: ``sulq4_0p01_m6p64_0p0``.
+        Its name has the parameters, each in the fewest digits that give its float32: ``sulq4_0p01_m6p64_0p0``.
 
     Raises
     ------
@@ -231,7 +231,7 @@ def sulq(bits: int, eta: float, low: float, high: float) -> CodebookSpec:
         if power != after
     ]
     values = (float(np.float32(2.0**power - float(shift))) for power in powers)
-    texts = (_text(float(np.float32(value))) for value in (eta, low, high))
+    texts = (_text(np.float32(value)) for value in (eta, low, high))
     name = "_".join((f"sulq{bits}", *texts))
     return CodebookSpec(name=name, levels=tuple(values), ties=Ties.LOWER, boundaries=tuple(boundaries))
 
@@ -275,9 +275,9 @@ def _signed(magnitudes: Sequence[float]) -> tuple[float, ...]:
     return (*magnitudes, *(-magnitude for magnitude in magnitudes))
 
 
-def _text(value: float) -> str:
-    """Return a number as a name spells it: m for minus, p for the point."""
-    return repr(value).replace("-", "m").replace(".", "p").replace("+", "")
+def _text(value: np.float32) -> str:
+    """Return the shortest text of a float32 as a name spells it: m for minus, p for the point."""
+    return str(value).replace("-", "m").replace(".", "p").replace("+", "")
 
 
 def _power(exponent: Fraction) -> Decimal:

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from hwsim.formats import block_names, logarithmic
 from hwsim.formats.block import BlockSpec
 from hwsim.formats.codebook import CodebookSpec
-from hwsim.formats.float import FloatSpec, Specials
+from hwsim.formats.float import FloatSpec
 from hwsim.formats.integer import IntegerSpec
 from hwsim.formats.posit import PositSpec
+from hwsim.formats.specials import Specials, usual_bias
 
 __all__ = [
     "Format",
@@ -31,11 +32,10 @@ def float_spec(
     subnormals: bool | None = None,
 ) -> FloatSpec:
     """Return a float with the usual bias of its specials, and without subnormals where nothing but a scale is meant."""
-    usual = (1 << (exp_bits - 1)) - (specials not in (Specials.FNUZ, Specials.EXTENDED))
     return FloatSpec(
         exp_bits=exp_bits,
         man_bits=man_bits,
-        bias=usual if bias is None else bias,
+        bias=usual_bias(exp_bits, specials) if bias is None else bias,
         specials=specials,
         signed=signed,
         subnormals=signed or man_bits > 0 if subnormals is None else subnormals,
@@ -108,7 +108,7 @@ def _p3109(match: re.Match[str], _: _Named) -> FloatSpec | None:
     return FloatSpec(
         exp_bits=exp_bits,
         man_bits=precision - 1,
-        bias=_number(match["bias"]) if match["bias"] else 1 << (exp_bits - 1),
+        bias=_number(match["bias"]) if match["bias"] else usual_bias(exp_bits, Specials.EXTENDED),
         specials=finite_specials if finite else Specials.EXTENDED,
         signed=signed,
     )
@@ -152,7 +152,7 @@ def _sulq(match: re.Match[str], _: _Named) -> CodebookSpec | None:
     except ValueError:
         return None
     spec = logarithmic.sulq(int(match["bits"]), *numbers)
-    return spec if spec.name == match[0] else None  # a number that is no float32 has another name
+    return spec if spec.name == match[0] else None  # a number has one spelling, the shortest
 
 
 _PATTERNS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], _Named], Format | None]], ...] = (

@@ -2,7 +2,8 @@
 """Quantize arrays: choose scales, then encode; and the way back."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from operator import index
+from typing import Any, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -76,7 +77,7 @@ class Quantized:
 def quantize(
     x: ArrayLike,
     fmt: str | Scalar | BlockSpec,
-    axis: int | None = -1,
+    axis: SupportsIndex | None = -1,
     *,
     scale: ArrayLike | None = None,
     rule: ScaleRule | str | None = None,
@@ -90,11 +91,12 @@ def quantize(
     ----------
     x : array of floats, at least one dimension unless axis is None
         Scalar formats: finite. Block formats: a block that holds a NaN or an infinity becomes NaN as a whole, where the
-        scale's format has a NaN; else finite.
+        scale's format has a NaN; else finite. Float64 must not need a scale of the tensor or of a channel beyond
+        float32, and for rule TWO_LEVEL must be finite in float32.
     fmt : format or name
         A block format cuts `axis` into blocks of `block_size`, the last one shorter where it does not divide, each with
         a scale by the format's rule. A scalar format has one float32 scale for each slice along `axis`.
-    axis : int or None
+    axis : int (a NumPy one too) or None
         The axis along which elements share a scale; None (scalar formats, and block formats that share one scale in the
         whole tensor): one scale for all.
     scale : float32 array, optional
@@ -135,13 +137,7 @@ def quantize(
     if not isinstance(spec, Scalar | BlockSpec):
         raise TypeError(f"fmt must be a format or its name, not {fmt!r}")
     array = _checked_array(x)
-    if axis is not None:
-        if isinstance(axis, bool) or not isinstance(axis, int):
-            raise TypeError(f"axis must be an int or None, not {axis!r}")
-        ndim = array.ndim
-        if not -ndim <= axis < ndim:
-            raise ValueError(f"axis must be in {-ndim}..{ndim - 1} for an array of {ndim} dimensions, not {axis}")
-        axis %= ndim
+    axis = None if axis is None else _checked_axis(axis, array.ndim)
     mode = Rounding(rounding)
     rounder = Rounder(mode, check_random(mode, array.shape, random, random_bits), random_bits)
     chosen = None if rule is None else ScaleRule(rule)
@@ -152,6 +148,21 @@ def quantize(
     if axis is None and spec.block_rows:
         raise ValueError(f"axis must be an int for the block format {spec.name}, not None")
     return _quantize_blocks(array, spec, axis, scale, rounder)
+
+
+def _checked_axis(axis: SupportsIndex, ndim: int) -> int:
+    """Return an axis counted from the front, or raise."""
+    try:
+        if isinstance(axis, bool):
+            raise TypeError
+        place = index(axis)
+    except TypeError:
+        raise TypeError(f"axis must be an int or None, not {axis!r}") from None
+    if ndim == 0:
+        raise ValueError(f"x must have at least one dimension for axis {place}, not none; axis None takes it whole")
+    if not -ndim <= place < ndim:
+        raise ValueError(f"axis must be in {-ndim}..{ndim - 1} for an array of {ndim} dimensions, not {place}")
+    return place % ndim
 
 
 def _checked_array(x: ArrayLike) -> NDArray[Any]:
@@ -207,7 +218,8 @@ def _slice_scales(array: NDArray[Any], spec: Scalar, axis: int | None, rule: Sca
         raise ValueError(
             f"rule must be AMAX, ABSMEAN, ABSMEDIAN or one of powers of two for {spec.name}, not {rule.name}"
         )
-    scales = tiling.from_blocks(figures.astype(np.float32))
+    with np.errstate(over="ignore"):  # an infinite scale is refused
+        scales = tiling.from_blocks(figures.astype(np.float32))
     return scales.reshape(()) if axis is None else scales
 
 

@@ -26,7 +26,6 @@ __all__ = [
     "divided_scales",
     "element_limit",
     "float32_scale",
-    "neighbours",
     "power_exponents",
     "power_scales",
     "two_level",
@@ -110,19 +109,6 @@ def _marked(
     if isinstance(scale, FloatSpec) and bad.any():
         codes[bad] = scale.nan_code
     return codes
-
-
-def neighbours(scale: FloatSpec, codes: NDArray[np.unsignedinteger]) -> list[NDArray[np.unsignedinteger]]:
-    """Return scale codes within a factor of two of those given, the nearest first; NaN stays NaN."""
-    reach = 1 << scale.man_bits
-    low, high = 0, scale.max_magnitude_code
-    wide = codes.astype(np.int64)
-    special = wide > high
-    found = []
-    for step in sorted(range(-reach, reach + 1), key=lambda step: (abs(step), step)):
-        moved = np.where(special, wide, np.clip(wide + step, low, high))
-        found.append(moved.astype(codes.dtype))
-    return found
 
 
 def float32_scale(largest: NDArray[np.float64], limit: float) -> NDArray[np.float32]:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from hwsim import formats
 from hwsim.formats.codebook import CodebookSpec
 from hwsim.formats.levels import Ties
 from hwsim.formats.logarithmic import (
@@ -178,6 +179,22 @@ def test_logarithmic_sulq_formula(bits: int, eta: float, low: float, high: float
     ours = spec.decode(spec.encode(values))
     assert ours.tolist() == [levels[sulq_code(float(value), bits, *exact)] for value in values]
     assert values.size > 600
+
+
+def test_logarithmic_sulq_name() -> None:
+    assert formats.named("sulq4_0p01_m6p64_0p0") == sulq(4, 0.01, -6.64, 0.0)
+    rng = np.random.default_rng(33)
+    compared = 0
+    for eta in (*SULQ_ETAS, 1e-5, 1e-30, 1 / 3):
+        spec = sulq(4, eta, float(-rng.random() * 20 - 1), float(rng.random()))
+        assert formats.named(spec.name) == spec
+        fields = [float(text.replace("m", "-").replace("p", ".")) for text in spec.name.split("_")[1:]]
+        assert np.float32(fields[0]) == np.float32(eta)
+        assert len(spec.name) <= len("sulq4") + 3 * len("_m0p123456789em38")
+        compared += 1
+    assert compared == 14
+    with pytest.raises(KeyError):
+        formats.named("sulq4_0p010_m6p64_0p0")
 
 
 def test_logarithmic_sulq_tie() -> None:

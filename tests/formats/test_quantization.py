@@ -301,6 +301,12 @@ def test_quantization_scalar_axis() -> None:
         (([1.0], 8), TypeError, "fmt must be a format or its name, not 8"),
         (([1.0], "int8", 1.0), TypeError, "axis must be an int or None, not 1.0"),
         (([1.0], "int8", True), TypeError, "axis must be an int or None, not True"),
+        (([1.0], "int8", np.bool_(True)), TypeError, "axis must be an int or None, not np.True_"),
+        (
+            (1.0, "int8"),
+            ValueError,
+            "x must have at least one dimension for axis -1, not none; axis None takes it whole",
+        ),
         (([1.0], "int8", 1), ValueError, "axis must be in -1..0 for an array of 1 dimensions, not 1"),
         (([1.0], "mxfp4", None), ValueError, "axis must be an int for the block format mxfp4, not None"),
         (
@@ -333,6 +339,54 @@ def test_quantization_arguments_wrong(arguments: tuple[Any, ...], error: type[Ex
 def test_quantization_scale_wrong(fmt: str, scale: Any, error: type[Exception], text: str) -> None:
     with pytest.raises(error, match=f"^{re.escape(text)}$"):
         formats.quantize([1.0, 2.0], fmt, scale=scale)
+
+
+def test_quantization_axis_numpy() -> None:
+    x = samples(23, 4, 64)
+    for axis in (np.int64(1), np.uint8(0), np.int32(-1)):
+        for fmt in ("mxfp4", "int8"):
+            ours, plain = formats.quantize(x, fmt, axis), formats.quantize(x, fmt, int(axis))
+            assert type(ours.axis) is int
+            assert ours.axis == plain.axis
+            assert np.array_equal(ours.codes, plain.codes)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("name", "whose", "end"),
+    [
+        ("nvfp4", "tensor", 448 * 6),
+        ("nvint4", "tensor", 448 * 7),
+        ("nvfp4_mse", "tensor", 448 * 6),
+        ("bitmod_fp4_g128", "channel", 127 * 6),  # the smallest maximum of its codebooks
+    ],
+)
+def test_quantization_bug_outer_scale_infinite(name: str, whose: str, end: int) -> None:
+    # A finite float64 whose float32 scale is infinite made the whole tensor NaN.
+    top = end * float(np.finfo(np.float32).max)
+    text = f"x must be at most about {top:.3g} in magnitude for {name}, whose scale of the {whose} is a float32, not "
+    for value in (1e50, -1e300, top * 1.01):
+        with pytest.raises(ValueError, match=f"^{re.escape(text + f'{abs(value):.3g}')}$"):
+            formats.quantize(np.r_[np.full(64, value), np.ones(64)], name)
+    back = formats.quantize(np.r_[np.full(64, top * 0.99), np.ones(64)], name).dequantize()
+    assert np.abs(back[:64] / top - 0.99).max() < 0.13
+    assert np.isfinite(back).all()
+
+
+@pytest.mark.filterwarnings("error")
+def test_quantization_bug_two_level_beyond_float32() -> None:
+    text = "x must be finite in float32 for nvfp4_two_level, whose operations are float32's, not 1e+39"
+    with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
+        formats.quantize(np.r_[np.full(64, 1e39), np.ones(64)], "nvfp4_two_level")
+    back = formats.quantize(np.r_[np.full(64, 1e38), np.full(16, np.inf)], "nvfp4_two_level").dequantize()
+    assert np.isfinite(back).tolist() == [True] * 64 + [False] * 16
+
+
+@pytest.mark.filterwarnings("error")
+def test_quantization_bug_range_beyond_float64() -> None:
+    # The width of the range overflowed, which made a finite block NaN; its float16 scale saturates at 65504.
+    back = formats.quantize([1.7e308, -1.7e308, 1.0], "uint4_g32").dequantize()
+    assert back.tolist() == [0.0, -15.0 * 65504, 0.0]
 
 
 def test_quantization_format_wrong() -> None:

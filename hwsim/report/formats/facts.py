@@ -17,11 +17,13 @@ from hwsim.formats.posit import PositSpec
 
 __all__ = [
     "LISTED_BITS",
+    "NEVER_MADE",
     "Binade",
     "Facts",
     "all_values",
     "bits_per_element",
     "element",
+    "elements",
     "ends",
     "entry_of",
     "facts",
@@ -29,10 +31,12 @@ __all__ = [
     "family",
     "json_number",
     "landmarks",
+    "never_made",
     "runs",
 ]
 
 LISTED_BITS = 16  # the codes of wider formats are not listed
+NEVER_MADE = "decoded, never made"
 _UNSAID = ("name", "levels")
 _TABLE_BITS = 8  # up to this width the facts as JSON hold every code unasked
 
@@ -98,6 +102,10 @@ class Facts:
         }
         if codes or inner.bits <= _TABLE_BITS:
             found["values"] = [json_number(value) for value in all_values(spec).tolist()]
+            if len(elements(spec)) > 1:
+                found["element_values"] = {
+                    each.name: [json_number(value) for value in all_values(each).tolist()] for each in elements(spec)
+                }
         return found
 
 
@@ -165,6 +173,29 @@ def family(name: str | None) -> tuple[Entry, ...]:
 def element(spec: AnyFormat) -> Any:
     """Return the scalar format of a block format's elements, or the format itself."""
     return spec.element if isinstance(spec, BlockSpec) else spec
+
+
+def elements(spec: AnyFormat) -> tuple[Any, ...]:
+    """Return the scalar formats that the elements of a block format can have, or the format itself."""
+    return spec.elements if isinstance(spec, BlockSpec) else (spec,)
+
+
+def never_made(spec: AnyFormat) -> list[int]:
+    """Return the codes of finite values, of a block format's elements, that `encode` never makes.
+
+    Such as that of -128 in a narrow range, or a second zero; of formats of more than 16 bits that of a narrow range.
+    """
+    inner = element(spec)
+    if _is_complex(inner):
+        return []
+    if inner.bits > LISTED_BITS:
+        narrow = isinstance(inner, IntegerSpec) and inner.narrow
+        return [1 << (inner.bits - 1) if inner.signed else (1 << inner.bits) - 1] if narrow else []
+    codes = np.arange(1 << inner.bits, dtype=np.uint32)
+    values = inner.decode(codes)
+    finite = np.isfinite(values)
+    made = np.unique(inner.encode(values[finite]))
+    return [int(code) for code in codes[finite & ~np.isin(codes, made)]]
 
 
 def bits_per_element(spec: AnyFormat) -> float:
@@ -281,7 +312,8 @@ def _specials(spec: Any) -> dict[str, str]:
         "zero": zero & ~np.signbit(values),
         "negative zero": zero & np.signbit(values),
     }
-    return {kind: _codes(spec.bits, codes[mask].tolist()) for kind, mask in kinds.items() if mask.any()}
+    found = {kind: codes[mask].tolist() for kind, mask in kinds.items()} | {NEVER_MADE: never_made(spec)}
+    return {kind: _codes(spec.bits, listed) for kind, listed in found.items() if listed}
 
 
 def _codes(bits: int, codes: list[int]) -> str:

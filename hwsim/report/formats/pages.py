@@ -2,13 +2,15 @@
 """A page of documentation for each catalogued format, made from its spec."""
 
 from pathlib import Path
+from typing import Any
 
-from hwsim.formats import BlockSpec
-from hwsim.formats.catalog import Entry, entries, names
+from hwsim.formats import BlockSpec, PhaseSpec
+from hwsim.formats.catalog import AnyFormat, Entry, entries, names
 from hwsim.report.formats.drawing import drawing
-from hwsim.report.formats.facts import Facts, all_values, element, facts, landmarks
-from hwsim.report.formats.tables import both, short
+from hwsim.report.formats.facts import NEVER_MADE, Facts, elements, facts, landmarks, never_made
+from hwsim.report.formats.tables import both, marked_values, short
 from hwsim.report.formats.text import code_text, definition, value_text
+from rtl.formats.block import check_block
 
 __all__ = [
     "index_page",
@@ -91,11 +93,9 @@ def page(about: Facts) -> str:
 
 def _definition(about: Facts) -> list[str]:
     spec = about.entry.spec
-    lines = ["## Definition", ""]
-    text = definition(spec)
-    if text:
-        lines += ["```text", *text, "```", ""]
+    lines = ["## Definition", "", "```text", *definition(spec), "```"]
     if about.fields:
+        lines.append("")
         lines += _head("field", "value")
         lines += [_line(key, f"`{value}`") for key, value in about.fields.items() if not isinstance(value, list)]
     if isinstance(spec, BlockSpec):
@@ -133,39 +133,91 @@ def _rules(about: Facts) -> list[str]:
 
 def _use(entry: Entry) -> list[str]:
     name, spec = entry.name, entry.spec
-    lines = ["## Use", "", "```python", "import hwsim"]
-    scalar = hasattr(spec, "encode")
-    if scalar:
-        lines += ["from hwsim.formats.storage import pack_codes", "from rtl.formats import Decoder, Encoder"]
-    lines += ["", f'fmt = hwsim.formats.named("{name}")']
+    has_decoder, has_encoder = _codecs(spec)
+    lines = ["## Use", "", "```python", *_python(entry, has_decoder=has_decoder), "```", "", "```sh"]
+    lines.append(f"hwsim formats {name}")
+    lines += [
+        f"hwsim verilog {name} --part {part} -o {name}_rtl"
+        for part, there in (("decoder", has_decoder), ("encoder", has_encoder))
+        if there
+    ]
+    lines += ["```", ""]
+    if isinstance(spec, BlockSpec) and has_decoder:
+        lines += [f"The decoder takes an element and its scale; the encoder is that of {_link(spec.element.name)}.", ""]
+    return lines
+
+
+def _python(entry: Entry, *, has_decoder: bool) -> list[str]:
+    """Return the lines of Python that use the format on values of their own."""
+    spec = entry.spec
+    head = ["import numpy as np", "", "import hwsim"]
+    draw = "values = np.random.default_rng(0).normal(size=(4, 128))"
     if isinstance(spec, BlockSpec):
-        lines += ["q = hwsim.formats.quantize(x, fmt, axis=-1)  # q.codes, q.scales, q.dequantize()"]
-    elif scalar:
-        lines += [
-            "codes = fmt.encode(values)",
-            "values = fmt.decode(codes)",
-            "packed = pack_codes(codes, fmt.bits)  # dense, along the last axis",
-            "decoder, encoder = Decoder(fmt), Encoder(fmt)  # Amaranth: a code to its fields, float32 to a code",
+        lines = [
+            *head,
+            *(["from rtl.formats import BlockDecoder"] if has_decoder else []),
+            "",
+            f'fmt = hwsim.formats.named("{entry.name}")',
+            draw.replace("(4,", "(16,"),
+            "q = hwsim.formats.quantize(values, fmt, axis=-1)  # q.codes, q.scales",
+            "values = q.dequantize()",
         ]
-    else:
-        lines += ["values = fmt.decode(codes)"]
-    return [*lines, "```", "", "```sh", f"hwsim formats {name}", "```", ""]
+        return [*lines, *(["decoder = BlockDecoder(fmt)  # Amaranth"] if has_decoder else [])]
+    codes = ["codes = fmt.encode(values)", "values = fmt.decode(codes)"]
+    packed = "packed = hwsim.formats.pack_codes(codes, fmt.bits)  # dense, along the last axis"
+    if not isinstance(spec, PhaseSpec):
+        named = f'fmt = hwsim.formats.named("{entry.name}")'
+        last = "decoder, encoder = Decoder(fmt), Encoder(fmt)  # Amaranth: a code to its fields, float32 to a code"
+        return [*head, "from rtl.formats import Decoder, Encoder", "", named, draw, *codes, packed, last]
+    return [
+        *head,
+        "from hwsim.formats.phase import phase_product",
+        "from rtl.formats import PhaseDecoder, PhaseEncoder",
+        "",
+        "fmt = hwsim.formats.PhaseSpec()  # complex: `named` has the formats of real numbers",
+        f"{draw} * (1 + 2j)",
+        "q = hwsim.formats.quantize_phase(values)  # q.codes, q.scale_real, q.scale_imag, q.dequantize()",
+        *codes,  # the phases alone
+        packed,
+        "x_real, x_imag = np.arange(128), np.arange(128)[::-1]  # activations: integers",
+        "real, imag = phase_product(x_real, x_imag, q.codes)  # conj(x) * w, without the scales",
+        "decoder, encoder = PhaseDecoder(), PhaseEncoder()  # Amaranth",
+    ]
+
+
+def _codecs(spec: AnyFormat) -> tuple[bool, bool]:
+    """Return whether `hwsim verilog` writes a decoder and an encoder of the format."""
+    if not isinstance(spec, BlockSpec):
+        return True, True
+    try:
+        check_block(spec)
+    except ValueError:
+        return False, False
+    return True, False
 
 
 def _values(entry: Entry) -> list[str]:
-    """Return the value table, or what stands for it where there are too many values."""
-    inner = element(entry.spec)
-    of = "" if inner is entry.spec else f" of the elements (`{inner.name}`)"
+    """Return the value tables, or what stands for them where there are too many values."""
+    lines: list[str] = []
+    for inner in elements(entry.spec):
+        of = "" if inner is entry.spec else f" of the elements (`{inner.name}`)"
+        lines += [*_table(inner, of), ""]
+    return lines[:-1]
+
+
+def _table(inner: Any, of: str) -> list[str]:
+    """Return the values of a scalar format."""
     if inner.bits > _GRID_BITS:
         found = [(value_text(value), code_text(code, inner.bits), what) for what, code, value in landmarks(inner)]
         lines = [_line(value, f"`{code}`", what) for value, code, what in found]
         return [f"## Some values{of}", "", *_head("value", "code", ""), *lines]
-    values = all_values(inner).tolist()
+    values = [value.replace("*", "\\*") for value in marked_values(inner)]
     columns = min(_GRID_COLUMNS, len(values))
-    lines = [f"## Values{of}", "", "The code is that of the row plus that of the column.", ""]
+    star = f" \\* {NEVER_MADE} by `encode`." if never_made(inner) else ""
+    lines = [f"## Values{of}", "", f"The code is that of the row plus that of the column.{star}", ""]
     lines += _head("code", *(f"+{column:x}" for column in range(columns)))
     for start in range(0, len(values), columns):
-        lines.append(_line(f"`{code_text(start, inner.bits)}`", *map(value_text, values[start : start + columns])))
+        lines.append(_line(f"`{code_text(start, inner.bits)}`", *values[start : start + columns]))
     return lines
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What `hwsim formats` shows: the catalog, formats one by one, a ranking, a conformance report."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 from rich.table import Table
 
 from hwsim.report.formats.bars import bars
-from hwsim.report.formats.facts import Facts, element, facts, family
+from hwsim.report.formats.facts import Facts, element, elements, facts, family
 from hwsim.report.formats.tables import (
     catalog_rows,
     catalog_table,
@@ -115,20 +115,22 @@ def _parts(about: Facts, *, codes: bool) -> list[str | Table]:
     if about.binades:
         parts.append(f"\nsignificant bits{of} at each magnitude: 1 + log2 of the positive values in a binade")
         parts += bars(about.binades)
-    if codes:
-        parts += [f"\ncodes{of}", codes_table(spec)]
-    elif inner.bits <= _GRID_BITS:
-        parts += [f"\nvalues{of}", values_table(spec)]
-    else:
-        parts += [f"\nsome values{of}", landmarks_table(spec)]
+    for each in elements(spec):
+        of = "" if each is spec else f" of the elements ({each.name})"
+        if codes:
+            parts += [f"\ncodes{of}", codes_table(each)]
+        elif inner.bits <= _GRID_BITS:
+            parts += [f"\nvalues{of}", values_table(each)]
+        else:
+            parts += [f"\nsome values{of}", landmarks_table(each)]
     return parts
 
 
 def _ranking(task: Task, model: str, progress: Callable[[str], None]) -> Shown:
-    from hwsim.ranking import rank_file
+    from hwsim.ranking import WIDE, left_out, rank_file
 
     rows = rank_file(model, task.names, progress=progress)
-    figures = {"model": model, "formats": rows}
+    figures: dict[str, Any] = {"model": model, "formats": rows}
     if not task.per_tensor:
         figures["formats"] = [{key: value for key, value in row.items() if key != "tensors"} for row in rows]
     size = f"{len(rows[0]['tensors'])} tensors, {rows[0]['elements']:,} elements"
@@ -139,6 +141,12 @@ def _ranking(task: Task, model: str, progress: Callable[[str], None]) -> Shown:
         "scalar formats: a float32 scale an output channel, that of its largest magnitude times the best power of two"
     )
     parts.append("block formats: blocks along K; bits without the scales of channels and tensors")
+    if not task.names:
+        out = left_out()
+        figures["left_out"] = {why: list(names) for why, names in out.items()}
+        count = sum(map(len, out.values()))
+        kinds = ", ".join(f"{len(names)} {why}" for why, names in out.items())
+        parts.append(f"left out: {count} of {count + len(rows)} formats: {kinds}; name those {WIDE} to rank them")
     return Shown(figures=figures, parts=parts)
 
 
@@ -146,12 +154,39 @@ def _conformance(task: Task, progress: Callable[[str], None]) -> Shown:
     from hwsim.conformance import conformance
 
     verdicts = conformance(task.names or None, progress=lambda name: progress(f"format {name} beside its references"))
-    differences = sum(verdict.differences for verdict in verdicts)
-    compared = sum(verdict.decoded + verdict.encoded for verdict in verdicts)
+    made = [verdict for verdict in verdicts if verdict.version]
+    differences = sum(verdict.differences for verdict in made)
+    compared = sum(verdict.decoded + verdict.encoded for verdict in made)
+    without = list(dict.fromkeys(each.format for each in verdicts if each.format not in {one.format for one in made}))
     figures = {
         "verdicts": [verdict.to_json() for verdict in verdicts],
+        "comparisons": len(made),
         "compared": compared,
         "unexplained": differences,
+        "without_reference": without,
     }
-    said = f"{compared:,} values compared in {len(verdicts)} comparisons: {differences:,} differ without a known reason"
-    return Shown(figures=figures, parts=[verdicts_table(verdicts), said], passed=differences == 0)
+    return Shown(
+        figures=figures, parts=[verdicts_table(verdicts), _summary(verdicts, without)], passed=differences == 0
+    )
+
+
+def _summary(verdicts: Sequence[Any], without: Sequence[str]) -> str:
+    """Return the counts of a conformance report, those of what was not compared apart."""
+    made = [verdict for verdict in verdicts if verdict.version]
+    absent = [verdict.note for verdict in verdicts if not verdict.version and verdict.reference != "none"]
+    missing = absent.count("not installed")
+    values = sum(verdict.decoded + verdict.encoded for verdict in made)
+    differences, known = (sum(getattr(each, key) for each in made) for key in ("differences", "known"))
+    found = f"{_count(differences, 'unexplained difference')}, {known:,} with a known reason"
+    said = [f"{_count(len(made), 'comparison')} of {values:,} values, {found}"]
+    if missing:
+        said.append(f"{missing} not installed")
+    if len(absent) > missing:
+        said.append(f"{len(absent) - missing} installed, but not loaded")
+    if without:
+        said.append(f"no installed reference has {', '.join(without)}")
+    return "; ".join(said)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

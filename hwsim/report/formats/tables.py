@@ -5,10 +5,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.box import SIMPLE
+from rich.markup import escape
 from rich.table import Table
 
 from hwsim.formats.catalog import Entry
-from hwsim.report.formats.facts import Facts, all_values, bits_per_element, element, ends, landmarks
+from hwsim.report.formats.facts import (
+    NEVER_MADE,
+    Facts,
+    all_values,
+    bits_per_element,
+    element,
+    ends,
+    landmarks,
+    never_made,
+)
 from hwsim.report.formats.text import code_text, definition, value_text
 
 __all__ = [
@@ -17,6 +27,7 @@ __all__ = [
     "codes_table",
     "facts_table",
     "landmarks_table",
+    "marked_values",
     "ranking_table",
     "tensors_table",
     "values_table",
@@ -99,22 +110,33 @@ def facts_table(about: Facts) -> Table:
     ]
     for what, text in rows:
         if text:
-            table.add_row(what, text)
+            table.add_row(what, escape(text))  # levels[code] is no markup
     return table
 
 
 def values_table(spec: Any, columns: int = 8) -> Table:
     """Return the values of all codes of up to 8 bits as a grid: the code is that of its row plus that of its column."""
     inner = element(spec)
-    values = all_values(inner).tolist()
+    values = marked_values(inner)
     columns = min(columns, len(values))
-    table = Table(box=SIMPLE, pad_edge=False)
+    table = Table(box=SIMPLE, pad_edge=False, caption=_caption(inner), caption_justify="left")
     table.add_column("code", no_wrap=True)
     for column in range(columns):
         table.add_column(f"+{column:x}", justify="right", no_wrap=True)
     for start in range(0, len(values), columns):
-        table.add_row(code_text(start, inner.bits), *map(value_text, values[start : start + columns]))
+        table.add_row(code_text(start, inner.bits), *values[start : start + columns])
     return table
+
+
+def marked_values(spec: Any) -> list[str]:
+    """Return the value of each code as text, with a star where `encode` never makes the code."""
+    never = set(never_made(spec))
+    return [value_text(value) + "*" * (code in never) for code, value in enumerate(all_values(spec).tolist())]
+
+
+def _caption(spec: Any) -> str | None:
+    """Return what the star is, where there is one."""
+    return f"* {NEVER_MADE}" if never_made(spec) else None
 
 
 def landmarks_table(spec: Any) -> Table:
@@ -130,11 +152,12 @@ def landmarks_table(spec: Any) -> Table:
 def codes_table(spec: Any) -> Table:
     """Return every code and its value, a line each."""
     inner = element(spec)
-    table = Table(box=SIMPLE, pad_edge=False)
+    never = set(never_made(inner))
+    table = Table(box=SIMPLE, pad_edge=False, caption=_caption(inner), caption_justify="left")
     for heading in ("code", "bits", "value"):
         table.add_column(heading, justify="right", no_wrap=True)
     for code, value in enumerate(all_values(inner).tolist()):
-        table.add_row(code_text(code, inner.bits), f"{code:0{inner.bits}b}", str(value))
+        table.add_row(code_text(code, inner.bits), f"{code:0{inner.bits}b}", f"{value}{'*' * (code in never)}")
     return table
 
 
@@ -176,7 +199,7 @@ def tensors_table(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def verdicts_table(verdicts: Sequence[Any]) -> Table:
-    """Return one row a format and reference of a conformance report."""
+    """Return one row a format and reference of a conformance report; without counts where nothing was compared."""
     table = Table(title="formats against their references", title_justify="left")
     for heading in ("format", "reference", "version"):
         table.add_column(heading, no_wrap=True)
@@ -184,16 +207,9 @@ def verdicts_table(verdicts: Sequence[Any]) -> Table:
         table.add_column(heading, justify="right")
     table.add_column("note")
     for verdict in verdicts:
-        table.add_row(
-            verdict.format,
-            verdict.reference,
-            verdict.version,
-            f"{verdict.decoded:,}",
-            f"{verdict.encoded:,}",
-            f"{verdict.differences:,}",
-            f"{verdict.known:,}",
-            verdict.note,
-        )
+        counts = verdict.decoded, verdict.encoded, verdict.differences, verdict.known
+        cells = [f"{count:,}" if verdict.version else "-" for count in counts]
+        table.add_row(verdict.format, verdict.reference, verdict.version, *cells, escape(verdict.note))
     return table
 
 

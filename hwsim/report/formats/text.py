@@ -2,12 +2,13 @@
 """Values, codes and definitions of formats in words."""
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from hwsim.formats import BlockSpec, FloatSpec, IntegerSpec
+from hwsim.formats import BlockSpec, FloatSpec, IntegerSpec, PhaseSpec, named
 from hwsim.formats.codebook import CodebookSpec
 from hwsim.formats.posit import PositSpec
 
@@ -53,11 +54,17 @@ def code_text(code: int, bits: int) -> str:
 
 
 def definition(spec: Any) -> list[str]:
-    """Return how a code of the format is read, a line each; empty for a family whose value table says it all."""
+    """Return how a code of the format is read, a line each.
+
+    Raises
+    ------
+    TypeError
+        If spec is of no known family.
+    """
     for kind, describe in _DEFINITIONS:
         if isinstance(spec, kind):
             return describe(spec)
-    return []
+    raise TypeError(f"spec must be a format, not {spec!r}")
 
 
 def _integer(spec: IntegerSpec) -> list[str]:
@@ -92,11 +99,57 @@ def _posit(spec: PositSpec) -> list[str]:
 
 
 def _codebook(spec: CodebookSpec) -> list[str]:
-    lines = [f"value = levels[code], ties: {spec.ties.value}"]
+    lines = _logarithmic(spec) or [f"value = levels[code], ties: {spec.ties.value}"]
     if spec.boundaries is not None:
         boundaries = ", ".join(f"{value:.6g}" for value in spec.boundaries)
         lines.append(f"boundaries between the levels, to six digits: {boundaries}")
     return lines
+
+
+def _logarithmic(spec: CodebookSpec) -> list[str]:
+    """Return the rule of a codebook that rounds logarithms; empty for the others."""
+    match = re.fullmatch(r"(log2|logsqrt2|shiftadd|sulq)_?\d+(.*)", spec.name)
+    if match is None or not _is_named(spec):
+        return []
+    last = len(spec.levels) - 1
+    if match[1] == "shiftadd":
+        return [
+            "code = s m; value = (-1)^s * 2^-m",
+            f"encode to nearest: m = round(-log2 |v|), clipped to 0..{last >> 1}; zero goes to m = {last >> 1} (s = 0)",
+        ]
+    if match[1] == "sulq":
+        eta, low, high = (part.replace("m", "-").replace("p", ".") for part in match[2].removeprefix("_").split("_"))
+        return [
+            f"d = ({high} - {low}) / {last}".replace("- -", "+ "),
+            f"value = 2^round({low} + q * d) - {eta} for code q",
+            f"encode to nearest: q = round((log2(v + {eta}) - {low}) / d), ".replace("- -", "+ ")
+            + f"clipped to 0..{last}; ties to the even q",
+        ]
+    power, factor = ("-q", "") if match[1] == "log2" else ("(-q / 2)", "2 ")
+    rounded = "" if match[1] == "log2" else ", rounded to float32"
+    return [
+        f"value = 2^{power} for code q < {last}{rounded}; code {last}, the last, stands for zero (ours)",
+        f"encode to nearest: q = round(-{factor}log2 v), at least 0; where q >= {last}, and for v <= 0, code {last}",
+    ]
+
+
+def _is_named(spec: CodebookSpec) -> bool:
+    """Return whether a codebook is the one that its name's pattern gives, and not one of a user."""
+    try:
+        return named(spec.name) == spec
+    except (KeyError, ValueError):
+        return False
+
+
+def _phase(spec: PhaseSpec) -> list[str]:
+    return [
+        "value = i^code: 1, i, -1, -i",
+        "encode: the phase nearest to that of the value; zero has phase 0; pi/4 goes to i, 3 pi/4 to -1,",
+        "  -3 pi/4 to -i, -pi/4 to 1",
+        "quantize_phase: value = re(phase) * scale_real + i * im(phase) * scale_imag, two float32 scales of a tensor:",
+        "  scale_real the mean of |re| over the values whose phase is 1 or -1, scale_imag that of |im| over the others",
+        "product with an activation x: conj(x) * w, a swap and a change of sign (phase_product)",
+    ]
 
 
 def _block(spec: BlockSpec) -> list[str]:
@@ -118,5 +171,6 @@ _DEFINITIONS: tuple[tuple[type[Any], Callable[[Any], list[str]]], ...] = (
     (FloatSpec, _float),
     (PositSpec, _posit),
     (CodebookSpec, _codebook),
+    (PhaseSpec, _phase),
     (BlockSpec, _block),
 )

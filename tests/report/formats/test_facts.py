@@ -20,6 +20,7 @@ from hwsim.report.formats.facts import (
     families,
     family,
     landmarks,
+    never_made,
     runs,
 )
 
@@ -158,6 +159,46 @@ def test_facts_specials() -> None:
     assert facts("float32").specials["infinity"] == "0x7f800000"
     assert facts("int8").specials == {"zero": "0x00"}
     assert facts("float8_e8m0fnu").specials == {"NaN": "0xff"}
+
+
+@pytest.mark.parametrize(
+    ("name", "codes"),
+    [
+        ("int8_narrow", [128]),
+        ("int32_narrow", [1 << 31]),
+        ("uint4_narrow", [15]),
+        ("uint20_narrow", [(1 << 20) - 1]),
+        ("mxint8", [128]),
+        ("nvint4", [8]),
+        ("ternary", [2]),
+        ("int8", []),
+        ("float8_e5m2", []),
+        ("phase4", []),
+    ],
+)
+def test_facts_never_made(name: str, codes: list[int]) -> None:
+    about = facts(name)
+    assert never_made(about.entry.spec) == codes
+    digits = -(-element(about.entry.spec).bits // 4)
+    assert about.specials.get("decoded, never made", "") == ", ".join(f"0x{code:0{digits}x}" for code in codes)
+
+
+def test_facts_lowest_is_that_of_the_codes_that_are_made() -> None:
+    compared = 0
+    for entry in entries():
+        inner = element(entry.spec)
+        if inner.bits > 16 or not hasattr(inner, "max_value"):
+            continue
+        values = np.delete(all_values(inner), never_made(inner))
+        assert ends(inner)[1] == values[np.isfinite(values)].min(), entry.name
+        compared += 1
+    assert compared > 80
+
+
+def test_facts_element_values() -> None:
+    found = facts("bitmod_fp3_g128").as_dict()["element_values"]
+    assert [values[4] for values in found.values()] == [3, -3, 6, -6]
+    assert "element_values" not in facts("mxfp4").as_dict()
 
 
 def test_facts_rules_are_those_that_encode_takes() -> None:

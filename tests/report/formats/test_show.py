@@ -2,6 +2,7 @@
 """`hwsim formats`, through the command line."""
 
 import json
+import re
 import resource
 import subprocess
 import sys
@@ -11,9 +12,11 @@ import numpy as np
 import pytest
 
 from hwsim import conformance as conformance_room
+from hwsim import ranking
 from hwsim.cli import main
 from hwsim.conformance import Verdict
-from hwsim.formats.catalog import entries, names
+from hwsim.formats.catalog import entries, named, names
+from hwsim.ranking import candidates, rank
 
 
 def _run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -176,12 +179,76 @@ def test_show_conformance(
     status, out, _ = _run(capsys, "--conformance", "int8")
     assert status == (1 if differences else 0)
     assert "a known flaw" in out
-    assert f"1,256 values compared in 1 comparisons: {differences} differ without a known reason" in out
+    assert f"1 comparison of 1,256 values, {differences} unexplained differences, 7 with a known reason\n" in out
     status, out, _ = _run(capsys, "--conformance", "int8", "--json")
     assert status == (1 if differences else 0)
     found = json.loads(out)
     assert (found["compared"], found["unexplained"]) == (1256, differences)
     assert found["verdicts"][0]["known"] == 7
+
+
+def test_show_conformance_not_installed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def verdict(name: str, reference: str, note: str, version: str = "", count: int = 0) -> Verdict:
+        return Verdict(
+            format=name,
+            reference=reference,
+            version=version,
+            decoded=0,
+            encoded=count,
+            differences=0,
+            known=0,
+            note=note,
+        )
+
+    verdicts = [
+        verdict("int8", "peer", "", "1.0", 1000),
+        verdict("int8", "other", "not installed"),
+        verdict("mxfp4", "other", "not installed"),
+        verdict("mxfp4", "third", "installed, but does not load: no such library"),
+        verdict("nvint4", "none", "no library that we know has this format"),
+    ]
+    monkeypatch.setattr(conformance_room, "conformance", lambda names, progress: verdicts)
+    out = _run(capsys, "--conformance")[1]
+    assert out.splitlines()[-1] == (
+        "1 comparison of 1,000 values, 0 unexplained differences, 0 with a known reason; 2 not installed; "
+        "1 installed, but not loaded; no installed reference has mxfp4, nvint4"
+    )
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in out.splitlines() if line.startswith("│")]
+    counts = [row[3:7] for row in rows if row[0]]
+    assert counts == [["0", "1,000", "0", "0"], *[["-"] * 4] * 4]
+    found = json.loads(_run(capsys, "--conformance", "--json")[1])
+    assert (found["comparisons"], found["compared"], found["unexplained"]) == (1, 1000, 0)
+    assert found["without_reference"] == ["mxfp4", "nvint4"]
+
+
+def test_show_ranking_says_what_it_leaves_out(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rank_file(model: str, names: tuple[str, ...], progress: object) -> list[dict[str, object]]:
+        row = rank({"w": (np.eye(2), 1)}, [named("int4")])[0]
+        return [row for _ in names or candidates()]
+
+    monkeypatch.setattr(ranking, "rank_file", rank_file)
+    last = _run(capsys, "--on", "digits")[1].splitlines()[-1]
+    counts = [int(number) for number in re.findall(r"\d+", last)]
+    words = "left out: # of # formats: # without negative values, # of more than # bits, # of complex numbers; "
+    assert re.sub(r"\d+", "#", last) == words + "name those of more than # bits to rank them"
+    left, total, unsigned, wide, nine, others, again = counts
+    assert (left, total, nine, again) == (unsigned + wide + others, len(entries()), 9, 9)
+    assert left >= 26
+    found = json.loads(_run(capsys, "--on", "digits", "--json")[1])
+    assert len(found["left_out"]["without negative values"]) == unsigned
+    assert "left out" not in _run(capsys, "--on", "digits", "int4")[1]
+
+
+def test_show_definitions(capsys: pytest.CaptureFixture[str]) -> None:
+    out = _run(capsys, "nf4", "logsqrt2_4", "int4_narrow", "bitmod_fp4_g128")[1]
+    for said in ("value = levels[code], ties: lower", "q = round(-2 log2 v)", "│ decoded, never made │ 0x8"):
+        assert said in out
+    assert " 0x8    -8*   -7 " in out
+    assert "* decoded, never made" in out
+    special = [line.split()[1] for line in out.splitlines() if line.startswith(" 0x8") and " -0.5 " in line]
+    assert special == ["5", "-5", "8", "-8"]
 
 
 def test_show_conformance_of_a_format(capsys: pytest.CaptureFixture[str]) -> None:

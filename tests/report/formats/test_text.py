@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from hwsim.formats import named
+from hwsim.formats import CodebookSpec, named
 from hwsim.formats.catalog import entries
 from hwsim.report.formats.facts import all_values, element
 from hwsim.report.formats.text import code_text, definition, value_text
@@ -77,6 +77,48 @@ def test_text_defines_every_family() -> None:
         "value = element (float4_e2m1fn) * scale (float8_e4m3fn) * scale of the tensor (float32)",
         "16 elements along one axis share a scale; rule of the scale: amax",
     ]
+
+
+@pytest.mark.parametrize(("name", "factor"), [("log2_4", 1), ("log2_3", 1), ("logsqrt2_4", 2), ("logsqrt2_5", 2)])
+def test_text_definition_of_logarithms_is_what_encode_does(name: str, factor: int) -> None:
+    """FQ-ViT's and RepQ-ViT's rounding, as the definition says it, on a million values, the last code being zero."""
+    spec = named(name)
+    assert isinstance(spec, CodebookSpec)
+    value, encode, *_ = definition(spec)
+    last = (1 << spec.bits) - 1
+    assert f"value = 2^{'-q' if factor == 1 else '(-q / 2)'} for code q < {last}" in value
+    assert f"code {last}, the last, stands for zero (ours)" in value
+    assert f"q = round(-{'' if factor == 1 else '2 '}log2 v), at least 0; where q >= {last}" in encode
+    values = np.random.default_rng(1).random(1_000_000) ** 3 * 2
+    wanted = np.clip(np.rint(-factor * np.log2(values)), 0, last)
+    assert np.array_equal(spec.encode(values), wanted)
+    assert len(np.unique(wanted)) == last + 1
+    assert spec.encode([0.0, -1.0]).tolist() == [last, last]
+    assert spec.decode([last]) == 0
+
+
+def test_text_definition_of_shifts_is_what_encode_does() -> None:
+    shifts, spec = named("shiftadd4"), named("sulq4_0p01_m6p64_0p0")
+    assert isinstance(shifts, CodebookSpec)
+    assert isinstance(spec, CodebookSpec)
+    text = definition(shifts)
+    assert "encode to nearest: m = round(-log2 |v|), clipped to 0..7; zero goes to m = 7 (s = 0)" in text
+    values = np.random.default_rng(2).normal(size=100_000)
+    wanted = np.clip(np.rint(-np.log2(np.abs(values))), 0, 7) + 8 * (values < 0)
+    assert np.array_equal(shifts.encode(values), wanted)
+    assert shifts.encode([0.0]).tolist() == [7]
+    assert "q = round((log2(v + 0.01) + 6.64) / d), clipped to 0..15; ties to the even q" in definition(spec)[2]
+    positive = np.abs(values)
+    codes = np.clip(np.rint((np.log2(positive + 0.01) + 6.64) / (6.64 / 15)), 0, 15)
+    levels = 2.0 ** np.rint(-6.64 + codes * (6.64 / 15)) - 0.01
+    assert spec.decode(spec.encode(positive)) == pytest.approx(levels, rel=1e-6)
+
+
+def test_text_definition_of_another_codebook() -> None:
+    other = CodebookSpec(name="log2_1", levels=(0.0, 1.0))
+    assert definition(other) == ["value = levels[code], ties: even"]
+    with pytest.raises(TypeError, match=r"^spec must be a format, not 3$"):
+        definition(3)
 
 
 def test_text_definition_of_a_float_gives_its_values() -> None:
