@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every format shares: the unpacked form of a code, and the checks at the public edge."""
 
+from operator import index
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -13,6 +14,7 @@ __all__ = [
     "FloatFields",
     "ScalarFormat",
     "Unpacked",
+    "check_axis",
     "check_bool",
     "check_codes",
     "check_int",
@@ -77,6 +79,21 @@ def check_bool(name: str, value: object) -> None:
     """Raise unless value is a bool."""
     if not isinstance(value, bool):
         raise TypeError(f"{name} must be a bool, not {value!r}")
+
+
+def check_axis(axis: object, ndim: int, kinds: str = "an int") -> int:
+    """Return an axis (a NumPy integer too) counted from the front, or raise; `kinds` is what the error says of it."""
+    try:
+        if isinstance(axis, bool):
+            raise TypeError
+        place = index(axis)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"axis must be {kinds}, not {axis!r}") from None
+    if ndim == 0:
+        raise ValueError(f"x must have at least one dimension for axis {place}, not none")
+    if not -ndim <= place < ndim:
+        raise ValueError(f"axis must be in {-ndim}..{ndim - 1} for an array of {ndim} dimensions, not {place}")
+    return place % ndim
 
 
 def check_codes(spec: ScalarFormat, codes: ArrayLike) -> NDArray[np.unsignedinteger]:

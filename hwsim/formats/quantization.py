@@ -2,7 +2,6 @@
 """Quantize arrays: choose scales, then encode; and the way back."""
 
 from dataclasses import dataclass, replace
-from operator import index
 from typing import Any, SupportsIndex
 
 import numpy as np
@@ -12,7 +11,7 @@ from hwsim.formats.block import BlockSpec, Scalar, ScaleRule
 from hwsim.formats.block_encoding import Rounder, decode_rows, scale_values
 from hwsim.formats.catalog import named
 from hwsim.formats.choice import largest_magnitudes, mean_magnitudes, median_magnitudes, quantize_blocks
-from hwsim.formats.codes import code_dtype
+from hwsim.formats.codes import check_axis, code_dtype
 from hwsim.formats.rounding import Rounding, check_random
 from hwsim.formats.scaling import element_limit, float32_scale, power_exponents
 from hwsim.formats.tiling import Tiling
@@ -137,7 +136,7 @@ def quantize(
     if not isinstance(spec, Scalar | BlockSpec):
         raise TypeError(f"fmt must be a format or its name, not {fmt!r}")
     array = _checked_array(x)
-    axis = None if axis is None else _checked_axis(axis, array.ndim)
+    axis = None if axis is None else check_axis(axis, array.ndim, "an int or None")
     mode = Rounding(rounding)
     rounder = Rounder(mode, check_random(mode, array.shape, random, random_bits), random_bits)
     chosen = None if rule is None else ScaleRule(rule)
@@ -148,21 +147,6 @@ def quantize(
     if axis is None and spec.block_rows:
         raise ValueError(f"axis must be an int for the block format {spec.name}, not None")
     return _quantize_blocks(array, spec, axis, scale, rounder)
-
-
-def _checked_axis(axis: SupportsIndex, ndim: int) -> int:
-    """Return an axis counted from the front, or raise."""
-    try:
-        if isinstance(axis, bool):
-            raise TypeError
-        place = index(axis)
-    except TypeError:
-        raise TypeError(f"axis must be an int or None, not {axis!r}") from None
-    if ndim == 0:
-        raise ValueError(f"x must have at least one dimension for axis {place}, not none; axis None takes it whole")
-    if not -ndim <= place < ndim:
-        raise ValueError(f"axis must be in {-ndim}..{ndim - 1} for an array of {ndim} dimensions, not {place}")
-    return place % ndim
 
 
 def _checked_array(x: ArrayLike) -> NDArray[Any]:

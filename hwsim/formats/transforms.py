@@ -8,7 +8,7 @@ import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hwsim.formats.codes import check_bool, check_int
+from hwsim.formats.codes import check_axis, check_bool, check_int
 
 __all__ = [
     "Reordered",
@@ -206,7 +206,7 @@ def reorder_channels(x: ArrayLike, axis: int = -1) -> Reordered:
     Accurate block quantization with outliers, arXiv:2403.20137 (channels of keys sorted for block floating point).
     """
     array = _real("x", x)
-    axis = _axis(array, axis)
+    axis = check_axis(axis, array.ndim)
     if array.dtype.kind == "f" and np.isnan(array).any():
         raise ValueError("x must not hold a NaN, which has no place in the order")
     others = tuple(i for i in range(array.ndim) if i != axis)
@@ -270,22 +270,13 @@ def _first(where: NDArray[np.bool_]) -> tuple[int, ...]:
     return tuple(int(i) for i in np.argwhere(where)[0])
 
 
-def _axis(array: NDArray[Any], axis: int) -> int:
-    if isinstance(axis, bool) or not isinstance(axis, int):
-        raise TypeError(f"axis must be an int, not {axis!r}")
-    if not -array.ndim <= axis < array.ndim:
-        text = f"axis must be in {-array.ndim}..{array.ndim - 1} for an array of {array.ndim} dimensions, not {axis}"
-        raise ValueError(text)
-    return axis % array.ndim
-
-
 def _checked(x: ArrayLike, size: int, axis: int) -> tuple[NDArray[Any], int]:
     """Return the array in the type that its transform has, and the axis from the front, or raise."""
     check_int("size", size, 2, _MAX_SIZE)
     if size & (size - 1):
         raise ValueError(f"size must be a power of two, not {size}")
     array = _real("x", x)
-    axis = _axis(array, axis)
+    axis = check_axis(axis, array.ndim)
     length = array.shape[axis]
     if length % size:
         raise ValueError(f"x must have a multiple of {size} elements along axis {axis}, not {length}")
