@@ -12,8 +12,9 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # Derandomised, so that a red run is red again. Uncompiled kernels are a thousand times slower: fewer examples there.
 settings.register_profile("compiled", derandomize=True, deadline=None, max_examples=200, database=None)
-settings.register_profile("interpreted", settings.get_profile("compiled"), max_examples=20)
-settings.load_profile("interpreted" if os.environ.get("NUMBA_DISABLE_JIT", "0") != "0" else "compiled")
+settings.register_profile("slow_mode", settings.get_profile("compiled"), max_examples=20)
+SLOW_MODES = ("NUMBA_DISABLE_JIT", "NUMBA_BOUNDSCHECK")
+settings.load_profile("slow_mode" if any(os.environ.get(mode, "0") != "0" for mode in SLOW_MODES) else "compiled")
 
 
 @pytest.fixture(scope="session", autouse=True)
