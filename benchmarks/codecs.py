@@ -58,7 +58,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     found = scalars(options.bits)
     total = _line(f"decoders of {len(found)} formats, every code", map(decoder_work, found), options.simulator)
     works = map(block_work, blocks())
-    total += _line(f"decoders of {len(blocks())} block formats, every code and scale (a sample beyond 16 bits)", works, options.simulator)
+    total += _line(
+        f"decoders of {len(blocks())} block formats, every code and scale (a sample beyond 16 bits)",
+        works,
+        options.simulator,
+    )
     total += _line("decoder and encoder of phases", iter(phase_works(source)), options.simulator)
     for bits in sorted({spec.bits for spec in found}):
         of_width = [spec for spec in found if spec.bits == bits]
