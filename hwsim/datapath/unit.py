@@ -358,6 +358,11 @@ class DotProductUnit:
         return self.output != self.accumulator.format
 
     @property
+    def is_plain(self) -> bool:
+        """Whether the unit has none of the features that only some paths know."""
+        return True
+
+    @property
     def has_specials(self) -> bool:
         """Whether an infinity or a NaN can arise."""
         operands = (self.element_a, self.element_b, *self.scales)
