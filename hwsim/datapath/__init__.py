@@ -4,21 +4,32 @@
 from hwsim.datapath.accumulate import accumulate_exact, load_exact, output_exact, step_exact
 from hwsim.datapath.catalog import comparable, named, names
 from hwsim.datapath.matmul import matmul
+from hwsim.datapath.sparsity import prune
 from hwsim.datapath.stream import Row, dot, dot_exact
 from hwsim.datapath.unit import (
+    CascadedAlignment,
     DotProductUnit,
     ExactAlignment,
     FixedAccumulator,
     FloatAccumulator,
+    NanResult,
+    PairwiseAlignment,
+    Promotion,
+    Sparsity,
     TruncatedAlignment,
 )
 
 __all__ = [
+    "CascadedAlignment",
     "DotProductUnit",
     "ExactAlignment",
     "FixedAccumulator",
     "FloatAccumulator",
+    "NanResult",
+    "PairwiseAlignment",
+    "Promotion",
     "Row",
+    "Sparsity",
     "TruncatedAlignment",
     "accumulate_exact",
     "comparable",
@@ -29,5 +40,6 @@ __all__ = [
     "named",
     "names",
     "output_exact",
+    "prune",
     "step_exact",
 ]

@@ -5,51 +5,51 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from hwsim.datapath.multiply import multiply_exact
 from hwsim.datapath.operands import Operand
 from hwsim.datapath.plan import Plan
 from hwsim.datapath.terms import Term, add_terms
-from hwsim.datapath.unit import TruncatedAlignment
-from hwsim.formats.codes import NAN
+from hwsim.datapath.unit import CascadedAlignment, TruncatedAlignment
+from hwsim.formats import Rounding
+from hwsim.formats.codes import NEGATIVE_INFINITY, POSITIVE_INFINITY
+from hwsim.formats.rounding import round_shift_exact
 
 __all__ = [
     "add_grid",
     "add_truncated",
     "add_two",
     "add_wide",
+    "align_add_cascaded_exact",
     "align_add_exact",
     "align_add_truncated_exact",
+    "group_exact",
     "merge_wide",
 ]
 
 
-def align_add_exact(products: list[Term], scale: Term) -> Term:
-    """Add products exactly and apply the step's block scale to the sum.
+_ONE = Term(1, 0, 0)
+
+
+def align_add_exact(products: list[Term], scale: Term = _ONE) -> Term:
+    """Add products exactly and apply a block scale to their sum.
 
     Parameters
     ----------
     products : list of Term
     scale : Term
-        The product of the step's block scales; 1 where there is none.
+        The product of the step's block scales; 1 where there is none, or where it is in the products already.
     """
-    total = add_terms(products)
-    special = total.special | scale.special
-    if not special:
-        return Term(total.significand * scale.significand, total.exponent + scale.exponent, total.lead + scale.lead)
-    if not scale.special and scale.significand == 0:
-        return Term(0, 0, 0, NAN)  # infinity, or NaN, times zero
-    if not scale.special and scale.significand < 0 and special != NAN:
-        return Term(0, 0, 0, NAN - special)  # the other infinity
-    return Term(0, 0, 0, special)
+    return multiply_exact(add_terms(products), scale)
 
 
 def align_add_truncated_exact(spec: TruncatedAlignment, addends: list[Term]) -> Term:
-    """Add addends, each cut toward zero at `fraction_bits` below the largest exponent of those that are not zero.
+    """Add addends, each cut at `fraction_bits` below the largest exponent of those that are not zero.
 
     Parameters
     ----------
     spec : TruncatedAlignment
     addends : list of Term
-        Products with their scale applied and, in a fused step, the accumulator.
+        Products, or sums of a group of them, with their scale applied, and, in a fused step, the accumulator.
     """
     special = 0
     for term in addends:
@@ -58,10 +58,89 @@ def align_add_truncated_exact(spec: TruncatedAlignment, addends: list[Term]) -> 
     unit = largest - spec.fraction_bits
     total = 0
     for term in addends:
-        shift = unit - term.exponent
-        magnitude = abs(term.significand) >> shift if shift > 0 else abs(term.significand) << -shift
-        total += -magnitude if term.significand < 0 else magnitude
+        if term.significand:  # a zero's exponent may be any
+            magnitude = round_shift_exact(
+                abs(term.significand), unit - term.exponent, term.significand < 0, spec.rounding
+            )
+            total += -magnitude if term.significand < 0 else magnitude
     return Term(0 if special else total, unit, largest, special)
+
+
+def group_exact(products: list[Term], scales: list[Term], group: int) -> list[Term]:
+    """Add every `group` products and apply their scale; a sum's exponent is that of its scale.
+
+    Parameters
+    ----------
+    products, scales : list of Term
+        One each a lane; the scale is the same throughout a group.
+    group : int
+    """
+    sums = []
+    for at in range(0, len(products), group):
+        scale = scales[at]
+        total = multiply_exact(add_terms(products[at : at + group]), scale)
+        sums.append(total._replace(lead=scale.lead))
+    return sums
+
+
+def align_add_cascaded_exact(spec: CascadedAlignment, limit: int, products: list[Term], register: Term) -> Term:
+    """Add products and the register as `CascadedAlignment` says.
+
+    Parameters
+    ----------
+    spec : CascadedAlignment
+    limit : int
+        A product from ``2**limit`` on is an infinity.
+    products : list of Term
+    register : Term
+    """
+    special = register.special
+    for term in products:
+        beyond = not term.special and abs(term.significand) >= _power(limit - term.exponent)
+        special |= term.special or (beyond and (NEGATIVE_INFINITY if term.significand < 0 else POSITIVE_INFINITY))
+    if special:
+        return Term(0, 0, 0, special)
+    parts = [_cut_part(spec, products[at :: spec.parts]) for at in range(spec.parts)]
+    held = [part for part in parts if part is not None]
+    top = max((lead for _, lead in held), default=None)
+    total = 0 if top is None else sum(value >> (top - lead) for value, lead in held)
+    leads = [top] if top is not None else []
+    leads += [register.lead] if register.significand else []
+    if not leads:
+        return Term(0, 0, 0)
+    largest = max(leads)
+    places = max(spec.sum_fraction_bits, spec.register_fraction_bits)
+    exact = 0
+    if top is not None:
+        kept = _floor(total, top - spec.fraction_bits - (largest - spec.sum_fraction_bits))
+        exact += kept << (places - spec.sum_fraction_bits)
+    dropped = spec.register_reach and register.lead < largest - spec.register_reach
+    if register.significand and not dropped:
+        kept = _floor(register.significand, register.exponent - (largest - spec.register_fraction_bits))
+        exact += kept << (places - spec.register_fraction_bits)
+    return Term(exact, largest - places, largest)
+
+
+def _cut_part(spec: CascadedAlignment, products: list[Term]) -> tuple[int, int] | None:
+    """Return the sum of products cut toward zero, and their largest exponent; None where all are zero."""
+    leads = [term.lead for term in products if term.significand]
+    if not leads:
+        return None
+    unit = max(leads) - spec.fraction_bits
+    total = 0
+    for term in products:
+        if term.significand:
+            magnitude = round_shift_exact(abs(term.significand), unit - term.exponent, False, Rounding.TOWARD_ZERO)
+            total += -magnitude if term.significand < 0 else magnitude
+    return total, max(leads)
+
+
+def _floor(value: int, places: int) -> int:
+    return value << places if places >= 0 else value >> -places
+
+
+def _power(exponent: int) -> int:
+    return 1 << max(exponent, 0)
 
 
 @numba.njit(cache=True)

@@ -16,6 +16,7 @@ from hwsim.datapath.unit import (
     ExactAlignment,
     FixedAccumulator,
     FloatAccumulator,
+    NanResult,
     TruncatedAlignment,
 )
 from hwsim.formats import BlockSpec, FloatSpec, Format, IntegerSpec, Overflow, Rounding
@@ -59,7 +60,7 @@ def _hopper_fp8(a: str, b: str) -> DotProductUnit:
             rounding=Rounding.TOWARD_ZERO,
             overflow=Overflow.INFINITY,
             result_man_bits=13,
-            nan_all_ones=True,
+            nan=NanResult.ALL_ONES,
         ),
         output=float32,
     )

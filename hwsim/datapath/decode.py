@@ -36,7 +36,7 @@ def decode_exact(spec: ScalarSpec, code: int) -> Term:
     Returns
     -------
     Term
-        Exact. The sign of a zero is lost.
+        Exact.
     """
     if isinstance(spec, IntegerSpec):
         negative = spec.signed and code >> (spec.bits - 1) == 1
@@ -75,7 +75,7 @@ def _decode_float(spec: FloatSpec, code: int) -> Term:
     subnormal = spec.subnormals and field == 0
     significand = mantissa if subnormal else mantissa + (1 << spec.man_bits)
     lead = (1 if subnormal else field) - spec.bias
-    return Term(-significand if sign else significand, lead - spec.man_bits, lead)
+    return Term(-significand if sign else significand, lead - spec.man_bits, lead, 0, bool(sign))
 
 
 def _decode_posit(spec: PositSpec, code: int) -> Term:

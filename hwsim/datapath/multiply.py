@@ -26,13 +26,9 @@ def multiply_exact(a: Term, b: Term) -> Term:
         zero_a, zero_b = (not term.special and term.significand == 0 for term in (a, b))
         if NAN in (a.special, b.special) or zero_a or zero_b:
             return Term(0, 0, 0, NAN)
-        negative = _negative(a) != _negative(b)
-        return Term(0, 0, 0, NEGATIVE_INFINITY if negative else POSITIVE_INFINITY)
-    return Term(a.significand * b.significand, a.exponent + b.exponent, a.lead + b.lead)
-
-
-def _negative(term: Term) -> bool:
-    return term.special == NEGATIVE_INFINITY or term.significand < 0
+        return Term(0, 0, 0, NEGATIVE_INFINITY if a.negative != b.negative else POSITIVE_INFINITY)
+    minus = a.negative != b.negative
+    return Term(a.significand * b.significand, a.exponent + b.exponent, a.lead + b.lead, 0, minus)
 
 
 @numba.njit(cache=True)

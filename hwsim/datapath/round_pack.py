@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Round-pack stage: an exact number becomes a code, by a named rounding and a named overflow."""
 
+import math
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hwsim.datapath.terms import Term
-from hwsim.formats import FloatSpec, IntegerSpec, Overflow, Rounding
+from hwsim.formats import FloatSpec, IntegerSpec, Overflow, PositSpec, Rounding
 from hwsim.formats.codes import NAN, NEGATIVE_INFINITY, code_dtype
 from hwsim.formats.rounding import pack_magnitude, round_shift, round_shift_exact
 
@@ -23,13 +24,20 @@ __all__ = [
 
 
 def round_pack_exact(
-    spec: IntegerSpec | FloatSpec, term: Term, rounding: Rounding, overflow: Overflow, *, man_bits: int | None = None
+    spec: IntegerSpec | FloatSpec | PositSpec,
+    term: Term,
+    rounding: Rounding,
+    overflow: Overflow,
+    *,
+    man_bits: int | None = None,
+    random: int = 0,
+    random_bits: int = 0,
 ) -> int:
     """Round a term to a code.
 
     Parameters
     ----------
-    spec : IntegerSpec or FloatSpec
+    spec : IntegerSpec, FloatSpec or PositSpec
         A float needs subnormals; if the term can be NaN, the format too.
     term : Term
     rounding : Rounding
@@ -39,6 +47,8 @@ def round_pack_exact(
         SATURATE and no infinity in the format, the largest finite value.
     man_bits : int, optional
         Mantissa bits to keep of a float; the rest are zero.
+    random, random_bits : int
+        The word of stochastic rounding to a float, in [0, 2**random_bits).
 
     Returns
     -------
@@ -50,9 +60,11 @@ def round_pack_exact(
     ValueError
         If the rounding is stochastic, the overflow rule is none of units, or an integer has a zero point.
     """
-    _check_rules(spec, rounding, overflow)
+    _check_rules(spec, rounding, overflow, random_bits)
     if isinstance(spec, IntegerSpec):
         return _pack_integer(spec, term, rounding, overflow)
+    if isinstance(spec, PositSpec):
+        return int(spec.encode(_odd_float(term), rounding, overflow))
     sign = 1 << (spec.bits - 1) if spec.signed else 0
     if term.special == NAN:
         return spec.nan_code
@@ -64,7 +76,14 @@ def round_pack_exact(
         return _signed(spec, beyond, negative, sign)
     if term.significand == 0:
         return 0
-    code = _magnitude_code(spec, abs(term.significand), term.exponent, negative, rounding, man_bits)
+    dropped = 0 if man_bits is None else spec.man_bits - man_bits
+    lowest = 1 - spec.bias  # exponent of the smallest normal
+    lead = max(abs(term.significand).bit_length() - 1 + term.exponent, lowest)
+    unit = lead - spec.man_bits + dropped
+    rounded = round_shift_exact(
+        abs(term.significand), unit - term.exponent, negative, rounding, random, random_bits
+    )
+    code = ((lead - lowest) << spec.man_bits) + (rounded << dropped)  # as if the exponent field had no upper limit
     if code > spec.max_magnitude_code:
         if overflow is Overflow.SATURATE:
             kept = spec.man_bits if man_bits is None else man_bits
@@ -74,9 +93,11 @@ def round_pack_exact(
     return _signed(spec, code, negative, sign) if code else 0
 
 
-def _check_rules(spec: IntegerSpec | FloatSpec, rounding: Rounding, overflow: Overflow) -> None:
+def _check_rules(
+    spec: IntegerSpec | FloatSpec | PositSpec, rounding: Rounding, overflow: Overflow, random_bits: int = 0
+) -> None:
     """Raise for what formats have and units have not."""
-    if rounding is Rounding.STOCHASTIC:
+    if rounding is Rounding.STOCHASTIC and not (random_bits and isinstance(spec, FloatSpec)):
         raise ValueError(f"rounding must be deterministic, for there are no random words, not {rounding!r}")
     if overflow in (Overflow.PROPAGATE, Overflow.IEEE):
         raise ValueError(f"overflow must be WRAP, SATURATE or INFINITY, not {overflow!r}")
@@ -84,16 +105,19 @@ def _check_rules(spec: IntegerSpec | FloatSpec, rounding: Rounding, overflow: Ov
         raise ValueError(f"an integer must have its zero point at 0 to be rounded to, and {spec.name} has not")
 
 
-def _magnitude_code(
-    spec: FloatSpec, magnitude: int, exponent: int, negative: bool, rounding: Rounding, man_bits: int | None
-) -> int:
-    """Return the code below the sign, as if the exponent field had no upper limit."""
-    dropped = 0 if man_bits is None else spec.man_bits - man_bits
-    lowest = 1 - spec.bias  # exponent of the smallest normal
-    lead = max(magnitude.bit_length() - 1 + exponent, lowest)
-    unit = lead - spec.man_bits + dropped
-    rounded = round_shift_exact(magnitude, unit - exponent, negative, rounding)
-    return ((lead - lowest) << spec.man_bits) + (rounded << dropped)
+def _odd_float(term: Term) -> float:
+    """Return a term as a float64, rounded to odd: a posit of up to 32 bits then rounds as the exact number would."""
+    if term.special:
+        return {NAN: math.nan, NEGATIVE_INFINITY: -math.inf}.get(term.special, math.inf)
+    magnitude, exponent = abs(term.significand), term.exponent
+    places = magnitude.bit_length() - 53
+    if places > 0:
+        lost = magnitude & ((1 << places) - 1)
+        magnitude, exponent = magnitude >> places | int(lost != 0), exponent + places
+    lead = magnitude.bit_length() + exponent
+    if magnitude and abs(lead) > 1000:  # beyond every posit
+        exponent += (1000 if lead > 0 else -1000) - lead
+    return math.ldexp(-magnitude if term.significand < 0 else magnitude, exponent)
 
 
 def _signed(spec: FloatSpec, code: int, negative: bool, sign: int) -> int:

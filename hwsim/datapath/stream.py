@@ -8,7 +8,7 @@ import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hwsim.datapath.accumulate import load, load_exact, output, output_exact, run, step_exact
+from hwsim.datapath.accumulate import load, load_exact, output, output_exact, promote_exact, run, step_exact
 from hwsim.datapath.operands import Operand, check_operand, operand
 from hwsim.datapath.plan import Plan, plan, register_packing
 from hwsim.datapath.round_pack import Packing
@@ -26,7 +26,7 @@ class Row(NamedTuple):
     """What a unit accepts in a cycle, as plain integers.
 
     A row with `first` starts a dot product from c, a code of the accumulator's format; a row with `last` ends it and
-    makes an output. Without `first` the register goes on; `c` is then ignored.
+    makes an output. Without `first` the register goes on; `c` is then ignored. `word` is of stochastic rounding.
     """
 
     first: bool
@@ -35,25 +35,35 @@ class Row(NamedTuple):
     b: tuple[int, ...]
     scales: tuple[int, ...] = ()
     c: int = 0
+    word: int = 0
 
 
 def dot_exact(unit: DotProductUnit, rows: Iterable[Row]) -> list[int]:
     """Return d, a code of `unit.output`, for each row with `last`, in order.
 
+    Of two registers the first is promoted after as many products as the unit says, and at each `last`.
+
     Raises
     ------
     ValueError
-        If the stream does not start with a `first`, or a row has not `lanes` operands and a scale for each of
+        If the stream does not start with a `first`, or a row has not `width` operands and a scale for each of
         `unit.scales`.
     """
-    register = None
+    register = inner = None
     outputs = []
+    products = 0
     for row in rows:
         if row.first:
-            register = load_exact(unit, row.c)
-        if register is None:
+            register, inner, products = load_exact(unit, row.c), (0, 0), 0
+        if register is None or inner is None:
             raise ValueError("rows must start with a row that has `first`, for a register has no value before")
-        register = step_exact(unit, register, row.a, row.b, row.scales)
+        if unit.promotion is None:
+            register = step_exact(unit, register, row.a, row.b, row.scales, row.word)
+        else:
+            inner = step_exact(unit, inner, row.a, row.b, row.scales, row.word)
+            products += unit.width
+            if products == unit.promotion.length or row.last:
+                register, inner, products = promote_exact(unit, register, inner), (0, 0), 0
         if row.last:
             outputs.append(output_exact(unit, register))
     return outputs

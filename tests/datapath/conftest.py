@@ -17,6 +17,7 @@ from hwsim.datapath import (
     ExactAlignment,
     FixedAccumulator,
     FloatAccumulator,
+    NanResult,
     Row,
     TruncatedAlignment,
     dot,
@@ -114,7 +115,7 @@ def _random_register(source: random.Random) -> FloatAccumulator:
         rounding=source.choice(DETERMINISTIC),
         overflow=source.choice([Overflow.INFINITY, Overflow.SATURATE]),
         result_man_bits=source.randint(1, spec.man_bits) if source.random() < 0.4 else spec.man_bits,
-        nan_all_ones=source.random() < 0.3,
+        nan=NanResult.ALL_ONES if source.random() < 0.3 else NanResult.QUIET,
     )
 
 
@@ -250,7 +251,7 @@ def _hopper_unit(instruction: str) -> DotProductUnit:
             rounding=Rounding.TOWARD_ZERO if d == "f32" else Rounding.NEAREST_EVEN,
             overflow=Overflow.INFINITY,
             result_man_bits=13 if narrow and d == "f32" else output.man_bits,
-            nan_all_ones=True,
+            nan=NanResult.ALL_ONES,
         ),
         output=output,
     )

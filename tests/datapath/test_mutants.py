@@ -78,7 +78,7 @@ _MUTANTS = {
         "TruncatedAlignment(fraction_bits=14",
     ),
     "catalog: Hopper's mantissa": ("catalog.py", "result_man_bits=13", "result_man_bits=14"),
-    "catalog: Hopper's NaN": ("catalog.py", "nan_all_ones=True", "nan_all_ones=False"),
+    "catalog: Hopper's NaN": ("catalog.py", "nan=NanResult.ALL_ONES", "nan=NanResult.QUIET"),
     "rounding: tie": ("../formats/rounding.py", "lost == half and kept & 1 == 1", "lost == half and kept & 1 == 0"),
     "rounding: kernel's tie": ("../formats/rounding.py", "(above | (tie & kept & 1))", "(above | tie)"),
 }

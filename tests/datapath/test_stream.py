@@ -14,6 +14,7 @@ from hwsim.datapath import (
     ExactAlignment,
     FixedAccumulator,
     FloatAccumulator,
+    NanResult,
     Row,
     TruncatedAlignment,
     dot,
@@ -51,7 +52,7 @@ def _float(name: str, rounding: Rounding, overflow: Overflow, man_bits: int | No
         rounding=rounding,
         overflow=overflow,
         result_man_bits=spec.man_bits if man_bits is None else man_bits,
-        nan_all_ones=man_bits is not None,
+        nan=NanResult.ALL_ONES if man_bits is not None else NanResult.QUIET,
     )
 
 

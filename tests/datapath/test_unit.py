@@ -12,6 +12,7 @@ from hwsim.datapath import (
     ExactAlignment,
     FixedAccumulator,
     FloatAccumulator,
+    NanResult,
     TruncatedAlignment,
     named,
 )
@@ -197,7 +198,7 @@ def test_unit_fixed_accumulator_wrong(change: dict[str, Any], error: type[Except
             "overflow of a float accumulator must be INFINITY or SATURATE, not <Overflow.WRAP: 'wrap'>",
         ),
         ({"result_man_bits": 24}, ValueError, "result_man_bits must be in 1..23, not 24"),
-        ({"nan_all_ones": 0}, TypeError, "nan_all_ones must be a bool, not 0"),
+        ({"nan": 0}, TypeError, "nan must be a NanResult, not 0"),
     ],
 )
 def test_unit_float_accumulator_wrong(change: dict[str, Any], error: type[Exception], text: str) -> None:
@@ -207,7 +208,7 @@ def test_unit_float_accumulator_wrong(change: dict[str, Any], error: type[Except
 
 def test_unit_nan_codes() -> None:
     assert _REGISTER.nan_code == 0x7FC00000
-    assert dataclasses.replace(_REGISTER, nan_all_ones=True).nan_code == 0x7FFFFFFF
+    assert dataclasses.replace(_REGISTER, nan=NanResult.ALL_ONES).nan_code == 0x7FFFFFFF
 
 
 def test_unit_is_a_key() -> None:

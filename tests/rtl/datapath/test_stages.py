@@ -20,6 +20,7 @@ from hwsim.datapath.unit import (
     ExactAlignment,
     FixedAccumulator,
     FloatAccumulator,
+    NanResult,
     TruncatedAlignment,
 )
 from hwsim.formats import FloatSpec, IntegerSpec, Overflow, Rounding
@@ -248,7 +249,7 @@ _ACCUMULATED = [
     ),
     _accumulating("float8_e5m2", 1, _float_accumulator("float32", overflow=Overflow.SATURATE)),
     _accumulating("nvfp4", 4, _float_accumulator("float32")),
-    _accumulating("mxfp8_e4m3", 4, _float_accumulator("float32", result_man_bits=13, nan_all_ones=True)),
+    _accumulating("mxfp8_e4m3", 4, _float_accumulator("float32", result_man_bits=13, nan=NanResult.ALL_ONES)),
     _accumulating("mxint8", 2, _float_accumulator("float16", result_man_bits=3)),
     _accumulating("float16", 1, _float_accumulator("float8_e5m2", overflow=Overflow.SATURATE, result_man_bits=1)),
 ]

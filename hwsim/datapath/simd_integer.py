@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Integer instructions that only some machines have, for kernels, and which of them this one has."""
+
+from functools import cache
+from typing import Any
+
+import numba
+from llvmlite import ir
+from numba import types
+from numba.core.registry import cpu_target
+from numba.extending import intrinsic
+
+from hwsim.datapath.simd import Vec, call_llvm, elementwise
+
+__all__ = [
+    "VNNI_LANES",
+    "count_ones",
+    "dot_bytes",
+    "dot_words",
+    "features",
+    "has_popcount",
+    "vnni_lanes",
+]
+
+
+@cache
+def features() -> frozenset[str]:
+    """Return the features that kernels are compiled for, by LLVM's names: `NUMBA_CPU_FEATURES`, or this machine's."""
+    if numba.config.DISABLE_JIT:
+        return frozenset()
+    listed = str(cpu_target.target_context.codegen().magic_tuple()[2])
+    return frozenset(name[1:] for name in listed.split(",") if name.startswith("+"))
+
+
+def vnni_lanes() -> int:
+    """Return how many 32-bit sums `dot_bytes` and `dot_words` make at a time; 0 where the machine lacks them."""
+    if {"avx512vnni", "avx512bw"} <= features():
+        return 16
+    return 8 if "avxvnni" in features() else 0
+
+
+def has_popcount() -> bool:
+    """Whether the machine counts ones in vectors of 64-bit words."""
+    return "avx512vpopcntdq" in features()
+
+
+VNNI_LANES = vnni_lanes() or 16
+"""Elements of a Vec in kernels with `dot_bytes` or `dot_words`, which are not compiled where there are none."""
+
+
+def _dot(total: Any, x: Any, y: Any, name: str) -> Any:
+    """Dot products of the parts of 32-bit elements; old and new LLVM take these argument types."""
+    if not isinstance(total, Vec) or not total == x == y or total.dtype != types.int32:
+        return None
+
+    def emit(builder: Any, sums: Any, p: Any, q: Any) -> Any:
+        function = ir.FunctionType(total.llvm, [total.llvm] * 3)
+        instruction = f"llvm.x86.avx512.{name}.{32 * total.count}"
+        callee = builder.module.globals.get(instruction) or ir.Function(builder.module, function, instruction)
+        return builder.call(callee, [sums, p, q])
+
+    return elementwise((total, x, y), emit)
+
+
+@intrinsic
+def dot_bytes(_context: Any, total: Any, x: Any, y: Any) -> Any:
+    """Add to each int32 the four products of its bytes of x, unsigned, and of y, signed, modulo 2**32 (vpdpbusd)."""
+    return _dot(total, x, y, "vpdpbusd")
+
+
+@intrinsic
+def dot_words(_context: Any, total: Any, x: Any, y: Any) -> Any:
+    """Add to each int32 the two products of its signed halves of x and y, modulo 2**32 (vpdpwssd)."""
+    return _dot(total, x, y, "vpdpwssd")
+
+
+@intrinsic
+def count_ones(_context: Any, x: Any) -> Any:
+    """How many bits are set in each element."""
+    if not isinstance(x, Vec):
+        return None
+    return elementwise((x,), lambda builder, p: call_llvm(builder, "llvm.ctpop", p.type, [p]))
