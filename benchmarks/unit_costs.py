@@ -19,12 +19,9 @@ from hwsim import datapath
 __all__ = [
     "cold",
     "memory",
-    "show",
 ]
 
 UNITS = ("int8", "float8_e4m3fn", "hopper_e4m3_e4m3_float32", "mxfp4")
-COLD_SECONDS = 2.0
-MEMORY_MIB = 256
 WARM_RUNS = 3
 MIB = 1 << 20
 
@@ -37,13 +34,8 @@ def _operands(name: str, rows: int, depth: int, columns: int) -> tuple[Any, Any,
     b = rng.integers(0, codes, (depth, columns), dtype=np.uint8)
     if not unit.scales:
         return unit, a, b, {}
-    one, blocks = 127, depth // unit.lanes
-    return (
-        unit,
-        a,
-        b,
-        {"a_scales": np.full((rows, blocks), one, np.uint8), "b_scales": np.full((blocks, columns), one, np.uint8)},
-    )
+    shapes = {"a_scales": (rows, depth // unit.lanes), "b_scales": (depth // unit.lanes, columns)}
+    return unit, a, b, {name: np.full(shape, 127, np.uint8) for name, shape in shapes.items()}
 
 
 def _child(*arguments: str, environment: dict[str, str] | None = None) -> dict[str, Any]:
@@ -106,7 +98,7 @@ def _memory_child(name: str, rows: int, depth: int, columns: int) -> dict[str, A
         "shape": [rows, depth, columns],
         "operands_mib": (a.nbytes + b.nbytes + sum(codes.nbytes for codes in scales.values())) / MIB,
         "result_mib": result.nbytes / MIB,
-        "beyond_mib": (peak - before - result.nbytes) / MIB,
+        "beyond_mib": max(peak - before - result.nbytes, 0) / MIB,
         "seconds": seconds,
     }
 
@@ -117,29 +109,6 @@ def _resident() -> int:
     if statm.exists():
         return int(statm.read_text().split()[1]) * resource.getpagesize()
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
-
-def show(kind: str, lines: list[dict[str, Any]]) -> None:
-    """Print what `cold` or `memory` returned."""
-    if kind == "cold":
-        print(
-            f"Seconds of the first product in a fresh process, {lines[0]['size']} cubed: of the call, and since the start"
-        )
-        for line in lines:
-            word = "PASS" if line["warm_call"] < COLD_SECONDS else "short"
-            print(
-                f"  {line['unit']:<26} cache warm {line['warm_call']:.2f} and {line['warm_process']:.2f} (under 2: {word}), "
-                f"empty {line['empty_call']:.2f} and {line['empty_process']:.2f}"
-            )
-        return
-    print(f"MiB that a product takes beyond its operands and its result (at most {MEMORY_MIB})")
-    for line in lines:
-        word = "PASS" if line["beyond_mib"] <= MEMORY_MIB else "short"
-        shape = " x ".join(map(str, line["shape"]))
-        print(
-            f"  {line['unit']:<26} {shape:<22} {line['beyond_mib']:>7.0f} {word} (operands {line['operands_mib']:.0f}, "
-            f"result {line['result_mib']:.0f}; {line['seconds']:.1f} s)"
-        )
 
 
 def main() -> None:

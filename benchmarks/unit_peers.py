@@ -68,13 +68,15 @@ class Operands(NamedTuple):
 class Peer(NamedTuple):
     """A library's way to a unit's product of some operands: the call to time, and the values of what it returns.
 
-    `round_ours` brings our values to the library's format of results where that is a narrower one.
+    `round_ours` brings our values to the library's format of results where that is a narrower one. `same` is False
+    where the library has another arithmetic, or leaves the order of its sums open: equal results are then chance.
     """
 
     library: str
     run: Callable[[], Any]
     values: Callable[[Any], Array] = np.asarray
     round_ours: Callable[[Array], Array] = np.asarray
+    same: bool = True
 
 
 Make = Callable[[Operands, int], Peer]
@@ -96,7 +98,7 @@ def _register(unit: DotProductUnit) -> FloatSpec:
 
 
 def ml_dtypes_matmul(operands: Operands, _: int) -> Peer:
-    """Multiply with `@`, which adds float32 in order of K."""
+    """Multiply with `@`, whose result is float32."""
     kind = getattr(ml_dtypes, operands.unit.a.name)
     a, b = operands.a.view(kind), operands.b.view(kind)
     return Peer("ml_dtypes @", lambda: a @ b)
@@ -126,7 +128,7 @@ def numpy_half(operands: Operands, _: int) -> Peer:
         with np.errstate(all="ignore"):
             return np.asarray(a @ b)
 
-    return Peer("numpy, float16 @", run)
+    return Peer("numpy, float16 @", run, same=False)
 
 
 def numpy_integers(operands: Operands, _: int) -> Peer:
@@ -204,7 +206,7 @@ def torch_scaled(operands: Operands, threads: int) -> Peer:
     torch = _torch(threads)
     a, b = (torch.from_numpy(codes.copy()).view(torch.float8_e4m3fn) for codes in (operands.a, operands.b.T))
     one = torch.ones(())
-    return Peer("torch._scaled_mm", lambda: torch._scaled_mm(a, b.t(), one, one, out_dtype=torch.float32))
+    return Peer("torch._scaled_mm", lambda: torch._scaled_mm(a, b.t(), one, one, out_dtype=torch.float32), same=False)
 
 
 def torch_integers(operands: Operands, threads: int) -> Peer:
@@ -224,6 +226,7 @@ def torch_floats(kind: str, operands: Operands, threads: int) -> Peer:
         lambda: a @ b,
         lambda product: np.asarray(product.to(torch.float64)),
         lambda ours: np.asarray(torch.from_numpy(ours).to(to).to(torch.float64)),
+        same=False,
     )
 
 
@@ -257,8 +260,8 @@ def torchao_blocks(operands: Operands, threads: int) -> Peer:
     kind = torch.float8_e8m0fnu if spec.name == "mxfp4" else torch.float8_e4m3fn
 
     def tensor(codes: Array, scales: Array) -> Any:
-        packed = torch.from_numpy(codes[:, ::2] | codes[:, 1::2] << 4)
-        scale = torch.from_numpy(scales.copy()).view(kind)
+        packed = torch.from_numpy(np.ascontiguousarray(codes[:, ::2] | codes[:, 1::2] << 4))
+        scale = torch.from_numpy(np.ascontiguousarray(scales)).view(kind)
         if spec.name == "nvfp4":
             return module.NVFP4Tensor(packed, scale, spec.block_size, torch.float32)
         emulated = kernels.KernelPreference.EMULATED
@@ -266,7 +269,7 @@ def torchao_blocks(operands: Operands, threads: int) -> Peer:
         return module.MXTensor(packed, scale, element, spec.block_size, torch.float32, emulated, None, False)
 
     a, b = tensor(operands.a, operands.a_scales), tensor(operands.b.T, operands.b_scales.T)
-    return Peer("torchao", lambda: a @ b.t())
+    return Peer("torchao, dequantized", lambda: a @ b.t(), same=False)
 
 
 def softposit_quire(operands: Operands, _: int) -> Peer:
@@ -286,7 +289,7 @@ def softposit_quire(operands: Operands, _: int) -> Peer:
     right = [[posit(number) for number in row] for row in b.T.tolist()]
 
     def run() -> list[list[Any]]:
-        result = []
+        result: list[list[Any]] = []
         for row in left:
             result.append([])
             for column in right:

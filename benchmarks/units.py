@@ -3,7 +3,7 @@
 
 python -m benchmarks.units                       # all units, 1024 x 1024 x 1024, one thread and two; about ten minutes
 python -m benchmarks.units hopper_e4m3 int8 --size 256 --threads 1 --no-peers
-python -m benchmarks.units --without avx512vnni avxvnni mxfp4 int8    # as on a processor without these instructions
+python -m benchmarks.units mxfp4 int8 --without avx512vnni,avxvnni    # as on a processor without these instructions
 python -m benchmarks.units --cold --memory       # seconds of the first product of a process; memory while one runs
 
 Speeds are 10**9 multiply-accumulates a second of wall time (GMAC/s), the median of five runs after a warm-up, in a
@@ -20,6 +20,7 @@ import statistics
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import Any, NamedTuple
@@ -27,8 +28,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import unit_costs
-from benchmarks.unit_peers import PEERS, QUOTED, Operands, Peer
+from benchmarks import unit_costs, unit_tables
+from benchmarks.unit_peers import PEERS, Operands, Peer
 from hwsim import datapath, formats
 from hwsim.conformance.reference import MissingReferenceError
 from hwsim.datapath import DotProductUnit, FixedAccumulator, FloatAccumulator, Row, TruncatedAlignment
@@ -42,7 +43,6 @@ Array = NDArray[Any]
 
 PAUSE = 0.05  # until the threads of the other's pool, which wait busily, are asleep
 PEER_SECONDS = 0.5
-FACTOR = 1.9  # what two threads have to bring
 VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -50,8 +50,8 @@ class Case(NamedTuple):
     """A line of the table.
 
     `target` is the speed asked of one core, `ratio` that over float32 `numpy.matmul`; `with_feature` a higher target
-    where the processor has an instruction. `spread` is the deviation of normal operands, or None for all finite codes;
-    `peers` the kind of arithmetic in `PEERS`.
+    where the processor has an instruction. `spread` is the deviation of normal operands, None for codes that are any
+    finite ones; `peers` the kind of arithmetic in `PEERS`.
     """
 
     title: str
@@ -104,17 +104,17 @@ def _quire(name: str, bits: int) -> Callable[[], DotProductUnit]:
 
 
 CASES = {
-    "chain_e4m3": Case("float32 chain in K order, E4M3", _named("float8_e4m3fn_l1_float32"), "chain", 40, 0.65),
-    "chain_float32": Case("float32 chain in K order, float32", _named("float32_float32"), "chain_wide", 40, 0.65),
+    "chain_e4m3": Case("float32 chain, E4M3", _named("float8_e4m3fn_l1_float32"), "chain", 40, 0.65, spread=None),
+    "chain_float32": Case("float32 chain, float32", _named("float32_float32"), "chain_wide", 40, 0.65),
     "hopper_e4m3": Case("Hopper tensor core, E4M3", _named("hopper_e4m3_e4m3_float32"), "truncated", 12, 0.2),
     "hopper_float16": Case("Hopper tensor core, float16", _tensor_core("float16"), "float16"),
     "hopper_bfloat16": Case("Hopper tensor core, bfloat16", _tensor_core("bfloat16"), "bfloat16"),
     "float16": Case("float16 register, E4M3", _named("float8_e4m3fn_float16"), "half", 13, 0.2, ("avx512fp16", 120)),
-    "float16_few": Case("  a few sums overflow", _named("float8_e4m3fn_float16"), "", 8, overflows=True),
-    "float16_all": Case("  all codes, most sums overflow", _named("float8_e4m3fn_float16"), "", 8, spread=None),
+    "float16_few": Case("float16 register, few overflows", _named("float8_e4m3fn_float16"), "", 8, overflows=True),
+    "float16_all": Case("float16 register, all codes", _named("float8_e4m3fn_float16"), "", 8, spread=None),
     "e6m9": Case("E6M9 register, E4M3", _e6m9, "odd", 13, 0.2),
     "bfloat16": Case("bfloat16 register, E4M3", _named("float8_e4m3fn_bfloat16"), "rounded", 13, 0.2),
-    "exact_e4m3": Case("exact sum, E4M3", _named("float8_e4m3fn"), "exact", 28, 0.45),
+    "exact_e4m3": Case("exact sum, E4M3", _named("float8_e4m3fn"), "exact", 28, 0.45, spread=None),
     "mxfp4": Case("MXFP4, exact blocks, float32", _named("mxfp4"), "blocks", 38, 0.6, ("vnni", 120)),
     "nvfp4": Case("NVFP4, exact blocks, float32", _named("nvfp4"), "blocks"),
     "int8": Case("INT8 into INT32", _named("int8"), "integer", None, None, ("vnni", 180), None),
@@ -154,6 +154,10 @@ def operands(case: Case, size: int) -> Operands:
             continue
         values = rng.standard_normal((size, size), dtype=np.float32) * np.float32(spread)
         if isinstance(spec, BlockSpec):
+            # Blocks of unlike sizes, or every order of their sums would give the same bits.
+            blocks = (size // spec.block_size, size)
+            exponents = rng.integers(-6, 7, blocks if axis == 0 else blocks[::-1])
+            values *= np.exp2(exponents.repeat(spec.block_size, axis=axis)).astype(np.float32)
             quantized = formats.quantize(values, spec, axis=axis)
             parts.append((quantized.codes, quantized.scales))
         else:
@@ -199,7 +203,7 @@ def timed(run: Callable[[], Any]) -> float:
 
 def rate(given: Operands, seconds: float) -> float:
     """Return GMAC/s."""
-    return given.a.shape[0] * given.a.shape[1] * given.b.shape[1] / seconds / 1e9
+    return given.a.size * len(given.b.T) / seconds / 1e9
 
 
 def fitting(given: Operands, patience: float) -> Operands:
@@ -217,7 +221,8 @@ def fitting(given: Operands, patience: float) -> Operands:
 def measure(key: str, options: argparse.Namespace) -> dict[str, Any]:
     """Check and time one case in this process."""
     case, size = CASES[key], options.size
-    line: dict[str, Any] = {"case": key, "unit": case.unit().name, "target": target(case), "target_ratio": case.ratio}
+    line: dict[str, Any] = {"case": key, "title": case.title, "unit": case.unit().name}
+    line |= {"target": target(case), "target_ratio": case.ratio}
     whole = operands(case, size)
     choose = getattr(datapath, "choose", None)
     try:
@@ -226,11 +231,8 @@ def measure(key: str, options: argparse.Namespace) -> dict[str, Any]:
         result = given.multiply()
     except ValueError as error:  # a unit that is too wide for every path
         return line | {"reason": str(error)}
-    line |= {
-        "path": getattr(path, "name", "-"),
-        "proof": getattr(path, "proof", "-"),
-        "shape": [len(result), size, size],
-    }
+    line |= {"path": getattr(path, "name", "-"), "proof": getattr(path, "proof", "-")}
+    line |= {"shape": [len(result), size, size], "crc": zlib.crc32(result.tobytes())}
     line["wrong"], line["checked"] = check(given, result, options.samples)
     if line["wrong"]:
         return line | {"reason": f"{line['wrong']} of {line['checked']} outputs are wrong"}
@@ -268,7 +270,8 @@ def _peers(case: Case, whole: Operands, options: argparse.Namespace) -> Iterator
         ours = peer.round_ours(output.decode(given.multiply()))
         theirs = np.asarray(peer.values(result)).astype(np.float64)
         differ = int(((ours != theirs) & ~(np.isnan(ours) & np.isnan(theirs))).sum())
-        yield {"library": peer.library, "gmacs": rate(given, seconds), "size": size, "differ": differ, "of": ours.size}
+        line = {"library": peer.library, "same": peer.same, "gmacs": rate(given, seconds), "size": size}
+        yield line | {"differ": differ, "of": ours.size}
 
 
 def spawn(arguments: list[str], environment: dict[str, str]) -> Iterator[dict[str, Any]]:
@@ -314,71 +317,12 @@ def _features_without(names: list[str]) -> str:
     return ",".join(f"{'+' if on and name not in names else '-'}{name}" for name, on in sorted(host.items()))
 
 
-def verdict(value: float, wanted: float | None, digits: int) -> str:
-    """Return what was asked for, and whether it is reached."""
-    if wanted is None:
-        return "-"
-    return f"{wanted:g} {'PASS' if round(value, digits) >= wanted else 'short'}"
+def _numbers(text: str) -> list[int]:
+    return [int(number) for number in text.split(",")]
 
 
-def show(lines: dict[str, dict[int, dict[str, Any]]], size: int) -> None:
-    """Print the table, the paths with their proofs, and the peers."""
-    heads = ("", "GMAC/s", "target", "x numpy", "target", "2 threads", "x 1 thread", "path", "best exact peer")
-    rows = [heads]
-    for key, by_threads in lines.items():
-        first = next(iter(by_threads.values()))
-        if "gmacs" in first:
-            rows.append(_row(CASES[key].title, by_threads))
-        else:
-            rows.append((CASES[key].title, "-", *[""] * 6, first["reason"]))
-    widths = [max(len(row[at]) for row in rows) + 2 for at in range(len(heads) - 1)]
-    print(f"{size} x {size} x {size}, GMAC/s of wall time; float32 numpy.matmul: {_numpy(lines)}")
-    for row in rows:
-        print("".join(f"{cell:<{width}}" for cell, width in zip(row, [*widths, 0], strict=True)).rstrip())
-    print("\nPaths")
-    for key, by_threads in lines.items():
-        line = next(iter(by_threads.values()))
-        if "gmacs" in line:
-            rows_timed = "" if line["shape"][0] == size else f"; timed on {line['shape'][0]} rows"
-            print(f"  {CASES[key].title.strip()} ({line['unit']}): {line['path']}: {line['proof']}; ", end="")
-            print(f"{line['checked']} outputs equal the oracle's{rows_timed}")
-    print("\nPeers: GMAC/s, on smaller products where they are slow, and how many results differ from ours")
-    for key, by_threads in lines.items():
-        for threads, line in by_threads.items():
-            for peer in sorted(line.get("peers", ()), key=lambda peer: -peer.get("gmacs", 0)):
-                print(f"  {CASES[key].title.strip()}, {threads} threads: {_peer(peer)}")
-    for kind, quoted in QUOTED.items():
-        if any(CASES[key].peers == kind or (kind, CASES[key].peers) == ("rounded", "half") for key in lines):
-            print(f"  not run ({kind}): {quoted}")
-
-
-def _row(title: str, by_threads: dict[int, dict[str, Any]]) -> tuple[str, ...]:
-    line, *others = by_threads.values()
-    ratio = line["gmacs"] / line["numpy_gmacs"]
-    second, factor = "-", "-"
-    if others:
-        second = f"{others[0]['gmacs']:.2f}"
-        factor = f"{others[0]['gmacs'] / line['gmacs']:.2f} {'' if others[0]['gmacs'] >= FACTOR * line['gmacs'] else 'short'}"
-    exact = [peer for peer in line["peers"] if peer.get("differ", 1) == 0]
-    best = max(exact, key=lambda peer: float(peer["gmacs"]), default=None)
-    beside = f"{best['library']} {best['gmacs']:.3g}, {line['gmacs'] / best['gmacs']:.3g} times" if best else "-"
-    wanted, wanted_ratio = verdict(line["gmacs"], line["target"], 1), verdict(ratio, line["target_ratio"], 2)
-    return title, f"{line['gmacs']:.2f}", wanted, f"{ratio:.2f}", wanted_ratio, second, factor, line["path"], beside
-
-
-def _numpy(lines: dict[str, dict[int, dict[str, Any]]]) -> str:
-    found: dict[int, list[float]] = {}
-    for by_threads in lines.values():
-        for threads, line in by_threads.items():
-            found.setdefault(threads, []).extend([line["numpy_gmacs"]] if "gmacs" in line else [])
-    return ", ".join(f"{statistics.median(rates):.1f} on {threads}" for threads, rates in found.items() if rates)
-
-
-def _peer(peer: dict[str, Any]) -> str:
-    if "reason" in peer:
-        return f"{peer['library']}: not run, {peer['reason']}"
-    same = f"exact on {peer['of']:,}" if not peer["differ"] else f"{peer['differ']:,} of {peer['of']:,} differ"
-    return f"{peer['library']} {peer['gmacs']:.3g} at {peer['size']}, {same}"
+def _names(text: str) -> list[str]:
+    return text.split(",")
 
 
 def arguments() -> argparse.Namespace:
@@ -386,12 +330,14 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cases", nargs="*", help=f"of {', '.join(CASES)}; all if none is given")
     parser.add_argument("--size", type=int, default=1024, help="rows, columns and depth, a multiple of 32")
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--threads", type=_numbers, default=[1, 2], help="numbers with commas between: 1,2")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--samples", type=int, default=16, help="outputs that are compared with the oracle")
     parser.add_argument("--patience", type=float, default=4.0, help="seconds that one product may take")
     parser.add_argument("--no-peers", action="store_true")
-    parser.add_argument("--without", nargs="+", default=[], help="features of the processor that kernels do not use")
+    parser.add_argument(
+        "--without", type=_names, default=[], help="features of the processor not to use, by LLVM's names"
+    )
     parser.add_argument("--cold", action="store_true", help="the first product in a fresh process")
     parser.add_argument("--memory", action="store_true", help="the memory that a product takes")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -423,10 +369,11 @@ def main() -> None:
         print(json.dumps(report, indent=1))
         return
     if "speed" in report:
-        show(report["speed"], options.size)
-    for name in ("cold", "memory"):
-        if name in report:
-            unit_costs.show(name, report[name])
+        unit_tables.show_speeds(report["speed"], options.size)
+    if "cold" in report:
+        unit_tables.show_cold(report["cold"])
+    if "memory" in report:
+        unit_tables.show_memory(report["memory"])
 
 
 if __name__ == "__main__":

@@ -77,7 +77,8 @@ def _format(spec: ScalarSpec | BlockSpec) -> str:
 def _alignment(unit: DotProductUnit) -> str:
     if isinstance(unit.alignment, ExactAlignment):
         return "the products of a row are added exactly"
-    spec: TruncatedAlignment = unit.alignment
+    spec = unit.alignment
+    assert isinstance(spec, TruncatedAlignment)  # `check_buildable`
     what = "products and register" if spec.with_accumulator else "the products of a row"
     return (
         f"{what} are brought to the largest exponent (at least {spec.exp_floor}); "

@@ -5,27 +5,30 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.datapath.multiply import multiply_exact
+from hwsim.datapath.multiply import multiply_exact, scale_of
 from hwsim.datapath.operands import Operand
 from hwsim.datapath.plan import Plan
+from hwsim.datapath.round_pack import bit_length
 from hwsim.datapath.terms import Term, add_terms
 from hwsim.datapath.unit import CascadedAlignment, TruncatedAlignment
 from hwsim.formats import Rounding
 from hwsim.formats.codes import NEGATIVE_INFINITY, POSITIVE_INFINITY
-from hwsim.formats.rounding import round_shift_exact
+from hwsim.formats.rounding import round_shift, round_shift_exact
 
 __all__ = [
+    "add_cascaded",
     "add_grid",
     "add_truncated",
     "add_two",
-    "add_wide",
     "align_add_cascaded_exact",
     "align_add_exact",
     "align_add_truncated_exact",
+    "cascaded_special",
     "group_exact",
-    "merge_wide",
+    "jam",
 ]
 
+_NONE = -(1 << 30)  # the exponent of a sum that has no addends
 
 _ONE = Term(1, 0, 0)
 
@@ -144,23 +147,12 @@ def _power(exponent: int) -> int:
 
 
 @numba.njit(cache=True)
-def _jam(magnitude: int, shift: int) -> int:
+def jam(magnitude: int, shift: int) -> int:
     """Shift right; the last place keeps whether a bit was lost, so that a later rounding is as of the exact number."""
     if shift > 62:
         return int(magnitude != 0)
     kept = magnitude >> shift
     return kept | int((kept << shift) != magnitude)
-
-
-@numba.njit(cache=True)
-def _bit_length(magnitude: int) -> int:
-    """Unchecked: magnitude in [0, 2**62)."""
-    width = 0
-    for step in (32, 16, 8, 4, 2, 1):
-        if magnitude >> step:
-            magnitude >>= step
-            width += step
-    return width + magnitude
 
 
 @numba.njit(cache=True)
@@ -180,8 +172,8 @@ def add_two(sig_a: int, exp_a: int, sig_b: int, exp_b: int) -> tuple[int, int]:
     gap = exp_a - exp_b
     if gap < 61 and abs(sig_a) < 1 << (61 - gap):
         return (sig_a << gap) + sig_b, exp_b
-    up = 61 - _bit_length(abs(sig_a))
-    lost = _jam(abs(sig_b), gap - up)
+    up = 61 - bit_length(abs(sig_a))
+    lost = jam(abs(sig_b), gap - up)
     return (sig_a << up) + (lost if sig_b > 0 else -lost), exp_b + gap - up
 
 
@@ -195,91 +187,113 @@ def add_grid(sig_a: NDArray[np.int64], i: int, sig_b: NDArray[np.int64], j: int,
 
 
 @numba.njit(cache=True)
-def add_wide(a: Operand, i: int, b: Operand, j: int, lanes: int) -> tuple[int, int]:
-    """Add the products of a step into ``high * 2**32 + low``, the unit the smallest product's last place; unchecked."""
-    high = 0
-    low = 0
-    for lane in range(lanes):
-        product = a.significand[i * lanes + lane] * b.significand[j * lanes + lane]
-        shift = a.exponent[i * lanes + lane] + b.exponent[j * lanes + lane]
-        if shift < 32:
-            low += product << shift
-        else:
-            high += product << (shift - 32)
-    return high, low
+def _cut(plan: Plan, significand: int, places: int) -> int:
+    """Return an addend in units of the sum's last place; `places` is how far its exponent is below the largest."""
+    negative = int(significand < 0)
+    magnitude = round_shift(abs(significand) << plan.cut_left, places + plan.cut_right, negative, plan.rounding)
+    return -magnitude if negative else magnitude
 
 
 @numba.njit(cache=True)
-def merge_wide(high: int, low: int, exponent: int, sig: int, sig_exp: int) -> tuple[int, int]:
-    """Add ``(high * 2**32 + low) * 2**exponent`` and ``sig * 2**sig_exp``, jammed as `add_two` does.
-
-    Unchecked: high within 2**56, low within 2**60, sig within 2**53.
-    """
-    gap = sig_exp - exponent
-    lost = 0
-    apart = sig != 0  # whether sig is still to be added
-    if apart and gap >= 0 and _bit_length(abs(sig)) + gap <= 90:
-        if gap < 32:
-            part = sig >> (32 - gap)
-            high += part
-            low += (sig - (part << (32 - gap))) << gap
-        else:
-            high += sig << (gap - 32)
-        apart = False
-    high += low >> 32
-    low &= 0xFFFFFFFF
-    small = -(1 << 27) <= high < 1 << 27
-    if small:
-        total = (high << 32) + low
-        return add_two(total, exponent, sig, sig_exp) if apart else (total, exponent)
-    if apart and gap < 0:  # the sum is at least 2**59 and sig below 2**53: its fraction only tells where the sum lies
-        part = sig >> min(-gap, 63)
-        lost = 1 if gap < -62 else int((part << -gap) != sig)
-        low += part
-        high += low >> 32
-        low &= 0xFFFFFFFF
-        apart = False
-    negative = high < 0
-    if negative:  # minus a number with a fraction: one less, and a fraction again
-        low = -low - lost
-        high = -high + (low >> 32)
-        low &= 0xFFFFFFFF
-    shift = max(_bit_length(high) - 27, 1)
-    total = (high << (32 - shift)) | (low >> shift) | int((low & ((1 << shift) - 1)) | lost != 0)
-    if negative:
-        total = -total
-    if apart:  # sig is at least 2**90, and the sum below 2**89
-        return add_two(total, exponent + shift, sig, sig_exp)
-    return total, exponent + shift
+def _addend(plan: Plan, a: Operand, x: int, b: Operand, y: int, scale: tuple[int, int]) -> tuple[int, int]:
+    """Return significand and exponent, that by which truncation goes, of a product or a group of them."""
+    if plan.group > 1:
+        return add_grid(a.significand, x, b.significand, y, plan.group) * scale[0], scale[1]
+    return a.significand[x] * b.significand[y] * scale[0], a.exponent[x] + b.exponent[y] + scale[1]
 
 
 @numba.njit(cache=True)
 def add_truncated(
-    plan: Plan, a: Operand, i: int, b: Operand, j: int, scale: tuple[int, int], register: tuple[int, int]
+    plan: Plan, a: Operand, b: Operand, place: tuple[int, int, int], register: tuple[int, int]
 ) -> tuple[int, int]:
-    """Add the products of a step and the register, cut toward zero; unchecked.
+    """Add the addends of a step and the register, each rounded to the sum's last place; unchecked.
 
-    `scale` is its significand and, as `Operand.exponent` is, the exponent by which truncation goes; so is `register`,
-    with a significand of 0 where it is no addend. The smallest exponent marks a zero, so that zeros lift none.
+    `place` is a's row, b's row and the step. `register` is its significand, 0 where it is no addend, and the exponent
+    by which truncation goes.
     """
+    i, j, at = place
+    scale = (1, 0)
     largest = plan.exp_floor
-    scale_sig, scale_lead = scale
-    lanes = plan.lanes
-    if scale_sig != 0:
-        for lane in range(lanes):
-            largest = max(largest, a.exponent[i * lanes + lane] + b.exponent[j * lanes + lane] + scale_lead)
+    for lane in range(at * plan.lanes, (at + 1) * plan.lanes, plan.group):
+        if plan.scaled:
+            scale = scale_of(a, i, b, j, lane)
+        significand, lead = _addend(plan, a, i * a.depth + lane, b, j * b.depth + lane, scale)
+        if significand != 0:
+            largest = max(largest, lead)
     register_sig, register_lead = register
     if register_sig != 0:
         largest = max(largest, register_lead)
     total = 0
-    if scale_sig != 0:
-        base = largest - scale_lead + plan.cut_right
-        for lane in range(lanes):
-            product = a.significand[i * lanes + lane] * b.significand[j * lanes + lane] * scale_sig
-            shift = min(base - a.exponent[i * lanes + lane] - b.exponent[j * lanes + lane], 63)
-            cut = (abs(product) << plan.cut_left) >> shift
-            total += cut if product >= 0 else -cut
+    for lane in range(at * plan.lanes, (at + 1) * plan.lanes, plan.group):
+        if plan.scaled:
+            scale = scale_of(a, i, b, j, lane)
+        significand, lead = _addend(plan, a, i * a.depth + lane, b, j * b.depth + lane, scale)
+        if significand != 0:
+            total += _cut(plan, significand, largest - lead)
     if register_sig != 0:
-        cut = (abs(register_sig) << plan.register_left) >> min(largest - register_lead + plan.register_right, 63)
-        total += cut if register_sig >= 0 else -cut
+        negative, places = int(register_sig < 0), largest - register_lead + plan.register_right
+        magnitude = round_shift(abs(register_sig) << plan.register_left, places, negative, plan.rounding)
+        total += -magnitude if negative else magnitude
     return total, largest - plan.fraction_bits
+
+
+@numba.njit(cache=True)
+def cascaded_special(plan: Plan, a: Operand, x: int, b: Operand, y: int) -> int:
+    """Return the infinities, of either sign, that products beyond the largest float are; unchecked."""
+    special = 0
+    for lane in range(plan.lanes):
+        product = a.significand[x + lane] * b.significand[y + lane]
+        # exponents are by the place of the hidden bits' product
+        places = plan.limit - (a.exponent[x + lane] + b.exponent[y + lane] - plan.point)
+        if product != 0 and places < 63 and abs(product) >> max(places, 0) != 0:
+            special |= NEGATIVE_INFINITY if product < 0 else POSITIVE_INFINITY
+    return special
+
+
+@numba.njit(cache=True)
+def _part(plan: Plan, a: Operand, x: int, b: Operand, y: int, begin: int) -> tuple[int, int]:
+    """Return the sum of every `parts`-th product cut toward zero, and their largest exponent: `_NONE` of zeros alone."""
+    largest = _NONE
+    for lane in range(begin, plan.lanes, plan.parts):
+        if a.significand[x + lane] != 0 and b.significand[y + lane] != 0:
+            largest = max(largest, a.exponent[x + lane] + b.exponent[y + lane])
+    total = 0
+    for lane in range(begin, plan.lanes, plan.parts):
+        product = a.significand[x + lane] * b.significand[y + lane]
+        if product != 0:
+            places = largest - a.exponent[x + lane] - b.exponent[y + lane] + plan.cut_right
+            magnitude = (abs(product) << plan.cut_left) >> min(places, 63)
+            total += magnitude if product > 0 else -magnitude
+    return total, largest
+
+
+@numba.njit(cache=True)
+def _floor_shift(value: int, places: int) -> int:
+    return value << places if places >= 0 else value >> min(-places, 63)
+
+
+@numba.njit(cache=True)
+def add_cascaded(
+    plan: Plan, a: Operand, x: int, b: Operand, y: int, register: tuple[int, int]
+) -> tuple[int, int]:
+    """Add the products from element x of a and y of b on, and the register, as `add_truncated` takes it; unchecked."""
+    total, top = _part(plan, a, x, b, y, 0)
+    if plan.parts > 1:
+        odd, odd_top = _part(plan, a, x, b, y, 1)
+        larger = max(top, odd_top)
+        total = (total >> min(larger - top, 63)) + (odd >> min(larger - odd_top, 63))
+        top = larger
+    register_sig, register_lead = register
+    largest = max(top, register_lead) if register_sig != 0 else top
+    if largest == _NONE:
+        return 0, 0
+    places = max(plan.sum_fraction_bits, plan.register_fraction_bits)
+    exact = 0
+    if top != _NONE:
+        kept = _floor_shift(total, top - plan.fraction_bits - (largest - plan.sum_fraction_bits))
+        exact += kept << (places - plan.sum_fraction_bits)
+    dropped = plan.register_reach != 0 and register_lead < largest - plan.register_reach
+    if register_sig != 0 and not dropped:
+        shift = register_lead - plan.register_man_bits - (largest - plan.register_fraction_bits)
+        exact += _floor_shift(register_sig, shift) << (places - plan.register_fraction_bits)
+    return exact, largest - places

@@ -1,23 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Units by name.
+"""Units by name; those of real hardware are in `hwsim.datapath.hardware`.
 
-Sources: Hopper's FP8 wgmma: measured on an H200 (32 products and C aligned to the largest exponent, 13 fraction bits,
-cut toward zero, 13 mantissa bits kept), as DeepSeek-V3, arXiv:2412.19437, and MMA-Sim, arXiv:2511.10909, also report.
-Head-room of 12 bits: van Baalen et al., arXiv:2303.17951. A float32 result of block-scaled dot products: OCP
+Sources: head-room of 12 bits: van Baalen et al., arXiv:2303.17951. A float32 result of block-scaled dot products: OCP
 Microscaling Formats 1.0, section 6.2.
 """
 
 import difflib
 import re
+from functools import lru_cache
 
 from hwsim import formats
+from hwsim.datapath import hardware
 from hwsim.datapath.unit import (
     DotProductUnit,
     ExactAlignment,
     FixedAccumulator,
     FloatAccumulator,
-    NanResult,
-    TruncatedAlignment,
 )
 from hwsim.formats import BlockSpec, FloatSpec, Format, IntegerSpec, Overflow, Rounding
 
@@ -48,31 +46,21 @@ def _float_accumulator(name: str = "float32") -> FloatAccumulator:
     )
 
 
-def _hopper_fp8(a: str, b: str) -> DotProductUnit:
-    float32 = _scalar("float32")
-    return DotProductUnit(
-        a=formats.named(a),
-        b=formats.named(b),
-        lanes=32,
-        alignment=TruncatedAlignment(fraction_bits=13, exp_floor=-133),
-        accumulator=FloatAccumulator(
-            format=float32,
-            rounding=Rounding.TOWARD_ZERO,
-            overflow=Overflow.INFINITY,
-            result_man_bits=13,
-            nan=NanResult.ALL_ONES,
-        ),
-        output=float32,
-    )
-
-
-_FP8 = {"e4m3": "float8_e4m3fn", "e5m2": "float8_e5m2"}
-_CATALOG = {f"hopper_{a}_{b}_float32": _hopper_fp8(_FP8[a], _FP8[b]) for a in _FP8 for b in _FP8}
+_FP8 = ("e4m3", "e5m2")
+_ALIASES = {f"hopper_{a}_{b}_float32": f"hopper_wgmma_m64n8k32_f32_{a}_{b}" for a in _FP8 for b in _FP8}
 
 
 def names() -> tuple[str, ...]:
-    """Return the names of the catalogued units; `named` also takes those that follow its pattern."""
-    return tuple(_CATALOG)
+    """Return the names of the catalogued units, those of real hardware; `named` also takes names by its pattern.
+
+    `hwsim.datapath.hardware_entries` has what is known of each.
+    """
+    return (*_ALIASES, *(entry.name for entry in hardware.entries()))
+
+
+@lru_cache(maxsize=1)
+def _hardware() -> dict[str, DotProductUnit]:
+    return {entry.name: entry.unit for entry in hardware.entries()}
 
 
 def named(name: str) -> DotProductUnit:
@@ -81,7 +69,8 @@ def named(name: str) -> DotProductUnit:
     Parameters
     ----------
     name : str
-        A catalogued name (`names`), or ``FORMAT[_by_FORMAT][_lLANES][_ACCUMULATOR[_sat]][_to_FORMAT]``: ``int8``,
+        A catalogued name (`names`): ``hopper_wgmma_m64n8k32_f32_e4m3_e4m3``, or ``hopper_e4m3_e4m3_float32`` for short;
+        or ``FORMAT[_by_FORMAT][_lLANES][_ACCUMULATOR[_sat]][_to_FORMAT]``: ``int8``,
         ``int4_l16``, ``int8_int16_sat``, ``float8_e4m3fn_fixed49``, ``float8_e4m3fn_l4_float32``, ``int4_by_int8_l8``,
         ``nvfp4``. Without lanes: 1, or the block of a block format. Without an accumulator: int32 for integers (wider
         where 12 bits of head-room need it), a fixed-point one of every product and 12 bits of head-room for floats
@@ -99,18 +88,18 @@ def named(name: str) -> DotProductUnit:
     """
     if not isinstance(name, str):
         raise TypeError(f"the name of a unit must be a str, not {name!r}")
-    if name in _CATALOG:
-        return _CATALOG[name]
+    if _ALIASES.get(name, name) in _hardware():
+        return _hardware()[_ALIASES.get(name, name)]
     match = _NAME.fullmatch(name)
     if match is None:
         form = "FORMAT[_by_FORMAT][_lLANES][_ACCUMULATOR][_to_FORMAT]"
-        raise KeyError(f"unknown unit {name!r}: a unit is {form} or one of {', '.join(_CATALOG)}")
+        raise KeyError(f"unknown unit {name!r}: a unit is {form} or one that `hwsim units` lists")
     try:
         a = formats.named(match["a"])
         b = formats.named(match["b"]) if match["b"] else a
         output = formats.named(match["output"]) if match["output"] else None
     except KeyError as error:
-        close = difflib.get_close_matches(name, _CATALOG, n=2, cutoff=0.6)
+        close = difflib.get_close_matches(name, names(), n=2, cutoff=0.6)
         hint = f"; or did you mean the unit {', '.join(close)}?" if close else ""
         raise KeyError(f"unknown unit {name!r}: {error.args[0]}{hint}") from None
     return _build(a, b, match, output)

@@ -4,12 +4,17 @@
 import numba
 
 from hwsim.datapath.operands import Operand
+from hwsim.datapath.plan import Plan
 from hwsim.datapath.terms import Term
 from hwsim.formats.codes import NAN, NEGATIVE_INFINITY, POSITIVE_INFINITY
 
 __all__ = [
     "multiply_exact",
     "multiply_special",
+    "product_minus",
+    "product_special",
+    "scale_of",
+    "step_minus",
     "step_special",
 ]
 
@@ -44,20 +49,61 @@ def multiply_special(special_a: int, sig_a: int, special_b: int, sig_b: int) -> 
 
 
 @numba.njit(cache=True)
-def step_special(a: Operand, i: int, b: Operand, j: int, lanes: int, scaled: int) -> int:
-    """Return the special of the sum of step i of a and step j of b, scales applied; unchecked."""
+def scale_of(a: Operand, i: int, b: Operand, j: int, at: int) -> tuple[int, int]:
+    """Return significand and exponent of the product of the scales of element `at` of row i of a and j of b."""
+    x, y = i * a.blocks + at // a.block, j * b.blocks + at // b.block
+    return a.scale_significand[x] * b.scale_significand[y], a.scale_exponent[x] + b.scale_exponent[y]
+
+
+@numba.njit(cache=True)
+def product_special(plan: Plan, a: Operand, x: int, b: Operand, y: int) -> int:
+    """Return the special of the product of element x of a and y of b, without scales; unchecked."""
+    special_a = int(a.special[x]) if a.special.size else 0
+    special_b = int(b.special[y]) if b.special.size else 0
+    if plan.sparse and special_a == 0 and a.significand[x] == 0:
+        return 0
+    return multiply_special(special_a, a.significand[x], special_b, b.significand[y])
+
+
+@numba.njit(cache=True)
+def product_minus(plan: Plan, a: Operand, x: int, b: Operand, y: int) -> int:
+    """Return whether the product of element x of a and y of b, without scales, has a negative sign; unchecked."""
+    if plan.sparse and a.significand[x] == 0:
+        return 0
+    return int(a.minus[x] != b.minus[y])
+
+
+@numba.njit(cache=True)
+def step_special(plan: Plan, a: Operand, i: int, b: Operand, j: int, at: int) -> int:
+    """Return the special of the sum of step `at` of row i of a and row j of b, scales applied; unchecked."""
     special = 0
-    for lane in range(lanes):
-        at_a, at_b = i * lanes + lane, j * lanes + lane
-        special_a = int(a.special[at_a]) if a.special.size else 0
-        special_b = int(b.special[at_b]) if b.special.size else 0
-        special |= multiply_special(special_a, a.significand[at_a], special_b, b.significand[at_b])
-    if scaled:
-        if a.scale_special[i] | b.scale_special[j]:
-            return NAN
-        scale = a.scale_significand[i] * b.scale_significand[j]
-        if special != 0 and scale == 0:
-            return NAN
-        if scale < 0 and 0 < special < NAN:
-            return NAN - special
+    for begin in range(at * plan.lanes, (at + 1) * plan.lanes, plan.chunk):
+        seen = 0
+        for lane in range(begin, begin + plan.chunk):
+            seen |= product_special(plan, a, i * a.depth + lane, b, j * b.depth + lane)
+        if plan.scaled:
+            if a.scale_special[i * a.blocks + begin // a.block] | b.scale_special[j * b.blocks + begin // b.block]:
+                return NAN
+            scale = scale_of(a, i, b, j, begin)[0]
+            if seen != 0 and scale == 0:
+                return NAN
+            if scale < 0 and 0 < seen < NAN:
+                seen = NAN - seen
+        special |= seen
     return special
+
+
+@numba.njit(cache=True)
+def step_minus(plan: Plan, a: Operand, i: int, b: Operand, j: int, at: int) -> int:
+    """Return whether all products of a step, scales applied, are -0; unchecked: there is no special."""
+    for lane in range(at * plan.lanes, (at + 1) * plan.lanes):
+        x, y = i * a.depth + lane, j * b.depth + lane
+        minus = product_minus(plan, a, x, b, y)
+        zero = a.significand[x] == 0 or b.significand[y] == 0
+        if plan.scaled:
+            scale_x, scale_y = i * a.blocks + lane // a.block, j * b.blocks + lane // b.block
+            minus ^= int(a.scale_minus[scale_x] != b.scale_minus[scale_y])
+            zero |= a.scale_significand[scale_x] == 0 or b.scale_significand[scale_y] == 0
+        if not zero or not minus:
+            return 0
+    return 1

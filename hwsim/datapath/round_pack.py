@@ -12,11 +12,13 @@ from numpy.typing import ArrayLike, NDArray
 from hwsim.datapath.terms import Term
 from hwsim.formats import FloatSpec, IntegerSpec, Overflow, PositSpec, Rounding
 from hwsim.formats.codes import NAN, NEGATIVE_INFINITY, code_dtype
-from hwsim.formats.rounding import pack_magnitude, round_shift, round_shift_exact
+from hwsim.formats.rounding import pack_magnitude, round_shift, round_shift_exact, round_shift_random
 
 __all__ = [
     "Packing",
+    "bit_length",
     "pack_float",
+    "pack_register",
     "packing",
     "round_pack",
     "round_pack_exact",
@@ -155,18 +157,29 @@ class Packing(NamedTuple):
     min_int: int
     max_int: int
     keep: int  # mask of an integer's code
+    random_bits: int  # of stochastic rounding, else 0
+    flush: int
+    signed_zero: int
 
 
 @lru_cache(maxsize=256)
 def packing(
-    spec: IntegerSpec | FloatSpec, rounding: Rounding, overflow: Overflow, man_bits: int, nan_code: int = -1
+    spec: IntegerSpec | FloatSpec,
+    rounding: Rounding,
+    overflow: Overflow,
+    man_bits: int,
+    nan_code: int = -1,
+    *,
+    random_bits: int = 0,
+    flush: bool = False,
+    signed_zero: bool = False,
 ) -> Packing:
     """Return the kernels' form of a format that keeps `man_bits` mantissa bits; `nan_code` replaces the format's."""
-    _check_rules(spec, rounding, overflow)
+    _check_rules(spec, rounding, overflow, random_bits)
     if isinstance(spec, IntegerSpec):
         keep = (1 << spec.bits) - 1 if spec.bits < 64 else -1
         rules = (rounding.index, int(overflow is Overflow.WRAP), spec.fraction_bits, spec.min_int, spec.max_int, keep)
-        return Packing(0, 0, 0, 0, 0, 0, 0, 0, -1, 0, *rules)
+        return Packing(0, 0, 0, 0, 0, 0, 0, 0, -1, 0, *rules, 0, 0, 0)
     dropped = spec.man_bits - man_bits
     largest = spec.max_magnitude_code
     special = spec.inf_code if spec.has_inf else spec.nan_code
@@ -189,12 +202,34 @@ def packing(
         min_int=0,
         max_int=0,
         keep=0,
+        random_bits=random_bits,
+        flush=int(flush),
+        signed_zero=int(signed_zero),
     )
 
 
 @numba.njit(cache=True)
-def pack_float(pack: Packing, significand: int, exponent: int, special: int) -> int:
-    """Round ``significand * 2**exponent``, or a special, to a code; unchecked: magnitude below 2**62."""
+def bit_length(magnitude: int) -> int:
+    """Return the bits of a magnitude; unchecked: in [0, 2**63)."""
+    width = 0
+    for step in (32, 16, 8, 4, 2, 1):
+        if magnitude >> step:
+            magnitude >>= step
+            width += step
+    return width + magnitude
+
+
+@numba.njit(cache=True)
+def _pack_random(pack: Packing, magnitude: int, exponent: int, random: int) -> int:
+    """Round as `pack_magnitude` does, stochastically."""
+    low = max(bit_length(magnitude) - 1 + exponent, pack.exp_low)
+    rounded = round_shift_random(magnitude, low - pack.man_bits - exponent, random, pack.random_bits)
+    return ((low - pack.exp_low) << pack.man_bits) + rounded
+
+
+@numba.njit(cache=True)
+def pack_float(pack: Packing, significand: int, exponent: int, special: int, random: int = 0) -> int:
+    """Round ``significand * 2**exponent``, or a special, to a code; a zero is +0; unchecked: magnitude below 2**62."""
     if special == NAN:
         return pack.nan
     if special:
@@ -207,7 +242,10 @@ def pack_float(pack: Packing, significand: int, exponent: int, special: int) -> 
         if exponent > pack.exp_limit - 62 and magnitude >> min(max(pack.exp_limit - exponent, 0), 63) != 0:
             code = pack.beyond  # before the exponent field overflows the integer
         else:
-            code = pack_magnitude(magnitude, exponent, negative, pack.man_bits, pack.exp_low, 1, pack.rounding)
+            if pack.random_bits:
+                code = _pack_random(pack, magnitude, exponent, random)
+            else:
+                code = pack_magnitude(magnitude, exponent, negative, pack.man_bits, pack.exp_low, 1, pack.rounding)
             code <<= pack.dropped_bits
             if code > pack.largest:
                 code = pack.beyond
@@ -216,6 +254,17 @@ def pack_float(pack: Packing, significand: int, exponent: int, special: int) -> 
     if code == pack.nan:
         return code
     return code | pack.sign if pack.sign else 0
+
+
+@numba.njit(cache=True)
+def pack_register(pack: Packing, significand: int, exponent: int, special: int, minus: int, random: int) -> int:
+    """Round to a float register, by all of its rules; `minus` tells whether a significand of 0 is -0; unchecked."""
+    code = pack_float(pack, significand, exponent, special, random)
+    if pack.flush and code & pack.infinity == 0:
+        code = 0
+    if pack.signed_zero and code == 0 and (significand < 0 or (significand == 0 and minus != 0)):
+        return pack.sign
+    return code
 
 
 @numba.njit(cache=True)
@@ -259,7 +308,7 @@ def _round_pack_kernel(
 
 
 def round_pack(
-    spec: IntegerSpec | FloatSpec,
+    spec: IntegerSpec | FloatSpec | PositSpec,
     significand: ArrayLike,
     exponent: ArrayLike,
     special: ArrayLike,
@@ -272,7 +321,7 @@ def round_pack(
 
     Parameters
     ----------
-    spec : IntegerSpec or FloatSpec
+    spec : IntegerSpec, FloatSpec or PositSpec
         A float needs subnormals.
     significand, exponent, special : arrays of integers that broadcast together
         Magnitudes up to 2**62; specials as in `hwsim.formats.Unpacked`, 0 if the format has no NaN.
@@ -296,8 +345,26 @@ def round_pack(
         raise ValueError(f"significand must be within 2**62, not {largest}")
     if not spec.has_nan and wide[2].any():
         raise ValueError(f"special must be 0 for {spec.name}, which has no NaN, not {int(wide[2].max())}")
+    if isinstance(spec, PositSpec):
+        _check_rules(spec, rounding, overflow)
+        return spec.encode(_odd_floats(*wide), rounding, overflow)
     kept = man_bits if man_bits is not None else spec.man_bits if isinstance(spec, FloatSpec) else 0
     out = np.empty(wide[0].size, np.int64)
     flat = [part.flatten() for part in wide]  # copies: a broadcast array is read-only
     _round_pack_kernel(packing(spec, rounding, overflow, kept), flat[0], flat[1], flat[2], out)
     return out.view(np.uint64).reshape(wide[0].shape).astype(code_dtype(spec.bits))
+
+
+def _odd_floats(
+    significand: NDArray[np.int64], exponent: NDArray[np.int64], special: NDArray[np.uint8]
+) -> NDArray[np.float64]:
+    """Return the float64 of each, rounded to odd, as `_odd_float` does."""
+    magnitude = np.abs(significand)
+    bits = np.frexp(magnitude.astype(np.float64))[1].astype(np.int64)  # one more just below a power of two
+    places = np.maximum(bits - 53, 0)
+    kept = magnitude >> places
+    odd = kept | (kept << places != magnitude)
+    lead = np.clip(bits + exponent, -1000, 1000)  # beyond every posit
+    values = np.copysign(np.ldexp(odd.astype(np.float64), lead - bits + places), significand)
+    named = np.array([0.0, np.inf, -np.inf, np.nan])
+    return np.where(special == 0, values, named[special])

@@ -57,6 +57,7 @@ __all__ = [
     "minimum",
     "mul",
     "reduce_add",
+    "reduce_and",
     "reduce_max",
     "reduce_min",
     "reduce_or",
@@ -177,22 +178,36 @@ def rint(_context: Any, x: Any) -> Any:
     return _named((x,), "llvm.nearbyint", "", "")
 
 
+def _bitwise(x: Any, y: Any, method: str) -> Typed | None:
+    shape = _first(x, y)
+    if not is_float(shape):
+        return elementwise((x, y), lambda builder, p, q: getattr(builder, method)(p, q))
+    integers = ir.VectorType(ir.IntType(vec_of(shape).dtype.bitwidth), vec_of(shape).count)
+
+    def emit(builder: Any, p: Any, q: Any) -> Any:
+        return builder.bitcast(
+            getattr(builder, method)(builder.bitcast(p, integers), builder.bitcast(q, integers)), p.type
+        )
+
+    return elementwise((x, y), emit)
+
+
 @intrinsic
 def bit_and(_context: Any, x: Any, y: Any) -> Any:
-    """Return ``x & y`` of integers or masks."""
-    return elementwise((x, y), lambda builder, p, q: builder.and_(p, q))
+    """Return ``x & y`` of integers, masks or floats' bits."""
+    return _bitwise(x, y, "and_")
 
 
 @intrinsic
 def bit_or(_context: Any, x: Any, y: Any) -> Any:
-    """Return ``x | y`` of integers or masks."""
-    return elementwise((x, y), lambda builder, p, q: builder.or_(p, q))
+    """Return ``x | y`` of integers, masks or floats' bits."""
+    return _bitwise(x, y, "or_")
 
 
 @intrinsic
 def bit_xor(_context: Any, x: Any, y: Any) -> Any:
-    """Return ``x ^ y`` of integers or masks."""
-    return elementwise((x, y), lambda builder, p, q: builder.xor(p, q))
+    """Return ``x ^ y`` of integers, masks or floats' bits."""
+    return _bitwise(x, y, "xor")
 
 
 @intrinsic
@@ -294,6 +309,12 @@ def _reduce(x: Any, name: str) -> Typed | None:
 def reduce_or(_context: Any, x: Any) -> Any:
     """Return all elements of a Vec of integers or of a mask, OR-ed: a scalar."""
     return _reduce(x, "llvm.vector.reduce.or")
+
+
+@intrinsic
+def reduce_and(_context: Any, x: Any) -> Any:
+    """Return all elements of a Vec of integers or of a mask, AND-ed: a scalar."""
+    return _reduce(x, "llvm.vector.reduce.and")
 
 
 @intrinsic

@@ -8,9 +8,8 @@ import numba
 from llvmlite import ir
 from numba import types
 from numba.core.registry import cpu_target
-from numba.extending import intrinsic
 
-from hwsim.datapath.simd import Vec, call_llvm, elementwise
+from hwsim.datapath.vectors import Vec, call_llvm, elementwise, intrinsic
 
 __all__ = [
     "VNNI_LANES",
@@ -18,7 +17,9 @@ __all__ = [
     "dot_bytes",
     "dot_words",
     "features",
+    "has_permute",
     "has_popcount",
+    "permute_bytes",
     "vnni_lanes",
 ]
 
@@ -28,8 +29,8 @@ def features() -> frozenset[str]:
     """Return the features that kernels are compiled for, by LLVM's names: `NUMBA_CPU_FEATURES`, or this machine's."""
     if numba.config.DISABLE_JIT:
         return frozenset()
-    listed = str(cpu_target.target_context.codegen().magic_tuple()[2])
-    return frozenset(name[1:] for name in listed.split(",") if name.startswith("+"))
+    codegen: Any = cpu_target.target_context.codegen()
+    return frozenset(name[1:] for name in str(codegen.magic_tuple()[2]).split(",") if name.startswith("+"))
 
 
 def vnni_lanes() -> int:
@@ -42,6 +43,11 @@ def vnni_lanes() -> int:
 def has_popcount() -> bool:
     """Whether the machine counts ones in vectors of 64-bit words."""
     return "avx512vpopcntdq" in features()
+
+
+def has_permute() -> bool:
+    """Whether the machine looks up 64 bytes at a time in a table of 64 (`permute_bytes`)."""
+    return "avx512vbmi" in features()
 
 
 VNNI_LANES = vnni_lanes() or 16
@@ -80,3 +86,18 @@ def count_ones(_context: Any, x: Any) -> Any:
     if not isinstance(x, Vec):
         return None
     return elementwise((x,), lambda builder, p: call_llvm(builder, "llvm.ctpop", p.type, [p]))
+
+
+@intrinsic
+def permute_bytes(_context: Any, table: Any, places: Any) -> Any:
+    """Return the bytes of a table of 64 at 64 places, each modulo 64 (vpermb)."""
+    if not isinstance(table, Vec) or not table == places or (table.count, table.dtype) != (64, types.uint8):
+        return None
+
+    def emit(builder: Any, entries: Any, at: Any) -> Any:
+        name = "llvm.x86.avx512.permvar.qi.512"
+        function = ir.FunctionType(table.llvm, [table.llvm] * 2)
+        callee = builder.module.globals.get(name) or ir.Function(builder.module, function, name)
+        return builder.call(callee, [entries, at])
+
+    return elementwise((table, places), emit)

@@ -13,8 +13,10 @@ from numba.core import cgutils
 from hwsim.datapath.vectors import Tile, Vec, address, intrinsic, is_contiguous, load_vec, scalar_type, spread
 
 __all__ = [
+    "tile_and",
     "tile_get",
     "tile_load",
+    "tile_map",
     "tile_splat",
     "tile_step",
     "tile_store",
@@ -27,7 +29,9 @@ def _tuple(members: list[Any]) -> Any:
 
 
 def _members(of: Any) -> list[Any]:
-    return list(of) if isinstance(of, types.BaseTuple) else [of]
+    is_tuple = isinstance(of, types.BaseTuple)
+    members: Any = of
+    return list(members) if is_tuple else [of]
 
 
 def _parts(builder: Any, value: Any) -> list[Any]:
@@ -148,3 +152,43 @@ def tile_step(_context: Any, step: Any, state: Any, left: Any, right: Any, extra
         return context.make_tuple(builder, state, out) if isinstance(state, types.BaseTuple) else out[0]
 
     return state(step, state, _tuple([a, types.intp, types.intp]), _tuple([b, types.intp]), extra), codegen
+
+
+@intrinsic
+def tile_map(_context: Any, step: Any, state: Any, extra: Any) -> Any:
+    """Return the Tile of ``step(vecs, extra)`` for the vectors at each place of a tuple of Tiles, one after the other.
+
+    `step` is as for `tile_step`, with one Vec as its result.
+    """
+    tiles = _members(state)
+    if not all(isinstance(tile, Tile) for tile in tiles):
+        return None
+    vecs = _tuple([tile.vec for tile in tiles])
+    signature = step.get_call_type(_context, (vecs, extra), {})
+    result = Tile(signature.return_type, tiles[0].rows, tiles[0].vectors)
+
+    def codegen(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        call = context.get_function(step, signature)
+        parts = _parts(builder, values[1])
+        out = []
+        for at in range(result.rows * result.vectors):
+            packed = context.make_tuple(builder, vecs, [builder.extract_value(part, at) for part in parts])
+            out.append(call(builder, (packed, values[2])))
+        return _assembled(builder, result, out)
+
+    return result(step, state, extra), codegen
+
+
+@intrinsic
+def tile_and(_context: Any, tile: Any) -> Any:
+    """Return the Vec of all vectors of a Tile of integers or masks, AND-ed."""
+    if not isinstance(tile, Tile):
+        return None
+
+    def codegen(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        total = builder.extract_value(values[0], 0)
+        for at in range(1, tile.rows * tile.vectors):
+            total = builder.and_(total, builder.extract_value(values[0], at))
+        return total
+
+    return tile.vec(tile), codegen

@@ -5,11 +5,16 @@ from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
-from numba import extending, types
+from numba import config, extending, types
 from numba.core import cgutils
 from numba.core.datamodel import models
+from numba.core.registry import cpu_target
 
 __all__ = [
+    "HAS_FMA",
+    "NATIVE",
+    "REGISTERS",
+    "REGISTER_BITS",
     "Emit",
     "Tile",
     "Typed",
@@ -35,12 +40,37 @@ Typed = tuple[Any, Emit]
 intrinsic: Any = extending.intrinsic  # a checker would take the arguments of a definition for those of a call
 
 
+def _machine() -> tuple[int, int, bool]:
+    """Return bits of a vector register, number of them, and whether the machine multiplies and adds in one."""
+    if getattr(config, "DISABLE_JIT", 0):
+        return 128, 16, True
+    codegen: Any = cpu_target.target_context.codegen()
+    triple, _, listed = codegen.magic_tuple()
+    features = {name[1:] for name in str(listed).split(",") if name.startswith("+")}
+    if str(triple).startswith(("aarch64", "arm64")):
+        return 128, 32, True
+    if "avx512f" in features:
+        return 512, 32, True
+    return (256 if "avx2" in features else 128), 16, "fma" in features
+
+
+REGISTER_BITS, REGISTERS, HAS_FMA = _machine()
+"""The vector registers that kernels are compiled for (`NUMBA_CPU_FEATURES`, or this machine's), and fused multiply-add.
+
+Kernels may have these as constants: Numba's cache on disk keeps those of other machines apart."""
+
+NATIVE = 0
+"""As a count: as many elements as a register holds."""
+
+
 class Vec(types.Type):
-    """`count` elements of a Numba scalar type."""
+    """`count` elements of a Numba scalar type, or as many as a register holds (`NATIVE`)."""
 
     def __init__(self, dtype: Any, count: int) -> None:
-        self.dtype, self.count = dtype, count
-        super().__init__(name=f"Vec({dtype}, {count})")
+        bits = 1 if isinstance(dtype, types.Boolean) else dtype.bitwidth
+        self.dtype: Any = dtype
+        self.count: int = REGISTER_BITS // bits if count == NATIVE else count
+        super().__init__(name=f"Vec({dtype}, {self.count})")
 
     @property
     def llvm(self) -> ir.Type:

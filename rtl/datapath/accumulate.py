@@ -66,7 +66,8 @@ class Accumulate(Part):
 
     def _fixed(self, m: Module, accumulator: FixedAccumulator) -> None:
         unit = self.spec
-        total = self.total.sum << unit.sum_shift
+        places = unit.sum_shift  # negative for a quire: then there are zeros to cut off
+        total = self.total.sum << places if places >= 0 else self.total.sum[-places:].as_signed()
         half = 1 << (accumulator.bits - 1)
         m.d.comb += self.following.special.eq(self.register.special | self.total.special)
         if accumulator.overflow is Overflow.WRAP:

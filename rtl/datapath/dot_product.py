@@ -7,7 +7,16 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hwsim.datapath.unit import DotProductUnit, FixedAccumulator
+from hwsim.datapath.unit import (
+    CascadedAlignment,
+    DotProductUnit,
+    FixedAccumulator,
+    FloatAccumulator,
+    NanResult,
+    PairwiseAlignment,
+    TruncatedAlignment,
+)
+from hwsim.formats import PositSpec, Rounding
 from rtl.datapath.accumulate import Accumulate
 from rtl.datapath.align_add import AlignAdd
 from rtl.datapath.decode import Decode
@@ -18,6 +27,7 @@ from rtl.datapath.round_pack import RoundPack
 __all__ = [
     "Core",
     "Shell",
+    "check_buildable",
     "chosen_ranks",
     "depth",
     "latency",
@@ -27,6 +37,38 @@ __all__ = [
 
 _DEFAULT = 2  # accumulate always has registers, multiply always can
 _PREFERENCE = ("accumulate", "multiply", "round_pack", "align_add")
+
+
+def check_buildable(unit: DotProductUnit) -> None:
+    """Raise for what a specification can say and no component here does yet.
+
+    Raises
+    ------
+    ValueError
+        Naming each such feature of the unit.
+    """
+    alignment, register = unit.alignment, unit.accumulator
+    missing = {
+        "a promotion": unit.promotion is not None,
+        "an order of its operands": bool(unit.order),
+        "ignored operand bits": unit.ignored_bits > 0,
+        "operands flushed to zero": unit.flush_operands,
+        "a sparse operand": unit.sparsity is not None,
+        "several block scales a step": max(unit.scale_counts) > 1,
+        "a posit output": isinstance(unit.output, PositSpec),
+        f"a {type(alignment).__name__}": isinstance(alignment, PairwiseAlignment | CascadedAlignment),
+    }
+    if isinstance(alignment, TruncatedAlignment):
+        missing["groups of products"] = alignment.group > 1
+        missing["an alignment that rounds"] = alignment.rounding is not Rounding.TOWARD_ZERO
+    if isinstance(register, FloatAccumulator):
+        missing["stochastic rounding"] = register.rounding is Rounding.STOCHASTIC
+        missing["signed zeros"] = register.signed_zero
+        missing["results flushed to zero"] = register.flush
+        missing["NaN payloads"] = register.nan is NanResult.OPERAND
+    found = [what for what, there in missing.items() if there]
+    if found:
+        raise ValueError(f"unit {unit.name} must do without {', '.join(found)} to be built as RTL: only the model has that")
 
 
 def ranks(unit: DotProductUnit) -> tuple[str, ...]:
@@ -57,6 +99,7 @@ def chosen_ranks(unit: DotProductUnit, pipeline: int | None = None) -> tuple[str
     """
     if not isinstance(unit, DotProductUnit):
         raise TypeError(f"unit must be a DotProductUnit, not {unit!r}")
+    check_buildable(unit)
     possible = ranks(unit)
     if pipeline is None:
         pipeline = _DEFAULT

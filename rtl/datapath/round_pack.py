@@ -7,7 +7,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib.wiring import In, Out
 
 from hwsim.datapath.unit import DotProductUnit, FixedAccumulator
-from hwsim.formats import FloatSpec, IntegerSpec, Overflow, Rounding
+from hwsim.formats import FloatSpec, IntegerSpec, PositSpec, Overflow, Rounding
 from rtl.arithmetic.rounder import Rounder, RounderSpec, round_increment
 from rtl.arithmetic.shift import shift_right_jam
 from rtl.datapath.decode import Decode
@@ -42,10 +42,13 @@ class RoundPack(Part):
         unit = self.spec
         if not unit.converts:
             m.d.comb += self.d.eq(self.register.value)
-        elif isinstance(unit.output, IntegerSpec):
+            return m
+        if isinstance(unit.output, IntegerSpec):
             assert isinstance(unit.accumulator, FixedAccumulator)  # a float accumulator has NaN, and so has its output
             self._integer(m, unit.accumulator, unit.output)
-        elif isinstance(unit.accumulator, FixedAccumulator):
+            return m
+        assert not isinstance(unit.output, PositSpec)  # `check_buildable`
+        if isinstance(unit.accumulator, FixedAccumulator):
             value = self.register.value
             top = -unit.accumulator.fraction_bits + len(value) - 2 + unit.output.bias
             self._round(m, unit.output, value, Const(0, 1), Const(top), (top, top), self.register.special)

@@ -2,6 +2,7 @@
 """What the paths into a fixed register share: operands on their format's grid, and the way from exact sums to codes."""
 
 from functools import lru_cache
+from typing import TypeVar
 
 import numba
 import numpy as np
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 from hwsim.datapath.operands import unpack
 from hwsim.datapath.problem import Codes, Problem
 from hwsim.datapath.round_pack import Packing, packing, round_pack
+from hwsim.datapath.simd import load, store
+from hwsim.datapath.simd_integer import has_permute, permute_bytes
 from hwsim.datapath.threads import threads_for
 from hwsim.datapath.unit import DotProductUnit, ExactAlignment, FixedAccumulator, ScalarSpec
 from hwsim.formats import FloatSpec, Overflow, Rounding
@@ -25,7 +28,11 @@ __all__ = [
     "takes",
 ]
 
+Number = TypeVar("Number", bound=np.generic)
+
 _TABLE_BITS = 16
+_PERMUTE_BITS = 6
+_RUN = 1 << 12  # bytes that a thread looks up at a time
 _EXACT_BITS = 53  # float64 holds every integer up to 2**53
 _WIDEST_BITS = 64
 _EVEN, _AWAY, _ZERO, _UP, _DOWN, _ODD = (
@@ -81,21 +88,29 @@ def takes(unit: DotProductUnit) -> bool:
     )
 
 
-def on_grid(spec: ScalarSpec, codes: Codes, dtype: type[np.generic]) -> NDArray[np.generic]:
-    """Return significands in units of ``2**exp_min``, which dtype must hold; in the codes' order in memory."""
+def on_grid(spec: ScalarSpec, codes: Codes, dtype: type[Number], offset: int = 0) -> NDArray[Number]:
+    """Return significands in units of ``2**exp_min`` plus an offset, which dtype must hold; in the codes' memory order.
+
+    Integers modulo 2**(bits of dtype).
+    """
     if codes.flags.c_contiguous or not codes.T.flags.c_contiguous:
-        return _on_grid(spec, np.ascontiguousarray(codes), dtype)
-    return _on_grid(spec, codes.T, dtype).T
+        return _on_grid(spec, np.ascontiguousarray(codes), dtype, offset)
+    return _on_grid(spec, codes.T, dtype, offset).T
 
 
-def _on_grid(spec: ScalarSpec, codes: Codes, dtype: type[np.generic]) -> NDArray[np.generic]:
+def _on_grid(spec: ScalarSpec, codes: Codes, dtype: type[Number], offset: int) -> NDArray[Number]:
     if spec.bits <= _TABLE_BITS:
         out = np.empty(codes.shape, dtype)
-        with threads_for(codes.size):
-            look_up(codes, grid_table(spec).astype(dtype), out)
+        table = (grid_table(spec) + offset).astype(dtype)
+        with threads_for(codes.size // 16):
+            if spec.bits <= _PERMUTE_BITS and out.itemsize == 1 and has_permute():
+                entries = np.resize(table.view(np.uint8), 1 << _PERMUTE_BITS)
+                _look_up_bytes(codes.reshape(-1), entries, out.reshape(-1).view(np.uint8))
+            else:
+                look_up(codes, table, out)
         return out
     parts = unpack(spec, codes)
-    return (parts.significand << (parts.exponent - spec.exp_min)).astype(dtype)
+    return ((parts.significand << (parts.exponent - spec.exp_min)) + offset).astype(dtype)
 
 
 @numba.njit(cache=True, parallel=True)
@@ -200,6 +215,19 @@ def _step_by_step(
             else:
                 register += total
         registers[at] = register
+
+
+@numba.njit(cache=True, parallel=True)
+def _look_up_bytes(codes: NDArray[np.uint8], table: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
+    """Fill out with the entries of a table of 64; unchecked."""
+    for part in numba.prange((codes.size + _RUN - 1) // _RUN):
+        begin, end = part * _RUN, min(part * _RUN + _RUN, codes.size)
+        entries = load(table, 0, 64)
+        whole = begin + (end - begin) // 64 * 64
+        for at in range(begin, whole, 64):
+            store(out, at, permute_bytes(entries, load(codes, at, 64)))
+        for at in range(whole, end):
+            out[at] = table[codes[at]]
 
 
 @numba.njit(cache=True, inline="always")

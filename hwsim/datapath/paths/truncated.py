@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tensor-core units, 64 columns at a time: addends cut at a common exponent are integers, which int32 lanes add."""
+
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+from numba.core import config
+
+from hwsim.datapath.accumulate import output
+from hwsim.datapath.decode import point_bits
+from hwsim.datapath.paths.truncated_kernel import COLUMNS, FIELD_SHIFT, Cut, narrow_kernel, wide_kernel
+from hwsim.datapath.paths.truncated_operands import (
+    TABLE_BITS,
+    WIDE_ZERO_GAP,
+    leads,
+    load_registers,
+    operand_rows,
+    pack_panels,
+    read_registers,
+    scale_panels,
+    scale_rows,
+    table,
+)
+from hwsim.datapath.problem import Codes, Path, Problem
+from hwsim.datapath.threads import threads_for
+from hwsim.datapath.unit import DotProductUnit, FloatAccumulator, TruncatedAlignment
+from hwsim.formats import BlockSpec, Overflow, Rounding
+
+__all__ = [
+    "offer",
+]
+
+_NARROW_SPREAD = 126  # a zero's gap is one above the spread, and two of those are below 255
+_WIDE_SPREAD = 510
+_FIELD_MAX = 511
+
+
+class _Bounds(NamedTuple):
+    """What the proof needs of a unit's numbers."""
+
+    wide: bool
+    product_bits: int  # of a product's significand, block scales included
+    chunk: int  # lanes that an int32 sums
+    sum_max: int  # the largest sum of a step, in units of the last kept place
+    lead_min: int  # the least exponent of a step in which an addend is not zero
+    product_min: int  # in which a product is not zero
+
+
+def _register(unit: DotProductUnit) -> FloatAccumulator | None:
+    """Return the register if float32 lanes hold its values and the kernels its rounding."""
+    register = unit.accumulator
+    if not isinstance(register, FloatAccumulator):
+        return None
+    spec = register.format
+    usual = spec.bias == (1 << (spec.exp_bits - 1)) - 1
+    fits = 2 <= spec.exp_bits <= 8 and spec.man_bits <= 23 and usual
+    return register if fits and register.rounding in (Rounding.TOWARD_ZERO, Rounding.NEAREST_EVEN) else None
+
+
+def _bounds(unit: DotProductUnit, alignment: TruncatedAlignment, register: FloatAccumulator) -> _Bounds | None:
+    """Return the bounds of a unit whose sums int32 and float32 lanes hold, or None."""
+    elements = (unit.element_a, unit.element_b)
+    if any(spec.bits > TABLE_BITS for spec in elements):
+        return None
+    spread = sum(leads(spec).spread for spec in elements)
+    least = sum(leads(spec).top for spec in elements) - spread
+    fraction = alignment.fraction_bits
+    wide = spread > _NARROW_SPREAD
+    factor, point = unit.product_max, sum(point_bits(spec) for spec in elements)
+    scale_least = 0
+    for scale in unit.scales:
+        factor *= scale.max_significand
+        point += scale.man_bits
+        scale_least += 1 - scale.bias if scale.subnormals else -scale.bias
+    addend = -(-(factor << fraction) >> point) if fraction < point else factor << (fraction - point)
+    register_max = 2 << fraction
+    product_min = max(alignment.exp_floor, least + scale_least)
+    lead_min = min(product_min, max(alignment.exp_floor, 1 - register.format.bias))
+    chunk = min(((1 << 31) - 1) // max(addend, 1), unit.lanes)
+    parts = -(-unit.lanes // max(chunk, 1))
+    sum_max = unit.lanes * addend + register_max
+    quantum = 1 - register.format.bias - register.result_man_bits
+    dropped = max(31 - register.result_man_bits, quantum - lead_min + fraction, 0)
+    rounding_up = 1 << min(dropped, 31) if register.rounding is Rounding.NEAREST_EVEN else 0
+    fits = (
+        fraction <= 29
+        and factor.bit_length() <= 24
+        and chunk > 0
+        and parts <= 4
+        and sum_max + rounding_up < 1 << 32
+        and (dropped < 32 or sum_max < 1 << 30)
+        and lead_min - fraction >= -250
+    )
+    if wide:
+        room = least + spread + fraction + 127 - FIELD_SHIFT - lead_min <= _FIELD_MAX
+        fits = fits and room and spread <= _WIDE_SPREAD and not unit.scales
+    else:  # a product is a float32, and no step's factor beyond 2**118
+        fits = fits and least - point >= -126 and least + spread <= 60 and fraction - least <= 118
+    return _Bounds(wide, factor.bit_length(), chunk, sum_max, lead_min, product_min) if fits else None
+
+
+def _cut(unit: DotProductUnit, alignment: TruncatedAlignment, register: FloatAccumulator, bounds: _Bounds) -> Cut:
+    spec = register.format
+    infinity = register.overflow is Overflow.INFINITY
+    kept = spec.max_magnitude_code >> (spec.man_bits - register.result_man_bits)
+    limits = [
+        int(np.float32(spec.decode(code)).view(np.uint32))
+        for code in (spec.max_magnitude_code, kept << (spec.man_bits - register.result_man_bits))
+    ]
+    toward_zero = register.rounding is Rounding.TOWARD_ZERO
+    direct = (spec.exp_bits, spec.man_bits) == (8, 23) and infinity and toward_zero and bounds.sum_max < 0xFFFFFF00
+    ranges = [leads(operand) for operand in (unit.element_a, unit.element_b)]
+    steps = [each.block_size // unit.lanes if isinstance(each, BlockSpec) else 1 << 30 for each in (unit.a, unit.b)]
+    return Cut(
+        lanes=unit.lanes,
+        chunk=bounds.chunk,
+        fraction_bits=alignment.fraction_bits,
+        top=sum(each.top for each in ranges),
+        most=sum(each.spread for each in ranges),
+        floor=alignment.exp_floor,
+        scaled=int(bool(unit.scales)),
+        a_steps=steps[0],
+        b_steps=steps[1],
+        direct=int(direct),
+        long=int(bounds.sum_max >= 1 << 24),
+        carries=int(bounds.sum_max >= 1 << 31),
+        fine=int(bounds.product_min - alignment.fraction_bits < -149),
+        exp_low=1 - spec.bias,
+        man_bits=register.result_man_bits,
+        nearest=int(not toward_zero),
+        largest=limits[0],
+        beyond=0x7F800000 if infinity else limits[1],
+    )
+
+
+def offer(unit: DotProductUnit, depth: int) -> Path | None:
+    """Offer the path to a unit whose steps cut their addends, the register among them, toward zero.
+
+    Not where Numba does not compile, for its vectors are LLVM's.
+    """
+    alignment, register = unit.alignment, _register(unit)
+    if config.DISABLE_JIT or not unit.is_plain or not isinstance(alignment, TruncatedAlignment):
+        return None
+    if register is None or not alignment.with_accumulator or depth == 0:
+        return None
+    bounds = _bounds(unit, alignment, register)
+    if bounds is None:
+        return None
+    cut = _cut(unit, alignment, register, bounds)
+    parts = -(-unit.lanes // bounds.chunk)
+    proof = (
+        f"products of {bounds.product_bits} bits are exact in float32's 24, and integers once they are cut at "
+        f"{cut.fraction_bits} fraction bits; {bounds.chunk} of {unit.lanes} lanes stay below 2**31 in int32, and the "
+        f"{parts} such sums and the register take {bounds.sum_max.bit_length()} bits of a magnitude's 32, which is "
+        "rounded once"
+    )
+    operand_bytes = 6 if bounds.wide else 5
+    converted = 24 if unit.converts else 0
+    return Path(
+        "truncated",
+        proof,
+        partial(_run, cut, bounds.wide),
+        operand_bytes,
+        operand_bytes + (5 if bounds.wide else 1) + (8 / unit.lanes if unit.scales else 0),
+        4 + 1 + converted,
+    )
+
+
+def _run(cut: Cut, wide: bool, problem: Problem) -> Codes:
+    """Return the codes of a problem's result."""
+    unit = problem.unit
+    assert isinstance(unit.accumulator, FloatAccumulator)
+    spec = unit.accumulator.format
+    shape = (problem.a.shape[0], problem.b.shape[0])
+    length = problem.a.shape[1]
+    zero = WIDE_ZERO_GAP if wide else cut.most + 1
+    left = operand_rows(table(unit.element_a, zero, wide), problem.a)
+    values, gaps, fields = pack_panels(table(unit.element_b, zero, wide), problem.b, wide)
+    registers = load_registers(spec, problem.c, shape)
+    with threads_for(shape[0] * registers.shape[0] * COLUMNS * length):
+        if wide:
+            wide_kernel(cut, *left, values, gaps, fields, registers)
+        else:
+            a_scale = scale_rows(unit.scale_a, problem.a_scales, shape[0])
+            b_scale = scale_panels(unit.scale_b, problem.b_scales, shape[1])
+            narrow_kernel(cut, *left, values, gaps, a_scale, b_scale, registers)
+    codes = read_registers(spec, registers, shape[1])
+    if not unit.converts:
+        return codes
+    return output(unit, codes.astype(np.uint64).view(np.int64), np.zeros(shape, np.uint8))

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whole matrix products of units of every kind against the oracle, whatever path and block they go through."""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from hwsim.datapath import DotProductUnit, FloatAccumulator, Row, dot_exact, matmul
+from hwsim.datapath.words import word_exact
+from hwsim.formats import BlockSpec
+
+Codes = NDArray[np.uint64]
+
+
+def _reference(unit: DotProductUnit, operands: dict[str, Any], seed: int) -> list[list[int]]:
+    """Return d by the oracle, element by element, the rows made from the words of the specification."""
+    a, b, c = operands["a"], operands["b"], operands.get("c")
+    depth = a.shape[1]
+    period = len(unit.order) or unit.width
+    full = -(-depth // period) * period
+    order = [begin + at for begin in range(0, full, period) for at in (unit.order or range(period))]
+    bits = unit.accumulator.random_bits if isinstance(unit.accumulator, FloatAccumulator) else 0
+    d = []
+    for i in range(a.shape[0]):
+        line = []
+        for j in range(b.shape[1]):
+            x = [int(a[i, k]) if k < depth else _zero(unit.element_a) for k in order]
+            y = [int(b[k, j]) if k < depth else _zero(unit.element_b) for k in order]
+            rows = []
+            for step in range(full // unit.width):
+                lanes = slice(step * unit.width, (step + 1) * unit.width)
+                rows.append(
+                    Row(
+                        first=step == 0,
+                        last=(step + 1) * unit.width == full,
+                        a=tuple(x[lanes]),
+                        b=tuple(y[lanes]),
+                        scales=_scales(unit, operands, i, j, step),
+                        c=0 if c is None else int(c[i, j]),
+                        word=word_exact(seed, i, j, step, bits) if bits else 0,
+                    )
+                )
+            line.append(dot_exact(unit, rows)[0])
+        d.append(line)
+    return d
+
+
+def _zero(spec: Any) -> int:
+    return int(spec.encode(0.0))
+
+
+def _scales(unit: DotProductUnit, operands: dict[str, Any], i: int, j: int, step: int) -> tuple[int, ...]:
+    held: list[int] = []
+    for name, spec, count in zip("ab", (unit.a, unit.b), unit.scale_counts, strict=True):
+        if isinstance(spec, BlockSpec):
+            codes = operands["a_scales"][i] if name == "a" else operands["b_scales"][:, j]
+            begin = step * unit.width // spec.block_size
+            one = int(spec.scale.encode(1.0))
+            held += [int(codes[at]) if at < len(codes) else one for at in range(begin, begin + count)]
+    return tuple(held)
+
+
+def _operands(
+    unit: DotProductUnit,
+    shape: tuple[int, int, int],
+    source: random.Random,
+    random_codes: Callable[..., Codes],
+    finite: bool,
+) -> dict[str, Any]:
+    rows, depth, columns = shape
+    operands: dict[str, Any] = {}
+    for name, spec, size in (("a", unit.element_a, (rows, depth)), ("b", unit.element_b, (depth, columns))):
+        codes = random_codes(source, spec, size[0] * size[1], finite).reshape(size)
+        extra = np.array([[source.getrandbits(unit.ignored_bits or 1) for _ in range(size[1])] for _ in range(size[0])])
+        operands[name] = codes << np.uint64(unit.ignored_bits) | extra.astype(np.uint64) if unit.ignored_bits else codes
+    if unit.sparsity is not None:
+        for begin in range(0, depth, unit.sparsity.of):
+            for row in range(rows):
+                group = list(range(begin, min(begin + unit.sparsity.of, depth)))
+                for k in source.sample(group, max(0, len(group) - unit.sparsity.kept)):
+                    operands["a"][row, k] = _zero(unit.element_a)
+    if source.random() < 0.6 and unit.register.bits <= 64:
+        operands["c"] = random_codes(source, unit.register.format, rows * columns, finite).reshape(rows, columns)
+    for name, spec, size in (("a_scales", unit.a, rows), ("b_scales", unit.b, columns)):
+        if isinstance(spec, BlockSpec):
+            count = -(-depth // spec.block_size)
+            codes = random_codes(source, spec.scale, size * count, finite or source.random() < 0.5)
+            operands[name] = codes.reshape(size, count) if name == "a_scales" else codes.reshape(count, size)
+    return operands
+
+
+def _compare(unit: DotProductUnit, operands: dict[str, Any], seed: int) -> int:
+    found = matmul(unit, **operands, seed=seed)
+    assert found.tolist() == _reference(unit, operands, seed), unit
+    return found.size
+
+
+@pytest.mark.parametrize("part", range(8))
+def test_whole_random_units(
+    part: int,
+    random_unit: Callable[[random.Random], DotProductUnit],
+    random_codes: Callable[..., Codes],
+    interpreted: bool,
+) -> None:
+    source = random.Random(f"whole {part}")
+    compared = 0
+    wanted = 60 if interpreted else 700
+    while compared < wanted:
+        unit = random_unit(source)
+        shape = (source.randint(1, 4), source.choice([1, 2, 5, 16, 33]), source.randint(1, 5))
+        needs_zero = shape[1] % (len(unit.order) or unit.width)
+        if needs_zero and not all(float(spec.decode(_zero(spec))) == 0 for spec in (unit.element_a, unit.element_b)):
+            continue
+        operands = _operands(unit, shape, source, random_codes, source.random() < 0.6)
+        try:
+            compared += _compare(unit, operands, source.getrandbits(40))
+        except ValueError as error:
+            assert "only dot_exact runs this unit" in str(error) or "only step_exact runs this unit" in str(error)
+    assert compared >= wanted

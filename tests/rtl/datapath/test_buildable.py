@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Units that the specification can say and the RTL cannot build yet are refused by name, before any work."""
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from hwsim import formats
+from hwsim.datapath import (
+    CascadedAlignment,
+    FloatAccumulator,
+    NanResult,
+    PairwiseAlignment,
+    Promotion,
+    Sparsity,
+    TruncatedAlignment,
+    named,
+)
+from hwsim.formats import FloatSpec, Overflow, Rounding
+from rtl import verilog
+from rtl.datapath.dot_product import check_buildable
+
+_FLOAT32 = formats.named("float32")
+assert isinstance(_FLOAT32, FloatSpec)
+_REGISTER = FloatAccumulator(
+    format=_FLOAT32, rounding=Rounding.NEAREST_EVEN, overflow=Overflow.INFINITY, result_man_bits=23
+)
+_CASCADED = CascadedAlignment(fraction_bits=24, sum_fraction_bits=31, register_fraction_bits=24)
+
+
+def _with(**changes: Any) -> FloatAccumulator:
+    return dataclasses.replace(_REGISTER, **changes)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "feature"),
+    [
+        ("float16_l4_float32", {"promotion": Promotion(length=8, accumulator=_REGISTER)}, "a promotion"),
+        ("float16_l4_float32", {"order": (3, 2, 1, 0)}, "an order of its operands"),
+        ("float16_l4_float32", {"ignored_bits": 3}, "ignored operand bits"),
+        ("float16_l4_float32", {"flush_operands": True}, "operands flushed to zero"),
+        ("int8_l2", {"sparsity": Sparsity(kept=2, of=4)}, "a sparse operand"),
+        ("nvfp4", {"lanes": 32}, "several block scales a step"),
+        ("posit8_0", {"output": formats.named("posit8_0")}, "a posit output"),
+        ("float16_l4_float32", {"alignment": PairwiseAlignment()}, "a PairwiseAlignment"),
+        ("float16_l4_float32", {"alignment": _CASCADED}, "a CascadedAlignment"),
+        (
+            "nvfp4",
+            {"alignment": TruncatedAlignment(fraction_bits=35, exp_floor=-133, group=16)},
+            "groups of products",
+        ),
+        (
+            "float16_l4_float32",
+            {"alignment": TruncatedAlignment(fraction_bits=9, exp_floor=-133, rounding=Rounding.DOWN)},
+            "an alignment that rounds",
+        ),
+        (
+            "float16_l4_float32",
+            {"accumulator": _with(rounding=Rounding.STOCHASTIC, random_bits=4)},
+            "stochastic rounding",
+        ),
+        ("float16_l4_float32", {"accumulator": _with(signed_zero=True)}, "signed zeros"),
+        ("float16_l4_float32", {"accumulator": _with(flush=True)}, "results flushed to zero"),
+        ("float32_l1_float32", {"accumulator": _with(nan=NanResult.OPERAND)}, "NaN payloads"),
+    ],
+)
+def test_buildable_refuses(name: str, changes: dict[str, Any], feature: str) -> None:
+    unit = dataclasses.replace(named(name), **changes)
+    with pytest.raises(ValueError, match=f"must do without {feature} to be built as RTL: only the model has that$"):
+        verilog(unit)
+
+
+@pytest.mark.parametrize("name", ["int8", "mxfp4_l16", "nvfp4", "hopper_e4m3_e4m3_float32", "posit8_2", "nf4_l4"])
+def test_buildable_accepts(name: str) -> None:
+    check_buildable(named(name))
