@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: simulate, verilog, compare, cost, formats."""
+"""The command line: simulate, verilog, compare, cost, formats, units."""
 
 import json
 import sys
@@ -238,6 +238,73 @@ def formats(
     )
     with _progress(as_json or not task.is_long) as step:
         shown = show.run(task, step)
+    _print(shown, as_json=as_json)
+
+
+@app.command(
+    epilog="Examples:\n\n  hwsim units --architecture hopper\n\n"
+    "  hwsim units hopper_wgmma_m64n8k32_f32_e4m3_e4m3 --depth 4096 --diagram unit.svg\n\n"
+    "  hwsim units mxfp4 --a a.npy --b b.npy -o d.npy --values\n\n"
+    "  hwsim units hopper_wgmma_m64n8k32_f32_e4m3_e4m3 hopper_mma_m16n8k32_f32_e4m3_e4m3 --random 16x128x16\n\n"
+    "  hwsim units hopper_wgmma_m64n8k32_f32_e4m3_e4m3 --a a.npy --b b.npy --against kernel.npy --trace 0,3"
+)
+def units(
+    names: Annotated[list[str] | None, typer.Argument(help="A unit, or two to compare; without any, the list.")] = None,
+    architecture: Annotated[
+        str | None, typer.Option(help="List the units of an architecture or a vendor: hopper, sm_90, amd.")
+    ] = None,
+    evidence: Annotated[str | None, typer.Option(help="List those measured, reproduced, or of literature.")] = None,
+    depth: Annotated[int | None, typer.Option(help="Say how a product of this K is computed, and why exactly.")] = None,
+    diagram: Annotated[Path | None, typer.Option(help="Draw the stages into this .png, .svg or .pdf.")] = None,
+    a: Annotated[Path | None, typer.Option("--a", help="M x K, .npy: unsigned codes, or floats to be rounded.")] = None,
+    b: Annotated[Path | None, typer.Option("--b", help="K x N, likewise.")] = None,
+    c: Annotated[Path | None, typer.Option("--c", help="M x N, likewise: where the sums start.")] = None,
+    a_scales: Annotated[Path | None, typer.Option(help="Codes of a's block scales, M x blocks.")] = None,
+    b_scales: Annotated[Path | None, typer.Option(help="Codes of b's block scales, blocks x N.")] = None,
+    random: Annotated[str | None, typer.Option(metavar="MxKxN", help="Draw the operands instead.")] = None,
+    distribution: Annotated[
+        str | None, typer.Option(help="Of drawn operands: normal, wide (exponents) or all (codes).")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of drawn operands, and of stochastic rounding.")] = 0,
+    against: Annotated[
+        Path | None, typer.Option(help="Compare with this recorded d (.npy); exit status 1 where it differs.")
+    ] = None,
+    trace: Annotated[
+        str | None, typer.Option(metavar="ROW,COLUMN", help="Follow this element through every stage of every step.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Write d to this .npy, as codes.")] = None,
+    values: Annotated[bool, typer.Option("--values", help="Write values in place of codes.")] = False,
+    as_json: _JSON = False,
+) -> None:
+    """List units, show one, run one on two matrices, compare two bit by bit, trace where they part."""
+    from hwsim.report.units import show
+
+    task = show.Task(
+        names=tuple(names or ()),
+        architecture=architecture,
+        evidence=evidence,
+        depth=depth,
+        diagram=diagram,
+        a=a,
+        b=b,
+        c=c,
+        a_scales=a_scales,
+        b_scales=b_scales,
+        random=random,
+        distribution=distribution,
+        seed=seed,
+        against=against,
+        trace=trace,
+        output=output,
+        values=values,
+    )
+    with _progress(as_json or not task.has_operands) as step:
+        shown = show.run(task, step)
+    _print(shown, as_json=as_json)
+
+
+def _print(shown: Any, *, as_json: bool) -> None:
+    """Print an answer of `hwsim.report`, and leave with status 1 where something was found wrong."""
     if as_json:
         print(json.dumps(shown.figures))
     else:
@@ -274,7 +341,7 @@ def _progress(quiet: bool) -> Iterator[Callable[[str], None]]:
         def line(text: str) -> None:
             nonlocal shown
             now = time.monotonic()
-            if text.startswith(("layer ", "format ")):
+            if text.startswith(("layer ", "format ", "unit ")):
                 if now - shown < _LAYER_SECONDS:
                     return
                 shown = now

@@ -4,6 +4,7 @@
 from hwsim.datapath.accumulate import accumulate_exact, load_exact, output_exact, step_exact
 from hwsim.datapath.catalog import comparable, named, names
 from hwsim.datapath.matmul import matmul
+from hwsim.datapath.paths import choose
 from hwsim.datapath.sparsity import prune
 from hwsim.datapath.stream import Row, dot, dot_exact
 from hwsim.datapath.unit import (
@@ -32,6 +33,7 @@ __all__ = [
     "Sparsity",
     "TruncatedAlignment",
     "accumulate_exact",
+    "choose",
     "comparable",
     "dot",
     "dot_exact",

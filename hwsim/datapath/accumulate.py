@@ -3,26 +3,15 @@
 
 from collections.abc import Sequence
 
-import numba
-import numpy as np
-from numpy.typing import NDArray
-
 from hwsim.datapath.align_add import (
-    add_grid,
-    add_truncated,
-    add_two,
-    add_wide,
     align_add_cascaded_exact,
     align_add_exact,
     align_add_truncated_exact,
     group_exact,
-    merge_wide,
 )
-from hwsim.datapath.decode import decode_exact, decode_register
-from hwsim.datapath.multiply import multiply_exact, step_special
-from hwsim.datapath.operands import Operand
-from hwsim.datapath.plan import FIXED, GRID, SINGLE, TRUNCATED, Plan
-from hwsim.datapath.round_pack import Packing, pack_float, round_pack, round_pack_exact
+from hwsim.datapath.decode import decode_exact
+from hwsim.datapath.multiply import multiply_exact
+from hwsim.datapath.round_pack import round_pack_exact
 from hwsim.datapath.terms import Term, add_terms
 from hwsim.datapath.unit import (
     Accumulator,
@@ -37,19 +26,16 @@ from hwsim.datapath.unit import (
     TruncatedAlignment,
 )
 from hwsim.formats import FloatSpec, Overflow, Rounding
-from hwsim.formats.codes import NAN, code_dtype
+from hwsim.formats.codes import NAN
 from hwsim.formats.rounding import round_shift_exact
 
 __all__ = [
     "Register",
     "accumulate_exact",
     "drop_bits_exact",
-    "load",
     "load_exact",
-    "output",
     "output_exact",
     "promote_exact",
-    "run",
     "step_exact",
 ]
 
@@ -70,13 +56,17 @@ def load_exact(unit: DotProductUnit, c: int) -> Register:
 
 def operand_exact(unit: DotProductUnit, spec: ScalarSpec, code: int) -> Term:
     """Decode an operand's code as it enters a unit: without its ignored bits, and flushed where the unit does so."""
-    if unit.ignored_bits:
-        assert isinstance(spec, FloatSpec)
-        code = drop_bits_exact(spec, code, unit.ignored_bits, unit.operand_rounding)
-    term = decode_exact(spec, code)
+    term = decode_exact(spec, _entering(unit, spec, code))
     if unit.flush_operands and isinstance(spec, FloatSpec) and abs(term.significand) < 1 << spec.man_bits:
         return term._replace(significand=0, minus=term.negative)
     return term
+
+
+def _entering(unit: DotProductUnit, spec: ScalarSpec, code: int) -> int:
+    if not unit.ignored_bits:
+        return code
+    assert isinstance(spec, FloatSpec)
+    return drop_bits_exact(spec, code, unit.ignored_bits, unit.operand_rounding)
 
 
 def drop_bits_exact(spec: FloatSpec, code: int, ignored_bits: int, rounding: Rounding) -> int:
@@ -179,7 +169,8 @@ def step_exact(
     right = [operand_exact(unit, unit.element_b, code) for code in b]
     accumulator, alignment = unit.accumulator, unit.alignment
     if isinstance(accumulator, FloatAccumulator) and accumulator.nan is NanResult.OPERAND:
-        payload = _operand_nan(accumulator.format, (b[0], register[0], a[0]))
+        entering = [_entering(unit, accumulator.format, side[0]) for side in (a, b)]
+        payload = _operand_nan(accumulator.format, (entering[1], register[0], entering[0]))
         if payload is not None:
             return payload, 0
     products = [multiply_exact(x, y) for x, y in zip(left, right, strict=True)]
@@ -270,108 +261,3 @@ def output_exact(unit: DotProductUnit, register: Register) -> int:
         if not unit.converts:
             return value
     return round_pack_exact(unit.output, term, unit.rounding, unit.overflow)
-
-
-@numba.njit(cache=True)
-def _run_fixed(plan: Plan, register: int, a: Operand, i: int, b: Operand, j: int, steps: int) -> tuple[int, int]:
-    """Unchecked: a step's sum below 2**62, the register within 2**62."""
-    sig_a, sig_b, flag_a, flag_b = a.significand, b.significand, a.flag, b.flag
-    lanes, shift, low, high, wrap = plan.lanes, plan.sum_shift, plan.low, plan.high, plan.wrap
-    seen = 0
-    for at in range(steps):
-        if flag_a[i + at] | flag_b[j + at]:
-            seen |= step_special(a, i + at, b, j + at, lanes, 0)
-        value = register + (add_grid(sig_a, (i + at) * lanes, sig_b, (j + at) * lanes, lanes) << shift)
-        register = ((value & (high - low)) ^ -low) + low if wrap else min(max(value, low), high)
-    return register, seen
-
-
-@numba.njit(cache=True)
-def _run_single(plan: Plan, pack: Packing, register: int, a: Operand, i: int, b: Operand, j: int, steps: int) -> int:
-    """Unchecked: one lane, one product a step."""
-    sig_a, sig_b, exp_a, exp_b, flag_a, flag_b = a.significand, b.significand, a.exponent, b.exponent, a.flag, b.flag
-    scaled, exp_bits, man_bits, bias = plan.scaled, plan.register_exp_bits, plan.register_man_bits, plan.register_bias
-    for at in range(steps):
-        sig, exponent, special = decode_register(register, exp_bits, man_bits, bias)
-        if flag_a[i + at] | flag_b[j + at]:
-            special |= step_special(a, i + at, b, j + at, 1, scaled)
-        product = sig_a[i + at] * sig_b[j + at]
-        unit = exp_a[i + at] + exp_b[j + at]
-        if scaled:
-            product *= a.scale_significand[i + at] * b.scale_significand[j + at]
-            unit += a.scale_exponent[i + at] + b.scale_exponent[j + at]
-        total, unit = add_two(product, unit, sig, exponent)
-        register = pack_float(pack, total, unit, special)
-    return register
-
-
-@numba.njit(cache=True)
-def _run_many(plan: Plan, pack: Packing, register: int, a: Operand, i: int, b: Operand, j: int, steps: int) -> int:
-    """Unchecked: `plan` has the proof."""
-    kind, lanes = plan.kind, plan.lanes
-    scale_sig, scale_exponent = 1, 0
-    for at in range(steps):
-        step_a, step_b = i + at, j + at
-        sig, exponent, special = decode_register(
-            register, plan.register_exp_bits, plan.register_man_bits, plan.register_bias
-        )
-        if a.flag[step_a] | b.flag[step_b]:
-            special |= step_special(a, step_a, b, step_b, lanes, plan.scaled)
-        if special:
-            register = pack_float(pack, 0, 0, special)
-            continue
-        if plan.scaled:
-            scale_sig = a.scale_significand[step_a] * b.scale_significand[step_b]
-            scale_exponent = a.scale_exponent[step_a] + b.scale_exponent[step_b]
-        if kind == GRID:
-            total = add_grid(a.significand, step_a * lanes, b.significand, step_b * lanes, lanes) * scale_sig
-            total, unit = add_two(total, plan.exponent + scale_exponent, sig, exponent)
-        elif kind == TRUNCATED:
-            addend = (sig if plan.fused else 0, exponent + plan.register_man_bits)
-            total, unit = add_truncated(plan, a, step_a, b, step_b, (scale_sig, scale_exponent), addend)
-            if not plan.fused:
-                total, unit = add_two(total, unit, sig, exponent)
-        else:
-            high, low = add_wide(a, step_a, b, step_b, lanes)
-            total, unit = merge_wide(high * scale_sig, low * scale_sig, plan.exponent + scale_exponent, sig, exponent)
-        register = pack_float(pack, total, unit, 0)
-    return register
-
-
-@numba.njit(cache=True)
-def run(
-    plan: Plan, pack: Packing, register: int, a: Operand, i: int, b: Operand, j: int, steps: int
-) -> tuple[int, int]:
-    """Run steps i, i + 1, ... of a against j, j + 1, ... of b: `step_exact` for kernels; unchecked.
-
-    A fixed register is its value, and the specials it saw are the second result. A float register is its code.
-    """
-    if plan.kind == FIXED:
-        return _run_fixed(plan, register, a, i, b, j, steps)
-    if plan.kind == SINGLE:
-        return _run_single(plan, pack, register, a, i, b, j, steps), 0
-    return _run_many(plan, pack, register, a, i, b, j, steps), 0
-
-
-def load(unit: DotProductUnit, codes: NDArray[np.unsignedinteger]) -> NDArray[np.int64]:
-    """Return registers as the kernels have them, of checked codes of the accumulator's format."""
-    if isinstance(unit.accumulator, FixedAccumulator):
-        return unit.accumulator.format.unpack(codes).significand
-    return codes.astype(np.uint64).view(np.int64)
-
-
-def output(
-    unit: DotProductUnit, registers: NDArray[np.int64], specials: NDArray[np.uint8]
-) -> NDArray[np.unsignedinteger]:
-    """Return d, codes of `unit.output`, of the kernels' registers and the specials that fixed ones have seen."""
-    accumulator = unit.accumulator
-    if not unit.converts:
-        codes = registers.view(np.uint64)
-        if isinstance(accumulator, FixedAccumulator):
-            codes = codes & np.uint64((1 << accumulator.bits) - 1)
-        return codes.astype(code_dtype(unit.output.bits))
-    if isinstance(accumulator, FixedAccumulator):
-        value = np.where(specials == 0, registers, 0)
-        return round_pack(unit.output, value, -accumulator.fraction_bits, specials, unit.rounding, unit.overflow)
-    significand, exponent, special = accumulator.format.unpack(registers.view(np.uint64))
-    return round_pack(unit.output, significand, exponent, special, unit.rounding, unit.overflow)

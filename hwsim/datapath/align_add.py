@@ -214,22 +214,24 @@ def add_truncated(
     i, j, at = place
     scale = (1, 0)
     largest = plan.exp_floor
-    for lane in range(at * plan.lanes, (at + 1) * plan.lanes, plan.group):
+    for begin in range(at * plan.lanes, (at + 1) * plan.lanes, plan.chunk):
         if plan.scaled:
-            scale = scale_of(a, i, b, j, lane)
-        significand, lead = _addend(plan, a, i * a.depth + lane, b, j * b.depth + lane, scale)
-        if significand != 0:
-            largest = max(largest, lead)
+            scale = scale_of(a, i, b, j, begin)
+        for lane in range(begin, begin + plan.chunk, plan.group):
+            significand, lead = _addend(plan, a, i * a.depth + lane, b, j * b.depth + lane, scale)
+            if significand != 0:
+                largest = max(largest, lead)
     register_sig, register_lead = register
     if register_sig != 0:
         largest = max(largest, register_lead)
     total = 0
-    for lane in range(at * plan.lanes, (at + 1) * plan.lanes, plan.group):
+    for begin in range(at * plan.lanes, (at + 1) * plan.lanes, plan.chunk):
         if plan.scaled:
-            scale = scale_of(a, i, b, j, lane)
-        significand, lead = _addend(plan, a, i * a.depth + lane, b, j * b.depth + lane, scale)
-        if significand != 0:
-            total += _cut(plan, significand, largest - lead)
+            scale = scale_of(a, i, b, j, begin)
+        for lane in range(begin, begin + plan.chunk, plan.group):
+            significand, lead = _addend(plan, a, i * a.depth + lane, b, j * b.depth + lane, scale)
+            if significand != 0:
+                total += _cut(plan, significand, largest - lead)
     if register_sig != 0:
         negative, places = int(register_sig < 0), largest - register_lead + plan.register_right
         magnitude = round_shift(abs(register_sig) << plan.register_left, places, negative, plan.rounding)
@@ -243,8 +245,8 @@ def cascaded_special(plan: Plan, a: Operand, x: int, b: Operand, y: int) -> int:
     special = 0
     for lane in range(plan.lanes):
         product = a.significand[x + lane] * b.significand[y + lane]
-        # exponents are by the place of the hidden bits' product
-        places = plan.limit - (a.exponent[x + lane] + b.exponent[y + lane] - plan.point)
+        exponent = a.exponent[x + lane] + b.exponent[y + lane] - (plan.fraction_bits + plan.cut_right - plan.cut_left)
+        places = plan.limit - exponent
         if product != 0 and places < 63 and abs(product) >> max(places, 0) != 0:
             special |= NEGATIVE_INFINITY if product < 0 else POSITIVE_INFINITY
     return special

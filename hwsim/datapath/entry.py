@@ -85,7 +85,10 @@ def flush(spec: FloatSpec, codes: Codes) -> Codes:
     exponent = ((1 << spec.exp_bits) - 1) << spec.man_bits
     sign = 1 << (spec.bits - 1) if spec.signed else 0
     kind = codes.dtype.type
-    flushed: NDArray[np.unsignedinteger] = np.where(codes & kind(exponent) == 0, codes & kind(sign), codes)
+    zero = codes & kind(sign)
+    if sign and spec.nan_code == sign:  # the code of -0 is a NaN, and no zero has a sign
+        zero = np.where(codes == kind(sign), codes, kind(0))
+    flushed: NDArray[np.unsignedinteger] = np.where(codes & kind(exponent) == 0, zero, codes)
     return flushed
 
 
@@ -108,12 +111,12 @@ def special_of(spec: ScalarSpec, codes: Codes) -> NDArray[np.bool_] | None:
     return found if found is not None and found.any() else None
 
 
-def check_sparse(unit: DotProductUnit, a: Codes, zeros: NDArray[np.bool_]) -> None:
-    """Raise unless the rows of a, of which `zeros` tells the zeros, are as sparse as the unit asks."""
+def check_sparse(unit: DotProductUnit, a: Codes) -> None:
+    """Raise unless the rows of a are as sparse as the unit asks."""
     sparsity = unit.sparsity
-    if sparsity is None:
-        return
-    held = (~zeros).reshape(a.shape[0], -1, sparsity.of).sum(axis=-1)
+    assert sparsity is not None
+    parts = unpack(unit.element_a, a)
+    held = ((parts.significand != 0) | (parts.special != 0)).reshape(a.shape[0], -1, sparsity.of).sum(axis=-1)
     if (held > sparsity.kept).any():
         row, group = (int(at) for at in np.argwhere(held > sparsity.kept)[0])
         raise ValueError(

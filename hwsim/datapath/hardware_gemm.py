@@ -18,9 +18,10 @@ _PROMOTION = 128  # products of K between additions to the float32 sum
 _SOURCE = f"whole products of PyTorch 2.11 and cuBLAS, {CAPTURED}"
 _FAST = "use_fast_accum=True: one chain of wgmma from +0"
 _SLOW = "use_fast_accum=False: every 128 of K four wgmma from +0, then one float32 addition; as arXiv:2412.19437 asks"
-_TF32 = (
-    "float32 operands, rounded to tf32 by the library; where K is split, one such chain a part, and float32 additions "
-    "of the parts: a promotion every K / parts"
+_TF32 = "float32 operands, rounded to tf32 by the library, which may also split K (see split64 and split128)"
+_SPLIT = (
+    "K in parts of {0}, each a chain of mma.sync.m16n8k8 from +0, added in order in float32; cuBLAS took parts of 64 "
+    "for K of 256 and 512, of 128 for 2048"
 )
 
 
@@ -40,7 +41,8 @@ def entries() -> Iterator[Entry]:
     """Make the entries of cuBLAS' products of FP8, float16, bfloat16 and tfloat32."""
     e4m3 = scalar("e4m3")
     fast = tensor_core(e4m3, e4m3, 32, 13, "f32", 13)
-    slow = replace(fast, promotion=Promotion(length=_PROMOTION, accumulator=float32_register(Rounding.NEAREST_EVEN)))
+    register = float32_register(Rounding.NEAREST_EVEN)
+    slow = replace(fast, promotion=Promotion(length=_PROMOTION, accumulator=register))
     yield _entry("e4m3_fast_float32", fast, _FAST)
     unseen = f"{_FAST}; rounded to bfloat16 at the end, as slow products are: no such output was captured"
     yield _entry("e4m3_fast_bfloat16", _output(fast, "bfloat16"), unseen, Evidence.LITERATURE)
@@ -51,4 +53,8 @@ def entries() -> Iterator[Entry]:
         yield _entry(f"{operand}_float32", unit, "one chain of wgmma from +0")
         yield _entry(f"{operand}_{full}", _output(unit, full), "one chain of wgmma from +0, rounded at the end")
     tf32 = tensor_core(scalar("tf32"), scalar("tf32"), 8, 25)
-    yield _entry("tf32_float32", replace(tf32, operand_rounding=Rounding.NEAREST_EVEN), _TF32)
+    tf32 = replace(tf32, operand_rounding=Rounding.NEAREST_EVEN)
+    yield _entry("tf32_float32", tf32, _TF32)
+    for part in (64, 128):
+        split = replace(tf32, promotion=Promotion(length=part, accumulator=register))
+        yield _entry(f"tf32_split{part}_float32", split, _SPLIT.format(part))

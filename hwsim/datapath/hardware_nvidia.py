@@ -58,7 +58,7 @@ _FORMATS = {
 }
 _FP8 = ("e4m3", "e5m2")
 _TF32_IGNORED = 13  # of a 32-bit container
-_FLOORS = {23: (-4096, -19), 24: (-132, -20), 25: (-133, -21), 13: (-133, -21), 35: (-133, -133)}
+_FLOORS = {23: (-1000, -19), 24: (-132, -20), 25: (-133, -21), 13: (-133, -21), 35: (-133, -133)}
 _HALVES = tuple(k for half in (0, 2) for k in range(32) if k % 4 // 2 * 2 == half)
 """The order of emulated FP8: of every four elements of K two go to a first f16 instruction, two to the next."""
 

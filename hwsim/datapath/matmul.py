@@ -1,60 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
 """Matrix products through a unit, bit for bit: the fastest way that loses nothing."""
 
-import numba
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hwsim.datapath.accumulate import load, output, run
-from hwsim.datapath.multiply import step_special
-from hwsim.datapath.operands import Operand, check_operand, operand
-from hwsim.datapath.plan import FIXED, Plan, plan, register_packing
-from hwsim.datapath.round_pack import Packing
-from hwsim.datapath.threads import threads_for
-from hwsim.datapath.unit import DotProductUnit, ScalarSpec
-from hwsim.formats import BlockSpec, Quantized
+from hwsim.datapath.entry import check_sparse, enter, flush, period, zero_code
+from hwsim.datapath.operands import check_operand
+from hwsim.datapath.paths import choose
+from hwsim.datapath.problem import Codes, Path, Problem
+from hwsim.datapath.promotion import SecondRegisters
+from hwsim.datapath.specials import flags, marked, product_specials, without_specials
+from hwsim.datapath.staged import matmul_registers, output
+from hwsim.datapath.unit import DotProductUnit, FixedAccumulator, FloatAccumulator
+from hwsim.datapath.words import later_seed
+from hwsim.formats import BlockSpec, FloatSpec, Quantized
+from hwsim.formats.codes import check_int
 
 __all__ = [
     "matmul",
 ]
 
-_TILE = 64  # columns of b that a core works on while they are in its cache
-_EXACT = 1 << 53  # float64 holds every integer up to here
-
-
-@numba.njit(cache=True, parallel=True)
-def _matmul_kernel(
-    how: Plan,
-    pack: Packing,
-    a: Operand,
-    b: Operand,
-    steps: int,
-    out: NDArray[np.int64],
-    specials: NDArray[np.uint8],
-) -> None:
-    """Unchecked. `out` holds the registers, loaded; b's rows are its columns."""
-    rows, columns = out.shape
-    for part in numba.prange(rows * ((columns + _TILE - 1) // _TILE)):
-        row = part % rows
-        begin = part // rows * _TILE
-        for column in range(begin, min(begin + _TILE, columns)):
-            out[row, column], specials[row, column] = run(
-                how, pack, out[row, column], a, row * steps, b, column * steps, steps
-            )
-
-
-@numba.njit(cache=True, parallel=True)
-def _special_kernel(a: Operand, b: Operand, lanes: int, steps: int, specials: NDArray[np.uint8]) -> None:
-    """OR the specials of every product; unchecked."""
-    rows, columns = specials.shape
-    for row in numba.prange(rows):
-        for column in range(columns):
-            seen = 0
-            for at in range(steps):
-                i, j = row * steps + at, column * steps + at
-                if a.flag[i] | b.flag[j]:
-                    seen |= step_special(a, i, b, j, lanes, 0)
-            specials[row, column] = seen
+_WORKING_BYTES = 160 << 20
+"""What a path may take beyond operands and result; entering them takes up to 32 MiB more."""
+_ENTRY_BYTES = 3.0
 
 
 def matmul(
@@ -65,8 +35,9 @@ def matmul(
     *,
     a_scales: ArrayLike | None = None,
     b_scales: ArrayLike | None = None,
-) -> NDArray[np.unsignedinteger]:
-    """Multiply two matrices through a unit: each element is one dot product, in ascending steps of `lanes` products.
+    seed: int = 0,
+) -> Codes:
+    """Multiply two matrices through a unit: each element is one dot product, in ascending steps of its width.
 
     Parameters
     ----------
@@ -78,29 +49,71 @@ def matmul(
     b : array of integers, shape (K, N), or Quantized
         Likewise; a block format goes along its first axis.
     c : array of integers, shape (M, N), optional
-        Codes of the accumulator's format, from which the sums start; 0 if not given.
+        Codes of the register's format (the second one's, where there are two), from which the sums start; 0 if not
+        given.
     a_scales : array of integers, shape (M, ceil(K / block_size))
         Codes of the block scales; given if and only if a is of a block format and no `Quantized`.
     b_scales : array of integers, shape (ceil(K / block_size), N)
         Likewise.
+    seed : int
+        Of the random words of stochastic rounding (`hwsim.datapath.words`), in [0, 2**62).
 
     Returns
     -------
     ndarray of the smallest unsigned dtype that holds `unit.output.bits`, shape (M, N)
-        Equal to `dot_exact` on the same rows, bit for bit, whatever the number of threads.
+        Equal to `dot_exact` on the same rows, bit for bit, whatever the number of threads. The way is chosen by
+        `choose`; it takes at most 256 MiB beside operands and result (K up to 2**20; more for longer rows).
 
     Raises
     ------
     TypeError, ValueError
-        If an operand is not of the kind, shape or range above, or the unit too wide for the kernels (`step_exact` is
-        not).
+        If an operand is not of the kind, shape or range above, not as sparse as the unit asks, or the unit too wide for
+        the kernels (`dot_exact` is not).
     """
     if not isinstance(unit, DotProductUnit):
         raise TypeError(f"unit must be a DotProductUnit, not {unit!r}")
-    how = plan(unit)
+    check_int("seed", seed, 0, (1 << 62) - 1)
+    job = _checked(unit, a, b, c, a_scales, b_scales, seed)
+    path = choose(unit, job.a.shape[1])
+    rows, columns = job.a.shape[0], job.b.shape[0]
+    height, wide = _block(path, unit, rows, columns, job.a.shape[1])
+    parts = [
+        (slice(top, min(top + height, rows)), slice(left, min(left + wide, columns)))
+        for top in range(0, rows, height)
+        for left in range(0, columns, wide)
+    ]
+    if len(parts) == 1:
+        return _part(unit, path, job, parts[0][0], parts[0][1])
+    d = np.empty((rows, columns), np.min_scalar_type((1 << unit.output.bits) - 1))
+    for down, across in parts:
+        d[down, across] = _part(unit, path, job, down, across)
+    return d
+
+
+class _Job(NamedTuple):
+    """Checked operands, as they were given; b and its scales by columns."""
+
+    a: Codes
+    b: Codes
+    c: Codes | None
+    a_scales: Codes | None
+    b_scales: Codes | None
+    seed: int
+
+
+def _checked(
+    unit: DotProductUnit,
+    a: ArrayLike | Quantized,
+    b: ArrayLike | Quantized,
+    c: ArrayLike | None,
+    a_scales: ArrayLike | None,
+    b_scales: ArrayLike | None,
+    seed: int,
+) -> _Job:
     a, a_scales = _taken("a", unit.a, a, a_scales, 1)
     b, b_scales = _taken("b", unit.b, b, b_scales, 0)
-    left, right = check_operand("a", unit.element_a, a), check_operand("b", unit.element_b, b)
+    left = check_operand("a", unit.element_a, a, unit.ignored_bits)
+    right = check_operand("b", unit.element_b, b, unit.ignored_bits)
     for name, array in (("a", left), ("b", right)):
         if array.ndim != 2:
             raise ValueError(f"{name} must have two dimensions, not the shape {array.shape}")
@@ -109,29 +122,23 @@ def matmul(
     if left.shape[1] == 0:
         raise ValueError("a must have at least one column, for a dot product has at least one step")
     shape = (left.shape[0], right.shape[1])
-    start = check_operand("c", unit.accumulator.format, np.zeros(shape, np.uint8) if c is None else c)
-    if start.shape != shape:
+    if c is not None and unit.register.bits > 64:
+        bits = unit.register.bits
+        raise ValueError(f"c must be None for a register of {bits} bits, which no array of codes can hold")
+    start = None if c is None else check_operand("c", unit.register.format, c)
+    if start is not None and start.shape != shape:
         raise ValueError(f"c must have the shape {shape}, not {start.shape}")
-    steps = -(-left.shape[1] // unit.lanes)
-    scales = (
-        _step_scales("a_scales", unit, unit.a, a_scales, left.shape),
-        _step_scales("b_scales", unit, unit.b, b_scales, right.shape[::-1]),
+    for name, spec in (("a", unit.element_a), ("b", unit.element_b)):
+        if left.shape[1] % period(unit) and zero_code(spec) is None:
+            raise ValueError(f"{name} must fill its last step, for {spec.name} has no zero to fill it up with")
+    return _Job(
+        left,
+        right.T,
+        start,
+        _block_scales("a_scales", unit.a, a_scales, left.shape),
+        _block_scales("b_scales", unit.b, b_scales, right.shape[::-1]),
+        seed,
     )
-    x = operand(how, unit.element_a, _padded("a", unit.element_a, left, steps * unit.lanes), unit.scale_a, scales[0])
-    y = operand(how, unit.element_b, _padded("b", unit.element_b, right.T, steps * unit.lanes), unit.scale_b, scales[1])
-    registers = load(unit, start)
-    specials = np.zeros(shape, np.uint8)
-    products = registers.size * steps * unit.lanes
-    chunk = _chunk(how, x, y, registers, steps) if how.kind == FIXED else 0
-    if chunk:
-        registers = _add_chunks(how, x, y, registers, chunk)
-        if x.special.size or y.special.size:
-            with threads_for(products):
-                _special_kernel(x, y, unit.lanes, steps, specials)
-    else:
-        with threads_for(products):
-            _matmul_kernel(how, register_packing(unit), x, y, steps, registers, specials)
-    return output(unit, registers, specials)
 
 
 def _taken(
@@ -151,16 +158,15 @@ def _taken(
     return given.codes, given.scales
 
 
-def _step_scales(
-    name: str, unit: DotProductUnit, spec: object, scales: ArrayLike | None, shape: tuple[int, ...]
-) -> NDArray[np.unsignedinteger] | None:
-    """Return the scales of each step, shape (rows, steps), of an operand of shape (rows, K)."""
+def _block_scales(name: str, spec: object, scales: ArrayLike | None, shape: tuple[int, ...]) -> Codes | None:
+    """Return the scales of an operand of shape (rows, K), a row each."""
     if not isinstance(spec, BlockSpec):
         if scales is not None:
             raise ValueError(f"{name} must be None, for {getattr(spec, 'name', spec)} has no block scales")
         return None
     if scales is None:
         raise ValueError(f"{name} must be given for the block format {spec.name}")
+    assert isinstance(spec.scale, FloatSpec)  # the unit's check
     codes = check_operand(name, spec.scale, scales)
     blocks = (shape[0], -(-shape[1] // spec.block_size))
     expected = blocks if name == "a_scales" else blocks[::-1]
@@ -168,55 +174,138 @@ def _step_scales(
         raise ValueError(
             f"{name} must have the shape {expected}, a code a block of {spec.block_size}, not {codes.shape}"
         )
-    steps = -(-shape[1] // unit.lanes)
-    by_row = codes if name == "a_scales" else codes.T
-    return np.repeat(by_row, spec.block_size // unit.lanes, axis=1)[:, :steps]
+    return codes if name == "a_scales" else codes.T
 
 
-def _padded(
-    name: str, spec: ScalarSpec, codes: NDArray[np.unsignedinteger], length: int
-) -> NDArray[np.unsignedinteger]:
-    """Return rows of codes, filled up with zeros to a length."""
-    if codes.shape[1] == length:
-        return np.ascontiguousarray(codes)
-    zero = int(spec.encode(0.0))
-    if float(spec.decode(zero)) != 0:
-        raise ValueError(f"{name} must fill its last step, for {spec.name} has no zero to fill it up with")
-    padded = np.full((codes.shape[0], length), zero, codes.dtype)
-    padded[:, : codes.shape[1]] = codes
-    return padded
+def _block(path: Path, unit: DotProductUnit, rows: int, columns: int, depth: int) -> tuple[int, int]:
+    """Return how many rows and columns of d to make at a time."""
+    entered = [_ENTRY_BYTES * spec.bits / 8 for spec in (unit.element_a, unit.element_b)]
+    of_row, of_column = depth * (path.a_bytes + entered[0]), depth * (path.b_bytes + entered[1])
+    of_output = path.d_bytes + (8 if unit.promotion else 0)
+    if rows * of_row + columns * of_column + rows * columns * of_output <= _WORKING_BYTES:
+        return max(rows, 1), max(columns, 1)
+    share = _WORKING_BYTES / 3
+    height = min(rows, max(1, int(share // of_row)))
+    wide = min(columns, max(1, int(share // of_column), int((2 * share - height * of_row) // of_column)))
+    if of_output * height * wide > share:
+        side = max(1, int((share / of_output) ** 0.5))
+        height = min(height, max(side, int(share / of_output / wide)))
+        wide = min(wide, max(1, int(share / of_output / height)))
+    return max(height, 1), max(wide, 1)
 
 
-def _chunk(how: Plan, a: Operand, b: Operand, registers: NDArray[np.int64], steps: int) -> int:
-    """Return along how much of K a float64 matrix product is exact; 0 where the kernel must run.
+def _part(unit: DotProductUnit, path: Path, job: _Job, down: slice, across: slice) -> Codes:
+    """Return a part of d: by the path where all is finite, and stage by stage in the other rows and columns."""
+    a = enter(unit, "a", unit.element_a, job.a[down])
+    b = enter(unit, "b", unit.element_b, job.b[across])
+    c = None if job.c is None else job.c[down, across]
+    if c is not None and unit.flush_operands and isinstance(unit.register, FloatAccumulator):
+        c = flush(unit.register.format, c)
+    scales = _filled(unit.a, job.a_scales, down, a.shape[1]), _filled(unit.b, job.b_scales, across, b.shape[1])
+    problem = Problem(unit.inner, a, b, c, *scales)
+    if unit.sparsity is not None:
+        check_sparse(unit, a)
+    slow = _Slow(unit, job.seed, down.start, across.start)
+    run: _Way = slow if path.name == "staged" or _keeps_specials(unit) else _Fast(path)
+    found = None if run is slow else flags(problem, unit.register)
+    if found is None:
+        return _through(unit, problem, run)
+    if isinstance(unit.register, FixedAccumulator):
+        d = _through(unit, without_specials(problem, found), run)
+        return marked(unit, d, product_specials(problem, found, sparse=unit.sparsity is not None))
+    reached = found.rows[:, None] | found.columns
+    if 2 * int(reached.sum()) > reached.size:
+        return _through(unit, problem, slow)
+    d = _through(unit, without_specials(problem, found), run)
+    everywhere = np.ones_like(found.columns)
+    for rows, columns in ((found.rows, everywhere), (~found.rows, found.columns)):
+        if rows.any() and columns.any():
+            d[np.ix_(rows, columns)] = _through(unit, _taken_from(problem, rows, columns), slow)
+    return d
 
-    A sum of n products of integers of magnitude up to p and q is exact in any order if n * p * q <= 2**53. The chunks
-    are then added modulo 2**64, which is exact for a register that wraps, and for one that saturates if it cannot: with
-    all of K of the one sign, the register would still be within its limits.
-    """
-    if registers.size == 0:
-        return 0
-    largest = _largest(a.significand) * _largest(b.significand)
-    length = steps * how.lanes
-    if not how.wrap and _largest(registers) + (length * largest << how.sum_shift) > how.high:
-        return 0
-    chunk = min(_EXACT // max(largest, 1), length)
-    return chunk if chunk >= min(_TILE, length) else 0
+
+def _keeps_specials(unit: DotProductUnit) -> bool:
+    """Return whether a first register, fixed, hands specials to a second one, which codes of it cannot."""
+    return unit.promotion is not None and unit.inner.output != unit.accumulator.format
 
 
-def _largest(values: NDArray[np.int64]) -> int:
-    return max(int(values.max()), -int(values.min()))
+class _Fast:
+    """A path's way: codes."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def codes(self, problem: Problem) -> Codes:
+        return self._path.run(problem)
+
+    def registers(self, problem: Problem, step: int) -> tuple[Codes, None]:
+        del step
+        return self._path.run(problem), None
 
 
-def _add_chunks(how: Plan, a: Operand, b: Operand, registers: NDArray[np.int64], chunk: int) -> NDArray[np.int64]:
-    """Return the registers after all products, summed in chunks by float64 matrix products."""
-    rows, columns = registers.shape
-    left = a.significand.reshape(rows, -1).astype(np.float64)
-    right = b.significand.reshape(columns, -1).astype(np.float64).T
-    total = np.zeros_like(registers)
-    for begin in range(0, left.shape[1], chunk):
-        total += (left[:, begin : begin + chunk] @ right[begin : begin + chunk]).astype(np.int64)
-    value = registers + (total << how.sum_shift)
-    if how.wrap:
-        value = ((value & (how.high - how.low)) ^ -how.low) + how.low
-    return value
+class _Slow:
+    """The way through the stages, which takes specials, and random words by the place in the whole product."""
+
+    def __init__(self, unit: DotProductUnit, seed: int, row: int, column: int) -> None:
+        self._sparse = unit.sparsity is not None
+        self._seed, self._row, self._column = seed, row, column
+
+    def codes(self, problem: Problem) -> Codes:
+        return output(problem.unit, *self.registers(problem, 0))
+
+    def registers(self, problem: Problem, step: int) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+        seed = later_seed(self._seed, step)
+        return matmul_registers(problem, seed=seed, row=self._row, column=self._column, sparse=self._sparse)
+
+
+_Way = _Fast | _Slow
+
+
+def _through(unit: DotProductUnit, problem: Problem, run: _Way) -> Codes:
+    """Return d of operands that have entered: chunk by chunk where there is a promotion."""
+    if unit.promotion is None:
+        return run.codes(problem)
+    second = SecondRegisters(unit, (problem.a.shape[0], problem.b.shape[0]), problem.c)
+    for begin in range(0, problem.a.shape[1], unit.promotion.length):
+        end = begin + unit.promotion.length
+        chunk = problem._replace(
+            a=problem.a[:, begin:end],
+            b=problem.b[:, begin:end],
+            c=None,
+            a_scales=_of_chunk(unit.a, problem.a_scales, begin, end),
+            b_scales=_of_chunk(unit.b, problem.b_scales, begin, end),
+        )
+        second.add(*run.registers(chunk, begin // unit.width))
+    return second.read()
+
+
+def _of_chunk(spec: object, scales: Codes | None, begin: int, end: int) -> Codes | None:
+    if scales is None:
+        return None
+    assert isinstance(spec, BlockSpec)
+    return scales[:, begin // spec.block_size : -(-end // spec.block_size)]
+
+
+def _taken_from(problem: Problem, rows: NDArray[np.bool_], columns: NDArray[np.bool_]) -> Problem:
+    """Return the problem of some rows and columns of d."""
+    return problem._replace(
+        a=problem.a[rows],
+        b=problem.b[columns],
+        c=None if problem.c is None else problem.c[np.ix_(rows, columns)],
+        a_scales=None if problem.a_scales is None else problem.a_scales[rows],
+        b_scales=None if problem.b_scales is None else problem.b_scales[columns],
+    )
+
+
+def _filled(spec: object, scales: Codes | None, part: slice, length: int) -> Codes | None:
+    """Return the scales of a part, and ones for the blocks by which its last step is filled up."""
+    if scales is None:
+        return None
+    assert isinstance(spec, BlockSpec)
+    held = scales[part]
+    blocks = -(-length // spec.block_size)
+    if held.shape[1] == blocks:
+        return held
+    filled = np.full((held.shape[0], blocks), int(spec.scale.encode(1.0)), held.dtype)
+    filled[:, : held.shape[1]] = held
+    return filled

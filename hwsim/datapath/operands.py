@@ -53,15 +53,16 @@ class Operand(NamedTuple):
     block: int  # elements that share a scale
 
 
-def check_operand(name: str, spec: ScalarSpec, codes: object) -> NDArray[np.unsignedinteger]:
-    """Return codes as an unsigned array, or raise with the operand's name."""
+def check_operand(name: str, spec: ScalarSpec, codes: object, ignored_bits: int = 0) -> NDArray[np.unsignedinteger]:
+    """Return codes, with `ignored_bits` below them, as an unsigned array, or raise with the operand's name."""
     array = np.asarray(codes)
+    bits = spec.bits + ignored_bits
     if array.dtype.kind not in "ui":
         raise TypeError(f"{name} must be an array of integers, the codes of {spec.name}, not of {array.dtype}")
-    if array.size and (array.min() < 0 or int(array.max()) >> spec.bits):
+    if array.size and (array.min() < 0 or int(array.max()) >> bits):
         bad = int(array.min()) if array.min() < 0 else int(array.max())
-        raise ValueError(f"{name} must hold codes of {spec.name}, in 0..2**{spec.bits} - 1, not {bad}")
-    return array.astype(code_dtype(spec.bits), copy=False)
+        raise ValueError(f"{name} must hold codes of {spec.name}, in 0..2**{bits} - 1, not {bad}")
+    return array.astype(code_dtype(bits), copy=False)
 
 
 @lru_cache(maxsize=32)

@@ -194,7 +194,7 @@ def packing(
         largest=largest,
         beyond=largest >> dropped << dropped if saturate else special,
         infinity=largest if saturate and not spec.has_inf else special,
-        nan=nan,
+        nan=nan if nan < 1 << 63 else nan - (1 << 64),
         sign=(1 << (spec.bits - 1) if spec.bits < 64 else -(1 << 63)) if spec.signed else 0,
         rounding=rounding.index,
         wrap=0,

@@ -41,25 +41,22 @@ __all__ = [
     "bit_or",
     "bit_xor",
     "bitcast",
+    "bits",
     "call_llvm",
     "compare_eq",
     "compare_le",
     "compare_lt",
-    "concatenate",
     "convert",
     "elementwise",
+    "floats",
     "floor",
     "fma",
     "fmuladd",
-    "half",
     "load",
     "maximum",
     "minimum",
     "mul",
-    "reduce_add",
     "reduce_and",
-    "reduce_max",
-    "reduce_min",
     "reduce_or",
     "rint",
     "select",
@@ -270,6 +267,24 @@ def bitcast(_context: Any, x: Any, dtype: Any) -> Any:
     return elementwise((x, dtype), lambda builder, p: builder.bitcast(p, result.llvm), result)
 
 
+@intrinsic
+def bits(_context: Any, x: Any) -> Any:
+    """Return the bits of floats as signed integers of their width."""
+    if not is_float(x):
+        return None
+    result = Vec(types.int32 if vec_of(x).dtype == types.float32 else types.int64, vec_of(x).count)
+    return elementwise((x,), lambda builder, p: builder.bitcast(p, result.llvm), result)
+
+
+@intrinsic
+def floats(_context: Any, x: Any) -> Any:
+    """Return the floats of bits: `bits` undone."""
+    if not isinstance(x, Vec | Tile) or vec_of(x).dtype not in (types.int32, types.int64):
+        return None
+    result = Vec(types.float32 if vec_of(x).dtype == types.int32 else types.float64, vec_of(x).count)
+    return elementwise((x,), lambda builder, p: builder.bitcast(p, result.llvm), result)
+
+
 def _scalar_bits(dtype: Any) -> int:
     return 1 if isinstance(dtype, types.Boolean) else int(dtype.bitwidth)
 
@@ -315,46 +330,6 @@ def reduce_or(_context: Any, x: Any) -> Any:
 def reduce_and(_context: Any, x: Any) -> Any:
     """Return all elements of a Vec of integers or of a mask, AND-ed: a scalar."""
     return _reduce(x, "llvm.vector.reduce.and")
-
-
-@intrinsic
-def reduce_add(_context: Any, x: Any) -> Any:
-    """Return the sum of a Vec of integers, modulo 2**bits: a scalar."""
-    return _reduce(x, "llvm.vector.reduce.add")
-
-
-@intrinsic
-def reduce_max(_context: Any, x: Any) -> Any:
-    """Return the largest element of a Vec of integers: a scalar."""
-    return _reduce(x, f"llvm.vector.reduce.{'s' if isinstance(x, Vec) and is_signed(x) else 'u'}max")
-
-
-@intrinsic
-def reduce_min(_context: Any, x: Any) -> Any:
-    """Return the smallest element of a Vec of integers: a scalar."""
-    return _reduce(x, f"llvm.vector.reduce.{'s' if isinstance(x, Vec) and is_signed(x) else 'u'}min")
-
-
-def _shuffle(x: Any, y: Any, places: list[int]) -> Typed:
-    mask = ir.Constant(ir.VectorType(ir.IntType(32), len(places)), places)
-    return Vec(x.dtype, len(places))(x, y), lambda _context, builder, _signature, values: builder.shuffle_vector(
-        values[0], values[1] if isinstance(y, Vec) else values[0], mask
-    )
-
-
-@intrinsic
-def concatenate(_context: Any, x: Any, y: Any) -> Any:
-    """Return the elements of x, then those of y."""
-    return _shuffle(x, y, list(range(2 * x.count))) if isinstance(x, Vec) and x == y else None
-
-
-@intrinsic(prefer_literal=True)
-def half(_context: Any, x: Any, which: Any) -> Any:
-    """Return the first (0) or second (1) half of the elements."""
-    if not isinstance(x, Vec) or not isinstance(which, types.IntegerLiteral):
-        return None
-    count = x.count // 2
-    return _shuffle(x, which, list(range(which.literal_value * count, (which.literal_value + 1) * count)))
 
 
 @intrinsic(prefer_literal=True)

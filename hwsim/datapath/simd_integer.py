@@ -4,15 +4,15 @@
 from functools import cache
 from typing import Any
 
-import numba
 from llvmlite import ir
-from numba import types
+from numba import config, types
 from numba.core.registry import cpu_target
 
 from hwsim.datapath.vectors import Vec, call_llvm, elementwise, intrinsic
 
 __all__ = [
     "VNNI_LANES",
+    "compiled",
     "count_ones",
     "dot_bytes",
     "dot_words",
@@ -24,10 +24,15 @@ __all__ = [
 ]
 
 
+def compiled() -> bool:
+    """Tell whether kernels are compiled, and not run as Python, which has no vectors."""
+    return not getattr(config, "DISABLE_JIT", 0)
+
+
 @cache
 def features() -> frozenset[str]:
     """Return the features that kernels are compiled for, by LLVM's names: `NUMBA_CPU_FEATURES`, or this machine's."""
-    if numba.config.DISABLE_JIT:
+    if not compiled():
         return frozenset()
     codegen: Any = cpu_target.target_context.codegen()
     return frozenset(name[1:] for name in str(codegen.magic_tuple()[2]).split(",") if name.startswith("+"))
@@ -56,7 +61,7 @@ VNNI_LANES = vnni_lanes() or 16
 
 def _dot(total: Any, x: Any, y: Any, name: str) -> Any:
     """Dot products of the parts of 32-bit elements; old and new LLVM take these argument types."""
-    if not isinstance(total, Vec) or not total == x == y or total.dtype != types.int32:
+    if not isinstance(total, Vec) or {total, x, y} != {total} or total.dtype != types.int32:
         return None
 
     def emit(builder: Any, sums: Any, p: Any, q: Any) -> Any:
@@ -91,7 +96,7 @@ def count_ones(_context: Any, x: Any) -> Any:
 @intrinsic
 def permute_bytes(_context: Any, table: Any, places: Any) -> Any:
     """Return the bytes of a table of 64 at 64 places, each modulo 64 (vpermb)."""
-    if not isinstance(table, Vec) or not table == places or (table.count, table.dtype) != (64, types.uint8):
+    if not isinstance(table, Vec) or table != places or (table.count, table.dtype) != (64, types.uint8):
         return None
 
     def emit(builder: Any, entries: Any, at: Any) -> Any:

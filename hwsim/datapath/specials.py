@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from hwsim.datapath.entry import special_of, zero_code
 from hwsim.datapath.problem import Codes, Problem
-from hwsim.datapath.threads import threads_for
 from hwsim.datapath.round_pack import round_pack_exact
 from hwsim.datapath.terms import Term
+from hwsim.datapath.threads import threads_for
 from hwsim.datapath.unit import Accumulator, DotProductUnit, FloatAccumulator, ScalarSpec
 from hwsim.formats import FloatSpec
 from hwsim.formats.codes import NAN, NEGATIVE_INFINITY, POSITIVE_INFINITY, code_dtype
@@ -56,7 +56,7 @@ def flags(problem: Problem, register: Accumulator) -> Flags | None:
     columns = np.zeros(problem.b.shape[0], np.bool_)
     for reached, found in ((rows, a), (rows, c), (rows, scales[0]), (columns, b), (columns, scales[1])):
         if found is not None:
-            reached |= found.any(axis=1)
+            np.logical_or(reached, found.any(axis=1), out=reached)
     return Flags(a, b, c, scales[0], scales[1], rows, columns)
 
 
@@ -102,11 +102,13 @@ def _classes(spec: ScalarSpec, codes: Codes) -> NDArray[np.uint8]:
     return np.ascontiguousarray(table.astype(np.uint8))
 
 
-def _product_table() -> NDArray[np.uint8]:
-    """Return the special of the product of two classes."""
+def _product_table(sparse: bool) -> NDArray[np.uint8]:
+    """Return the special of the product of two classes; with a sparse a, a zero of it does not meet b's."""
     table = np.zeros((6, 6), np.uint8)
     for x in range(6):
         for y in range(6):
+            if sparse and x == _ZERO:
+                continue
             if _NAN in (x, y) or (_ZERO in (x, y) and max(x, y) >= _PLUS_INFINITY):
                 table[x, y] = NAN
             elif max(x, y) >= _PLUS_INFINITY:
@@ -115,7 +117,7 @@ def _product_table() -> NDArray[np.uint8]:
     return table
 
 
-_PRODUCTS = _product_table()
+_PRODUCTS = {sparse: _product_table(sparse) for sparse in (False, True)}
 
 
 @numba.njit(cache=True, parallel=True)
@@ -137,13 +139,16 @@ def _product_kernel(
                 out[i, j] = seen
 
 
-def product_specials(problem: Problem, found: Flags) -> NDArray[np.uint8]:
-    """Return the OR of the specials of all products of each element of d: what a fixed register has seen at its end."""
+def product_specials(problem: Problem, found: Flags, *, sparse: bool) -> NDArray[np.uint8]:
+    """Return the OR of the specials of all products of each element of d: what a fixed register has seen at its end.
+
+    With `sparse`, a zero of a does not enter, whatever is beside it.
+    """
     unit = problem.unit
     out = np.zeros((problem.a.shape[0], problem.b.shape[0]), np.uint8)
     a, b = _classes(unit.element_a, problem.a), _classes(unit.element_b, problem.b)
     with threads_for(out.size * a.shape[1]):
-        _product_kernel(a, b, found.rows, found.columns, _PRODUCTS, out)
+        _product_kernel(a, b, found.rows, found.columns, _PRODUCTS[sparse], out)
     return out
 
 

@@ -155,28 +155,25 @@ def tile_step(_context: Any, step: Any, state: Any, left: Any, right: Any, extra
 
 
 @intrinsic
-def tile_map(_context: Any, step: Any, state: Any, extra: Any) -> Any:
-    """Return the Tile of ``step(vecs, extra)`` for the vectors at each place of a tuple of Tiles, one after the other.
+def tile_map(_context: Any, step: Any, state: Any, x: Any, y: Any, extra: Any) -> Any:
+    """Return a Tile after ``step(state, x, y, extra)`` for each of its vectors, as in `tile_step`.
 
-    `step` is as for `tile_step`, with one Vec as its result.
+    x is a Tile of the same shape, y a Vec.
     """
-    tiles = _members(state)
-    if not all(isinstance(tile, Tile) for tile in tiles):
+    if not isinstance(state, Tile) or not isinstance(x, Tile):
         return None
-    vecs = _tuple([tile.vec for tile in tiles])
-    signature = step.get_call_type(_context, (vecs, extra), {})
-    result = Tile(signature.return_type, tiles[0].rows, tiles[0].vectors)
+    signature = step.get_call_type(_context, (state.vec, x.vec, y, extra), {})
 
     def codegen(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
         call = context.get_function(step, signature)
-        parts = _parts(builder, values[1])
-        out = []
-        for at in range(result.rows * result.vectors):
-            packed = context.make_tuple(builder, vecs, [builder.extract_value(part, at) for part in parts])
-            out.append(call(builder, (packed, values[2])))
-        return _assembled(builder, result, out)
+        _, tile, other, vec, given = values
+        each = [
+            call(builder, (builder.extract_value(tile, at), builder.extract_value(other, at), vec, given))
+            for at in range(state.rows * state.vectors)
+        ]
+        return _assembled(builder, state, each)
 
-    return result(step, state, extra), codegen
+    return state(step, state, x, y, extra), codegen
 
 
 @intrinsic

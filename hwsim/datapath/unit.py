@@ -14,7 +14,7 @@ from hwsim.datapath.alignment import (
 )
 from hwsim.datapath.checks import check_unit
 from hwsim.datapath.sparsity import Sparsity
-from hwsim.formats import BlockSpec, CodebookSpec, FloatSpec, IntegerSpec, Overflow, PositSpec, Rounding
+from hwsim.formats import BlockSpec, CodebookSpec, FloatSpec, IntegerSpec, Overflow, PositSpec, Rounding, Specials
 
 __all__ = [
     "Accumulator",
@@ -34,6 +34,8 @@ __all__ = [
 
 ScalarSpec = IntegerSpec | FloatSpec | PositSpec | CodebookSpec
 """The formats of an operand's codes."""
+
+_FLOAT64 = FloatSpec(exp_bits=11, man_bits=52, bias=1023, specials=Specials.IEEE)
 
 
 def _scale(operand: ScalarSpec | BlockSpec) -> FloatSpec | None:
@@ -138,15 +140,16 @@ class DotProductUnit:
 
         Where this is the unit itself, an operand's code enters as it is.
         """
+        output, rules = self.output, (self.rounding, self.overflow)
         if self.promotion is None:
-            changed = self.order or self.ignored_bits or self.flush_operands or self.sparsity
-            output, rules = self.output, (self.rounding, self.overflow)
-            if not changed:
+            if not (self.order or self.ignored_bits or self.flush_operands or self.sparsity):
                 return self
-        else:
+        elif isinstance(self.accumulator, FloatAccumulator):
             output, rules = self.accumulator.format, (Rounding.NEAREST_EVEN, Overflow.INFINITY)
-            if isinstance(output, IntegerSpec):
-                rules = (Rounding.NEAREST_EVEN, Overflow.WRAP)
+        elif any(spec.has_nan or spec.has_inf for spec in (self.element_a, self.element_b)):
+            output, rules = _FLOAT64, (Rounding.NEAREST_EVEN, Overflow.INFINITY)  # only to say what it has seen
+        else:
+            output, rules = self.accumulator.format, (Rounding.NEAREST_EVEN, Overflow.WRAP)
         return replace(
             self,
             lanes=self.width,

@@ -18,6 +18,7 @@ __all__ = [
 ]
 
 _LIMB = (1 << 32) - 1
+_READ_BITS = 61  # below the 62 that `pack_float` takes, above any register's bits and random ones
 _PART = 27  # bits of the lower half of a float64's significand
 
 
@@ -106,30 +107,25 @@ def _carry(limbs: NDArray[np.int64], first: int, last: int) -> int:
 
 @numba.njit(cache=True)
 def _read(limbs: NDArray[np.int64], first: int, last: int, exponent: int) -> tuple[int, int]:
-    """Return the sum as a significand of up to 62 bits, its last one set if a lower one was, and an exponent."""
+    """Return the sum as a significand of up to 61 bits, its last one set if a lower one was, and an exponent."""
     carry = _carry(limbs, first, last)
     negative = carry < 0
     if negative:
         for at in range(first, last + 1):
             limbs[at] = -limbs[at]
         carry = -carry + _carry(limbs, first, last)
-    top = last
-    if carry == 0:
-        while top > first and limbs[top] == 0:
-            top -= 1
-        carry = limbs[top]
-        top -= 1
-    total, low = carry, top + 1  # in units of limb `low`
-    if top >= first:
-        total, low = (carry << 30) | (limbs[top] >> 2), top
-        lost = limbs[top] & 3
-        for at in range(first, top):
-            lost |= limbs[at]
-        total = (total << 1) | int(lost != 0)
-        low = low * 32 + 1
-    else:
-        low *= 32
-    return -total if negative else total, low + exponent
+    at = last
+    while carry == 0 and at >= first:
+        carry, at = limbs[at], at - 1
+    total, unit, lost = carry, 32 * (at + 1), 0
+    wanted = _READ_BITS - bit_length(carry)
+    while at >= first:
+        take = min(32, wanted)
+        total = (total << take) | (limbs[at] >> (32 - take))
+        lost |= limbs[at] & ((1 << (32 - take)) - 1)
+        unit, wanted, at = unit - take, wanted - take, at - 1
+    total |= int(lost != 0)
+    return -total if negative else total, unit + exponent
 
 
 @numba.njit(cache=True)

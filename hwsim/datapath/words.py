@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The random words of stochastic rounding: a function of a seed and of where in a matrix product they are used."""
 
+from typing import Any
+
 import numba
+from numba.extending import overload
 
 __all__ = [
+    "later_seed",
     "word",
     "word_exact",
 ]
@@ -43,6 +47,11 @@ def word_exact(seed: int, row: int, column: int, step: int, bits: int) -> int:
     return (value ^ (value >> 31)) >> (64 - bits)
 
 
+def later_seed(seed: int, steps: int) -> int:
+    """Return the seed, as a signed 64-bit integer, with which step 0 has the word that step `steps` has with `seed`."""
+    return _signed((seed + steps * _STEP) & _WORD)
+
+
 def _signed(value: int) -> int:
     return value - (1 << 64) if value >> 63 else value
 
@@ -51,11 +60,22 @@ _ROW_64, _COLUMN_64, _STEP_64 = _signed(_ROW), _signed(_COLUMN), _signed(_STEP)
 _FIRST_64, _SECOND_64 = _signed(_FIRST), _signed(_SECOND)
 
 
+def _wrapped(value: int) -> int:
+    """Return a sum or product of signed 64-bit integers modulo 2**64, as kernels have it by themselves."""
+    return _signed(value & _WORD)
+
+
+@overload(_wrapped, strict=False)
+def _wrapped_in_kernels(value: Any) -> Any:
+    del value
+    return lambda value: value
+
+
 @numba.njit(cache=True)
 def word(seed: int, row: int, column: int, step: int, bits: int) -> int:
     """Return `word_exact` in int64 arithmetic, whose overflow wraps; unchecked."""
-    value = seed + (row + 1) * _ROW_64 + (column + 1) * _COLUMN_64 + (step + 1) * _STEP_64
-    value = (value ^ ((value >> 30) & 0x3FFFFFFFF)) * _FIRST_64
-    value = (value ^ ((value >> 27) & 0x1FFFFFFFFF)) * _SECOND_64
+    value = _wrapped(int(seed) + (int(row) + 1) * _ROW_64 + (int(column) + 1) * _COLUMN_64 + (int(step) + 1) * _STEP_64)
+    value = _wrapped((value ^ ((value >> 30) & 0x3FFFFFFFF)) * _FIRST_64)
+    value = _wrapped((value ^ ((value >> 27) & 0x1FFFFFFFFF)) * _SECOND_64)
     value = value ^ ((value >> 31) & 0x1FFFFFFFF)
     return (value >> (64 - bits)) & ((1 << bits) - 1)

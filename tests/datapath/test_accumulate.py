@@ -19,7 +19,7 @@ from hwsim.datapath import (
     output_exact,
     step_exact,
 )
-from hwsim.datapath.accumulate import load, output
+from hwsim.datapath.staged import load, output
 from hwsim.datapath.terms import Term
 from hwsim.formats import FloatSpec, Overflow, Rounding
 from hwsim.formats.codes import NAN, POSITIVE_INFINITY

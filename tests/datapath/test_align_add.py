@@ -5,10 +5,11 @@ from fractions import Fraction
 import pytest
 
 from hwsim import formats
-from hwsim.datapath.align_add import add_two, align_add_exact, align_add_truncated_exact, merge_wide
+from hwsim.datapath.align_add import add_two, align_add_exact, align_add_truncated_exact
 from hwsim.datapath.round_pack import round_pack_exact
 from hwsim.datapath.terms import Term
 from hwsim.datapath.unit import TruncatedAlignment
+from hwsim.datapath.wide import merge_wide
 from hwsim.formats import FloatSpec, Overflow
 from hwsim.formats.codes import NAN, NEGATIVE_INFINITY, POSITIVE_INFINITY
 from hwsim.formats.rounding import DETERMINISTIC

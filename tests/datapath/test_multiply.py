@@ -95,4 +95,4 @@ def _step_special(unit: DotProductUnit, a: tuple[int, ...], b: tuple[int, ...], 
             (unit.element_b, b[1]),
         )
     ) or 255 in scales
-    return int(step_special(sides[0], 0, sides[1], 0, unit.lanes, how.scaled))
+    return int(step_special(how, sides[0], 0, sides[1], 0, 0))

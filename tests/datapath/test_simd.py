@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The vector functions against NumPy's, element by element."""
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -12,10 +13,11 @@ from numpy.typing import NDArray
 from hwsim.datapath import simd
 
 COUNT = 16
+INTERPRETED = os.environ.get("NUMBA_DISABLE_JIT", "0") != "0"
 INTEGERS = (np.int8, np.uint8, np.int16, np.uint16, np.int32, np.uint32, np.int64, np.uint64)
 FLOATS = (np.float32, np.float64)
 
-pytestmark = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="intrinsics run in compiled code only")
+pytestmark = pytest.mark.skipif(INTERPRETED, reason="intrinsics run in compiled code only")
 
 
 def operands(dtype: Any, seed: int) -> NDArray[Any]:
@@ -170,32 +172,46 @@ def test_simd_reduce(dtype: Any) -> None:
     x = operands(dtype, 11)
 
     @numba.njit
-    def kernel(x: NDArray[Any]) -> tuple[Any, Any, Any, Any, Any]:
+    def kernel(x: NDArray[Any]) -> tuple[Any, Any, Any, Any]:
         value = simd.load(x, 0, COUNT)
-        none = simd.reduce_or(simd.compare_lt(value, value))
-        return (
-            simd.reduce_or(value),
-            simd.reduce_add(value),
-            simd.reduce_max(value),
-            simd.reduce_min(value),
-            none,
-        )
+        same = simd.compare_eq(value, value)
+        none = simd.compare_lt(value, value)
+        return simd.reduce_or(value), simd.reduce_and(value), simd.reduce_and(same), simd.reduce_or(none)
 
-    expected = [np.bitwise_or.reduce(x), np.add.reduce(x, dtype=dtype), x.max(), x.min(), False]
+    expected = [np.bitwise_or.reduce(x), np.bitwise_and.reduce(x), True, False]
     assert [int(value) for value in kernel(x)] == [int(value) for value in expected]
 
 
-def test_simd_absolute_and_halves() -> None:
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_simd_bits(dtype: Any) -> None:
+    x = operands(dtype, 13)
+    width = np.int32 if dtype is np.float32 else np.int64
+
+    @numba.njit
+    def kernel(x: NDArray[Any], signs: NDArray[Any], out: NDArray[Any]) -> None:
+        value = simd.load(x, 0, COUNT)
+        simd.store(signs, 0, simd.shift_right(simd.bits(value), 8 * x.itemsize - 1))
+        simd.store(out, 0, simd.bit_xor(simd.floats(simd.bits(value)), -0.0))
+        simd.store(out, COUNT, simd.bit_and(value, np.inf))
+
+    signs, out = np.zeros(COUNT, width), np.zeros((2, COUNT), dtype)
+    kernel(x, signs, out)
+    assert signs.tolist() == np.where(np.signbit(x), -1, 0).tolist()
+    mantissa, exponent = np.frexp(x)
+    assert out[0].tobytes() == (-x).tobytes()
+    assert out[1].tolist() == np.ldexp(np.where(mantissa == 0, dtype(0), dtype(0.5)), exponent).tolist()
+
+
+def test_simd_absolute() -> None:
     x = operands(np.int16, 12)
 
     @numba.njit
     def kernel(x: NDArray[Any], out: NDArray[Any]) -> None:
-        value = simd.absolute(simd.load(x, 0, COUNT))
-        simd.store(out, 0, simd.concatenate(simd.half(value, 1), simd.half(value, 0)))
+        simd.store(out, 0, simd.absolute(simd.load(x, 0, COUNT)))
 
     out = np.zeros(COUNT, np.int16)
     kernel(x, out)
-    assert out.tolist() == np.roll(np.abs(x), COUNT // 2).tolist()
+    assert out.tolist() == np.abs(x).tolist()
 
 
 def test_simd_splat() -> None:

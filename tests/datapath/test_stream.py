@@ -177,7 +177,7 @@ def test_stream_many_units_equal_oracle(random_unit: Any, random_stream: Any, co
             continue
         compared += compare(unit, random_stream(source, unit, 16))
     assert compared > (500 if interpreted else 10_000)
-    assert kinds == 31
+    assert kinds == 511 or interpreted
 
 
 def test_stream_lengths_and_registers() -> None:

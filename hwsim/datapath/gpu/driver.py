@@ -7,16 +7,18 @@ from typing import Any
 
 import numpy as np
 from numba import cuda
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from hwsim.datapath.gpu.blocks import blocks, run_blocks
 from hwsim.datapath.gpu.chain import chain, run_chain
 from hwsim.datapath.gpu.integers import integers, run_integers
 from hwsim.datapath.gpu.operands import Side, steps_of
 from hwsim.datapath.gpu.truncated import cut, run_truncated
+from hwsim.datapath.matmul import _checked
+from hwsim.datapath.problem import Codes
 from hwsim.datapath.round_pack import round_pack
-from hwsim.datapath.unit import DotProductUnit, FixedAccumulator, ScalarSpec
-from hwsim.formats import BlockSpec, Quantized
+from hwsim.datapath.unit import DotProductUnit
+from hwsim.formats import BlockSpec, FloatSpec, Quantized, Rounding
 from hwsim.formats.codes import code_dtype
 
 __all__ = [
@@ -102,7 +104,11 @@ def _run(unit: DotProductUnit, a: Any, b: Any, c: Any, a_scales: Any, b_scales: 
         size = spec.block_size if isinstance(spec, BlockSpec) else 1
         block = cuda.to_device((np.arange(steps) * unit.lanes // size).astype(np.int32))
         rows = codes.shape[1] if by_k else codes.shape[0]
-        sides.append(Side(codes, by_k, rows, unit.ignored_bits, places, scales, block))
+        infinity = 0
+        if unit.ignored_bits and unit.operand_rounding is Rounding.NEAREST_EVEN:
+            assert isinstance(spec, FloatSpec)
+            infinity = spec.inf_code << unit.ignored_bits
+        sides.append(Side(codes, by_k, rows, unit.ignored_bits, infinity, places, scales, block))
     return run(unit, how, sides[0], sides[1], c)
 
 
@@ -113,15 +119,21 @@ def multiply(
     c: ArrayLike | None,
     a_scales: ArrayLike | None,
     b_scales: ArrayLike | None,
-) -> NDArray[np.unsignedinteger]:
+) -> Codes:
     """Return codes of the unit's output; see `hwsim.datapath.gpu.matmul`."""
+    if not isinstance(unit, DotProductUnit):
+        raise TypeError(f"unit must be a DotProductUnit, not {unit!r}")
+    job = _checked(unit, a, b, c, a_scales, b_scales, 0)
     _kind(unit)
-    arrays = [None if x is None else cuda.to_device(np.ascontiguousarray(x)) for x in (a, b, c, a_scales, b_scales)]
-    codes = _run(unit, *arrays).copy_to_host()
-    return _output(unit, codes) if unit.converts else codes
-
-
-def _output(unit: DotProductUnit, codes: NDArray[np.unsignedinteger]) -> NDArray[np.unsignedinteger]:
-    """Return d of the codes of the register; no kernel has an integer register that sees specials."""
-    significand, exponent, special = unit.register.format.unpack(codes)
+    shape = (job.a.shape[0], job.b.shape[0])
+    if 0 in shape:
+        return np.zeros(shape, code_dtype(unit.output.bits))
+    by_columns = (job.b, job.b_scales)
+    b_codes, b_scale_codes = (None if array is None else array.T for array in by_columns)
+    given = (job.a, b_codes, job.c, job.a_scales, b_scale_codes)
+    arrays = [None if array is None else cuda.to_device(np.ascontiguousarray(array)) for array in given]
+    codes: Codes = _run(unit, *arrays).copy_to_host()
+    if not unit.converts:
+        return codes
+    significand, exponent, special = unit.register.format.unpack(codes)  # no integer register here sees specials
     return round_pack(unit.output, significand, exponent, special, unit.rounding, unit.overflow)

@@ -44,6 +44,7 @@ class Real(NamedTuple):
     code: Callable[..., Any]  # the bits as int64, the sign extended
     value: Callable[..., Any]  # of bits
     bits: Callable[..., Any]  # as an unsigned integer of the same width
+    single: Callable[..., Any]  # the bits, as int64, of the float32 of a sum of digits, rounded toward zero
 
     @property
     def digits(self) -> int:
@@ -152,6 +153,11 @@ if simulated():
                 return (kept.view(np.int64) | np.int64(1)).view(np.float64)
             return kept
 
+    def _single(total: int) -> int:
+        magnitude = abs(int(total))
+        places = max(magnitude.bit_length() - 24, 0)
+        return int(np.float32((magnitude >> places << places) * (1 if total >= 0 else -1)).view(np.int32))
+
     def _real(dtype: Any, codes: Any, man_bits: int, exp_low: int) -> Real:
         signed = np.int32 if man_bits == 23 else np.int64
         return Real(
@@ -166,6 +172,7 @@ if simulated():
             lambda x: int(dtype(x).view(signed)),
             lambda code: codes(int(code) & (2 ** (8 * codes().nbytes) - 1)).view(dtype),
             lambda x: dtype(x).view(codes),
+            _single,
         )
 
     SINGLE = _real(np.float32, np.uint32, 23, -126)
@@ -230,6 +237,14 @@ else:
         return np.uint64(libdevice.double_as_longlong(x))
 
     @cuda.jit(device=True, inline="always")
+    def _single_of_32(total: int) -> Any:
+        return np.int64(libdevice.float_as_int(libdevice.int2float_rz(np.int32(total))))
+
+    @cuda.jit(device=True, inline="always")
+    def _single_of_64(total: int) -> Any:
+        return np.int64(libdevice.float_as_int(libdevice.ll2float_rz(total)))
+
+    @cuda.jit(device=True, inline="always")
     def add_odd(x: float, y: float) -> Any:
         """Add two float64, rounded to odd: a later rounding to float32 is as of the exact sum."""
         kept = libdevice.dadd_rz(x, y)
@@ -239,9 +254,9 @@ else:
 
     SINGLE = Real(
         *(np.float32, np.uint32, 23, -126, 127),
-        *(_multiply_single, _fma_single, _power_single, _code_single, _value_single, _bits_single),
+        *(_multiply_single, _fma_single, _power_single, _code_single, _value_single, _bits_single, _single_of_32),
     )
     DOUBLE = Real(
         *(np.float64, np.uint64, 52, -1022, 1023),
-        *(_multiply_double, _fma_double, _power_double, _code_double, _value_double, _bits_double),
+        *(_multiply_double, _fma_double, _power_double, _code_double, _value_double, _bits_double, _single_of_64),
     )

@@ -40,6 +40,7 @@ class Side(NamedTuple):
     by_k: bool
     rows: int
     ignored_bits: int
+    infinity: int  # code of one above the ignored bits, where these are rounded away; 0 where they are cut off
     source: Any  # int32 (steps * step width): which element of K is at a place of a step; -1 for none, a zero
     scales: Any  # codes of block scales, of shape (rows, blocks), or (blocks, rows) where `by_k`
     scale_source: Any  # int32 (steps): the block of a step
@@ -96,7 +97,7 @@ def table_of(array: NDArray[Any]) -> Any:
 
 @lru_cache(maxsize=8)
 def _take_kernel(by_k: bool) -> Any:
-    def kernel(codes: Any, source: Any, table: Any, ignored_bits: int, rows: int, out: Any) -> None:
+    def kernel(codes: Any, source: Any, table: Any, ignored: tuple[int, int], rows: int, out: Any) -> None:
         """Look up each code; `out` may have more rows, of zeros."""
         at = cuda.grid(1)
         if at >= out.shape[0] * out.shape[1]:
@@ -105,7 +106,13 @@ def _take_kernel(by_k: bool) -> Any:
         k = source[place]
         index = table.shape[0] - 1
         if k >= 0 and row < rows:
-            index = np.int64(codes[k, row] if by_k else codes[row, k]) >> ignored_bits
+            ignored_bits, infinity = ignored
+            code = np.int64(codes[k, row] if by_k else codes[row, k])
+            index = code >> ignored_bits
+            if infinity != 0 and code & (infinity | (infinity & -infinity) - 1) > infinity:  # a NaN
+                index = (infinity >> ignored_bits) + 1
+            elif infinity != 0:
+                index = (code + (1 << (ignored_bits - 1)) - 1 + (index & 1)) >> ignored_bits
         out[place, row] = table[index]
 
     return cuda.jit(kernel)
@@ -113,20 +120,20 @@ def _take_kernel(by_k: bool) -> Any:
 
 def take(side: Side, table: NDArray[Any], rows: int) -> Any:
     """Return table entries of a side's codes, of shape (steps * width, rows)."""
-    return _take(side, side.codes, side.source, table, side.ignored_bits, rows)
+    return _take(side, side.codes, side.source, table, (side.ignored_bits, side.infinity), rows)
 
 
 def take_scales(side: Side, table: NDArray[Any], rows: int) -> Any:
     """Return table entries of a side's block scales, one a step; of 1 if it has none, where the last entry is 1."""
     if side.scales is None:
         return cuda.to_device(np.full((side.scale_source.shape[0], rows), table[-1], table.dtype))
-    return _take(side, side.scales, side.scale_source, table, 0, rows)
+    return _take(side, side.scales, side.scale_source, table, (0, 0), rows)
 
 
-def _take(side: Side, codes: Any, source: Any, table: NDArray[Any], ignored_bits: int, rows: int) -> Any:
+def _take(side: Side, codes: Any, source: Any, table: NDArray[Any], ignored: tuple[int, int], rows: int) -> Any:
     out = cuda.device_array((source.shape[0], rows), table.dtype)
     kernel = _take_kernel(side.by_k)
-    kernel[grid_of(out.size), _THREADS](codes, source, table_of(table), ignored_bits, side.rows, out)
+    kernel[grid_of(out.size), _THREADS](codes, source, table_of(table), ignored, side.rows, out)
     return out
 
 

@@ -149,6 +149,11 @@ def _kernel(how: Cut) -> Any:
     outer_exp_bits, outer_man_bits, outer_bias = how.outer_fields
     nothing = (2 * _NOTHING & 0xFFFF) | (2 * _NOTHING << 16)
 
+    single_of = real.single
+    # Toward zero into float32, a normal result is the float of the sum, cut, with another exponent.
+    short = fused and pack.rounding == Rounding.TOWARD_ZERO.index and how.fields == (8, 23, 127)
+    kept = -1 << pack.dropped_bits
+
     @cuda.jit(device=True)
     def step(register: int, bits: int, largest: int) -> int:
         """Add the products' sum, of which these are the bits, and the register, and round."""
@@ -161,6 +166,12 @@ def _kernel(how: Cut) -> Any:
         if fused:
             addend = (abs(sig) << left) >> min(largest - exponent - man_bits + right, 63)
             total += addend if sig >= 0 else -addend
+            if short and special == 0:
+                code = single_of(total)
+                if total == 0:
+                    return 0
+                if 0 < ((code >> 23) & 255) + unit < 255:
+                    return (code & kept) + (unit << 23)
         else:
             total, unit = add_two(total, unit, sig, exponent)
         return pack_float(pack, total, unit, special)
@@ -232,7 +243,7 @@ def _kernel(how: Cut) -> Any:
             for i in range(TILE):
                 for j in range(TILE):
                     bits = code_of(total[i, j])
-                    register[i, j] = np.uint32(step(np.int64(register[i, j]), bits, np.int64(top[i, j])))
+                    register[i, j] = np.uint32(step(np.int64(register[i, j]), bits, np.int64(top[i, j])) & 0xFFFFFFFF)
             if promote and ((at + 1) % promote == 0 or at == steps - 1):
                 for i in range(TILE):
                     for j in range(TILE):

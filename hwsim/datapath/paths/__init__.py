@@ -12,7 +12,7 @@ __all__ = [
     "choose",
 ]
 
-NAMES = ("bitplane", "integer", "saturating", "block", "blas", "chain", "rounded", "truncated", "sliced", "staged")
+NAMES = ("staged",)
 """The modules of this folder, as they are asked."""
 
 

@@ -2,6 +2,7 @@
 """Sums in a fixed register by float matrix products, which lose nothing while every partial sum fits a significand."""
 
 from functools import partial
+from typing import Any
 
 import numba
 import numpy as np
@@ -37,12 +38,10 @@ def offer(unit: DotProductUnit, depth: int) -> Path | None:
     largest = step_largest(unit)
     if register.overflow is Overflow.SATURATE and (depth * largest << unit.sum_shift) >= 1 << (register.bits - 1):
         return None
-    dtype: type[np.floating]
-    for dtype, bits, worth in ((np.float32, _SINGLE_BITS, _WORTH_SINGLE), (np.float64, _DOUBLE_BITS, _WORTH_DOUBLE)):
-        chunk = min((1 << bits) // max(largest, 1), depth)
-        if chunk >= min(worth, depth):
-            break
-    else:
+    single, double = (min((1 << bits) // max(largest, 1), depth) for bits in (_SINGLE_BITS, _DOUBLE_BITS))
+    is_single = single >= min(_WORTH_SINGLE, depth)
+    chunk, dtype, bits = (single, np.float32, _SINGLE_BITS) if is_single else (double, np.float64, _DOUBLE_BITS)
+    if chunk < min(_WORTH_DOUBLE, depth):
         return None
     name = np.dtype(dtype).name
     proof = (
@@ -69,7 +68,7 @@ def _run(problem: Problem, *, chunk: int, dtype: type[np.floating]) -> Codes:
     depth = problem.a.shape[1]
     left = on_grid(unit.element_a, problem.a, dtype)
     right = on_grid(unit.element_b, problem.b, dtype).T
-    total: NDArray[np.generic]
+    total: NDArray[Any]
     if chunk >= depth:
         total = left @ right
     else:
@@ -82,7 +81,7 @@ def _run(problem: Problem, *, chunk: int, dtype: type[np.floating]) -> Codes:
 
 
 @numba.njit(cache=True, parallel=True)
-def _add(part: NDArray[np.floating], total: NDArray[np.int64]) -> None:
+def _add(part: NDArray[Any], total: NDArray[Any]) -> None:
     """Unchecked: integers within 2**53."""
     for row in numba.prange(total.shape[0]):
         for column in range(total.shape[1]):

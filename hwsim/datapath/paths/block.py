@@ -2,19 +2,18 @@
 """Dot products of blocks, each added to a float32 register with its scales and one rounding."""
 
 from functools import lru_cache, partial
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.datapath.accumulate import output
 from hwsim.datapath.paths import block_kernels
 from hwsim.datapath.paths.fixed import grid_range, on_grid, step_largest
 from hwsim.datapath.paths.integer import left_bytes, right_bytes, width_of
 from hwsim.datapath.paths.panels import filled, pack
 from hwsim.datapath.problem import Codes, Path, Problem
-from hwsim.datapath.simd_integer import vnni_lanes
+from hwsim.datapath.simd_integer import compiled, vnni_lanes
+from hwsim.datapath.staged import output
 from hwsim.datapath.threads import threads_for
 from hwsim.datapath.unit import DotProductUnit, ExactAlignment, FloatAccumulator, ScalarSpec
 from hwsim.formats import BlockSpec, FloatSpec, Overflow, Rounding
@@ -29,7 +28,7 @@ _CACHED = 4096  # bytes of a column, of which a panel stays in the cache
 _NONE = 1 << 20  # no exponent
 _RANGE = 250  # exponents of which three add up within float64's range
 
-Float = TypeVar("Float", np.float32, np.float64)
+Float = TypeVar("Float", bound=np.floating[Any])
 
 
 def offer(unit: DotProductUnit, depth: int) -> Path | None:
@@ -40,7 +39,7 @@ def offer(unit: DotProductUnit, depth: int) -> Path | None:
     spread too far for that, or s * x is too long, s * x * y is exact in float64, and its sum with the register is
     rounded to odd there, so that the rounding to float32 that follows is as of the exact sum (53 >= 24 + 2).
     """
-    if numba.config.DISABLE_JIT or not (unit.is_plain and isinstance(unit.alignment, ExactAlignment)) or depth == 0:
+    if not compiled() or not (unit.is_plain and isinstance(unit.alignment, ExactAlignment)) or depth == 0:
         return None
     register = unit.accumulator
     if not isinstance(register, FloatAccumulator) or not _is_float32(register) or _splits_steps(unit):
@@ -149,7 +148,7 @@ def _run(problem: Problem, *, width: int, single: bool) -> Codes:
     shift = _shift(x, y, exponent, unit.lanes * step_largest(unit)) if single else None
     with threads_for(rows * columns * depth // 16):
         if shift is None:
-            total: NDArray[np.floating] = _floats(problem, np.float64, (x, exponent), (y, 0))
+            total: NDArray[Any] = _floats(problem, np.float64, (x, exponent), (y, 0))
         elif width:
             total = _integers(problem, width, (x, exponent - shift), (y, shift))
         else:
@@ -159,7 +158,8 @@ def _run(problem: Problem, *, width: int, single: bool) -> Codes:
         block_kernels.canonical(codes, register.nan_code)
     if not unit.converts:
         return codes
-    return output(unit, codes.astype(np.int64), np.zeros(codes.shape, np.uint8))
+    converted: Codes = output(unit, codes.astype(np.int64), np.zeros(codes.shape, np.uint8))
+    return converted
 
 
 def _start(c: Codes | None, shape: tuple[int, int], dtype: type[Float]) -> NDArray[Float]:
@@ -187,12 +187,11 @@ def _factors(
     """Return both operands' scales of each step, times powers of two, as the kernels take them."""
     lanes, steps = problem.unit.lanes, problem.a.shape[1] // problem.unit.lanes
     left = x[0].steps(dtype, x[1], lanes, (_tall(problem.a.shape[0]), steps))
-    return left, pack(y[0].steps(dtype, y[1], lanes, (problem.b.shape[0], steps)), 1, size)
+    right: NDArray[Float] = pack(y[0].steps(dtype, y[1], lanes, (problem.b.shape[0], steps)), 1, size)
+    return left, right
 
 
-def _integers(
-    problem: Problem, width: int, x: tuple[_Scales, int], y: tuple[_Scales, int]
-) -> NDArray[np.float32]:
+def _integers(problem: Problem, width: int, x: tuple[_Scales, int], y: tuple[_Scales, int]) -> NDArray[np.float32]:
     unit, (rows, depth), size = problem.unit, problem.a.shape, block_kernels.INTEGER_COLUMNS
     steps, group = depth // unit.lanes, 32 // width
     begin = np.zeros((_tall(rows), steps), np.int32)
@@ -212,9 +211,7 @@ def _integers(
     return out
 
 
-def _floats(
-    problem: Problem, dtype: type[Float], x: tuple[_Scales, int], y: tuple[_Scales, int]
-) -> NDArray[Float]:
+def _floats(problem: Problem, dtype: type[Float], x: tuple[_Scales, int], y: tuple[_Scales, int]) -> NDArray[Float]:
     unit, (rows, depth) = problem.unit, problem.a.shape
     single = dtype is np.float32
     size = block_kernels.SINGLE_COLUMNS if single else block_kernels.DOUBLE_COLUMNS
@@ -222,7 +219,7 @@ def _floats(
     right = pack(on_grid(unit.element_b, problem.b, dtype), 1, size)
     out = _start(problem.c, (_tall(rows), right.shape[0] * size), dtype)
     scales = _factors(problem, dtype, x, y, size)
-    kernel = block_kernels.run_singles if single else block_kernels.run_doubles
+    kernel: Any = block_kernels.run_singles if single else block_kernels.run_doubles
     for span in _spans(depth // unit.lanes, 4 * unit.lanes):
         kernel((left, right), scales, span, out)
     return out

@@ -137,14 +137,16 @@ def run_integers(
             total = tile_step(_set_step, total, (start, row * steps + step, steps), (b, right), 0)
             if of_bytes:
                 for part in range(each):
-                    total = tile_step(_byte_step, total, (a, left + part, parts), (b, right + part * INTEGER_COLUMNS), 0)
+                    total = tile_step(
+                        _byte_step, total, (a, left + part, parts), (b, right + part * INTEGER_COLUMNS), 0
+                    )
             else:
                 for part in range(each):
-                    total = tile_step(_word_step, total, (a, left + part, parts), (b, right + part * INTEGER_COLUMNS), 0)
+                    total = tile_step(
+                        _word_step, total, (a, left + part, parts), (b, right + part * INTEGER_COLUMNS), 0
+                    )
             of_b = (panel * steps + step) * INTEGER_COLUMNS
-            register, total = tile_step(
-                _integer_scale, (register, total), (x, row * steps + step, steps), (y, of_b), 0
-            )
+            register, total = tile_step(_integer_scale, (register, total), (x, row * steps + step, steps), (y, of_b), 0)
         tile_store(out, at, width, register)
 
 
@@ -228,7 +230,9 @@ def sum_steps(parts: NDArray[np.int32], factor: int, sums: NDArray[np.int32]) ->
 
 
 @numba.njit(cache=True, parallel=True)
-def spread(codes: NDArray[np.unsignedinteger], table: NDArray[np.floating], lanes: Steps, out: NDArray[np.floating]) -> None:
+def spread(
+    codes: NDArray[np.unsignedinteger], table: NDArray[np.floating], lanes: Steps, out: NDArray[np.floating]
+) -> None:
     """Set out (rows, steps) to each step's scale, given the lanes and the block's size; unchecked."""
     each, size = lanes
     for row in numba.prange(codes.shape[0]):

@@ -2,7 +2,7 @@
 """What the paths into a fixed register share: operands on their format's grid, and the way from exact sums to codes."""
 
 from functools import lru_cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numba
 import numpy as np
@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from hwsim.datapath.operands import unpack
 from hwsim.datapath.problem import Codes, Problem
-from hwsim.datapath.round_pack import Packing, packing, round_pack
+from hwsim.datapath.round_pack import Packing, packing
 from hwsim.datapath.simd import load, store
-from hwsim.datapath.simd_integer import has_permute, permute_bytes
+from hwsim.datapath.simd_integer import compiled, has_permute, permute_bytes
+from hwsim.datapath.staged import output
 from hwsim.datapath.threads import threads_for
 from hwsim.datapath.unit import DotProductUnit, ExactAlignment, FixedAccumulator, ScalarSpec
 from hwsim.formats import FloatSpec, Overflow, Rounding
@@ -20,6 +21,7 @@ from hwsim.formats.codes import code_dtype
 
 __all__ = [
     "finish",
+    "finish_registers",
     "grid_range",
     "grid_table",
     "look_up",
@@ -79,7 +81,7 @@ def step_largest(unit: DotProductUnit) -> int:
 def takes(unit: DotProductUnit) -> bool:
     """Whether a unit is a plain one with a fixed register of up to 64 bits, compiled kernels, and whole bits to add."""
     return (
-        not numba.config.DISABLE_JIT
+        compiled()
         and unit.is_plain
         and isinstance(unit.accumulator, FixedAccumulator)
         and isinstance(unit.alignment, ExactAlignment)
@@ -114,14 +116,14 @@ def _on_grid(spec: ScalarSpec, codes: Codes, dtype: type[Number], offset: int) -
 
 
 @numba.njit(cache=True, parallel=True)
-def look_up(codes: Codes, table: NDArray[np.generic], out: NDArray[np.generic]) -> None:
+def look_up(codes: Codes, table: NDArray[Any], out: NDArray[Any]) -> None:
     """Fill out with the entries of the codes, rows of C-contiguous arrays; unchecked."""
     for row in numba.prange(codes.shape[0]):
         for column in range(codes.shape[1]):
             out[row, column] = table[codes[row, column]]
 
 
-def finish(problem: Problem, total: NDArray[np.generic], largest: int) -> Codes:
+def finish(problem: Problem, total: NDArray[Any], largest: int) -> Codes:
     """Return d of the exact sums of all products, in units of the smallest product's last place.
 
     Parameters
@@ -141,27 +143,42 @@ def finish(problem: Problem, total: NDArray[np.generic], largest: int) -> Codes:
         return total.view(code_dtype(bits))
     start = np.zeros((0, 0), code_dtype(bits)) if c is None else c
     far = _far(register, c, largest << shift)
-    narrow = min(bits - 1, (largest << shift).bit_length() if c is None else bits) <= _EXACT_BITS
+    if far.size:
+        values = np.empty(total.shape, np.int64)
+        with threads_for(total.size * 16):
+            _values(total, start, (shift, bits), values)
+            _again(problem, far, values)
+        return finish_registers(unit, values)
+    wide = (largest << shift).bit_length() if c is None and register.overflow is Overflow.SATURATE else bits - 1
+    return _codes(unit, total, start, shift, wide)
+
+
+def finish_registers(unit: DotProductUnit, values: NDArray[np.signedinteger]) -> Codes:
+    """Return d of the registers' values, of C-contiguous rows of int16, int32 or int64."""
+    register = unit.accumulator
+    assert isinstance(register, FixedAccumulator)
+    return _codes(unit, values, np.zeros((0, 0), code_dtype(register.bits)), 0, register.bits - 1)
+
+
+def _codes(unit: DotProductUnit, total: NDArray[Any], start: Codes, shift: int, wide: int) -> Codes:
+    """Return d of sums and c's codes; the register's magnitude has up to `wide` bits."""
+    register = unit.accumulator
+    assert isinstance(register, FixedAccumulator)
+    bits = register.bits
     out: Codes
     with threads_for(total.size * 16):
         if not unit.converts:
             out = np.empty(total.shape, code_dtype(bits))
             _registers(total, start, (shift, bits), np.uint64((1 << bits) - 1), out)
-        elif narrow and not far.size and isinstance(unit.output, FloatSpec):
+            return out
+        if wide <= _EXACT_BITS and isinstance(unit.output, FloatSpec):
             out = np.empty(total.shape, code_dtype(unit.output.bits))
             _floats(unit, total, start, (shift, bits), out)
-        else:
-            values = np.empty(total.shape, np.int64)
-            _values(total, start, (shift, bits), values)
-            _again(problem, far, values)
-            return round_pack(unit.output, values, -register.fraction_bits, 0, unit.rounding, unit.overflow)
-    if far.size:
+            return out
         values = np.empty(total.shape, np.int64)
-        _again(problem, far, values)
-        out[far[:, 0], far[:, 1]] = (values[far[:, 0], far[:, 1]].view(np.uint64) & np.uint64((1 << bits) - 1)).astype(
-            out.dtype
-        )
-    return out
+        _values(total, start, (shift, bits), values)
+    codes: Codes = output(unit, values, np.zeros(values.shape, np.uint8))
+    return codes
 
 
 def _far(register: FixedAccumulator, c: Codes | None, largest: int) -> NDArray[np.intp]:
@@ -231,14 +248,14 @@ def _look_up_bytes(codes: NDArray[np.uint8], table: NDArray[np.uint8], out: NDAr
 
 
 @numba.njit(cache=True, inline="always")
-def _register(total: float, start: int, shift: int, bits: int) -> int:
+def _register(total: Any, start: Any, shift: int, bits: int) -> Any:
     """Return the register: a sum, shifted, and c's code, which is c modulo 2**bits; unchecked."""
     value = (np.int64(total) << shift) + np.int64(start)
     return (value << (64 - bits)) >> (64 - bits)
 
 
 @numba.njit(cache=True, parallel=True)
-def _values(total: NDArray[np.generic], start: Codes, how: tuple[int, int], out: NDArray[np.int64]) -> None:
+def _values(total: NDArray[Any], start: Codes, how: tuple[int, int], out: NDArray[np.int64]) -> None:
     """Unchecked. `how` is the shift and the register's bits; start is empty for zeros."""
     shift, bits = how
     for row in numba.prange(out.shape[0]):
@@ -251,7 +268,7 @@ def _values(total: NDArray[np.generic], start: Codes, how: tuple[int, int], out:
 
 
 @numba.njit(cache=True, parallel=True)
-def _registers(total: NDArray[np.generic], start: Codes, how: tuple[int, int], keep: int, out: Codes) -> None:
+def _registers(total: NDArray[Any], start: Codes, how: tuple[int, int], keep: Any, out: Codes) -> None:
     """Unchecked. Codes of the register, as `_values`."""
     shift, bits = how
     for row in numba.prange(out.shape[0]):
@@ -264,7 +281,7 @@ def _registers(total: NDArray[np.generic], start: Codes, how: tuple[int, int], k
                 out[row, column] = np.uint64(_register(total[row, column], 0, shift, bits)) & keep
 
 
-def _floats(unit: DotProductUnit, total: NDArray[np.generic], start: Codes, how: tuple[int, int], out: Codes) -> None:
+def _floats(unit: DotProductUnit, total: NDArray[Any], start: Codes, how: tuple[int, int], out: Codes) -> None:
     """Round registers of up to 53 bits and a sign, which float64 holds, to a float format."""
     output, register = unit.output, unit.accumulator
     assert isinstance(output, FloatSpec)
@@ -279,9 +296,7 @@ def _floats(unit: DotProductUnit, total: NDArray[np.generic], start: Codes, how:
 
 
 @numba.njit(cache=True, parallel=True)
-def _singles(
-    total: NDArray[np.generic], start: Codes, how: tuple[int, int], unit: float, out: NDArray[np.float32]
-) -> None:
+def _singles(total: NDArray[Any], start: Codes, how: tuple[int, int], unit: float, out: NDArray[np.float32]) -> None:
     """Unchecked: float64 holds the register, and its product with the power of two `unit`: rounded once."""
     shift, bits = how
     for row in numba.prange(out.shape[0]):
@@ -296,9 +311,7 @@ def _singles(
 
 
 @numba.njit(cache=True, parallel=True)
-def _packed(
-    total: NDArray[np.generic], start: Codes, how: tuple[int, int], exponent: int, pack: Packing, out: Codes
-) -> None:
+def _packed(total: NDArray[Any], start: Codes, how: tuple[int, int], exponent: int, pack: Packing, out: Codes) -> None:
     """Unchecked: registers within 2**53. The result of `pack_float`, without its branches."""
     shift, bits = how
     even, away, odd = pack.rounding == _EVEN, pack.rounding == _AWAY, pack.rounding == _ODD
@@ -327,6 +340,6 @@ def _packed(
             rounded |= np.int64(odd) & np.int64(significand & ones != 0)
             code = ((min(max(lead, pack.exp_low), pack.exp_limit) - pack.exp_low) << pack.man_bits) + rounded
             code = pack.beyond if code > pack.largest or lead >= pack.exp_limit else code
-            if negative and code != 0 and code != pack.nan:
+            if negative and code not in (0, pack.nan):
                 code = code | pack.sign if pack.sign else 0
             out[row, column] = code if line[column] != 0 else 0

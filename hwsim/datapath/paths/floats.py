@@ -37,13 +37,16 @@ _DEPTH = 64  # of K, so that the cache has the lines while all columns of a pane
 def fits(spec: ScalarSpec, dtype: Any, scale: int = 0) -> bool:
     """Tell whether a float type holds each finite value of a format times ``2**scale``."""
     info = np.finfo(dtype)
-    low, high = int(info.minexp) - info.nmant, int(info.maxexp)
+    low, high = int(info.minexp) - int(info.nmant), int(info.maxexp)
     bits = spec.max_significand.bit_length()
-    return bits <= info.nmant + 1 and spec.exp_min + scale >= low and spec.exp_max + bits + scale <= high
+    return bits <= int(info.nmant) + 1 and spec.exp_min + scale >= low and spec.exp_max + bits + scale <= high
 
 
 def values(spec: ScalarSpec, codes: Codes, dtype: Any, scale: int = 0) -> Floats:
-    """Return the values of codes times ``2**scale``, which fit; 0 for specials."""
+    """Return the values of codes times ``2**scale``, which fit; 0 for specials, of which there are none in float32."""
+    if isinstance(spec, FloatSpec) and spec == _FLOAT32 and abs(scale) < _PLAIN_SCALE:
+        exact = codes.view(np.float32).astype(dtype)
+        return exact * dtype(2.0**scale) if scale else exact
     significand, exponent, special = unpack(spec, codes)
     usual = special == 0
     exponent = np.where(usual, exponent, 0) + scale
@@ -150,7 +153,8 @@ class _Fields(NamedTuple):
 
 def _fields(accumulator: FloatAccumulator, dtype: Any, scale: int) -> _Fields:
     spec, info = accumulator.format, np.finfo(dtype)
-    man_bits, exp_bits = info.nmant, info.bits - 1 - info.nmant
+    man_bits: int = int(info.nmant)
+    exp_bits = info.bits - 1 - man_bits
     bias = (1 << (exp_bits - 1)) - 1
     own = spec.man_bits == man_bits and scale == 0
     return _Fields(

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Operands of the register-tile kernels: rows as they are, columns packed into panels that a tile reads in order."""
 
+from typing import Any
+
 import numba
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +15,7 @@ __all__ = [
 _RUN = 16  # elements of a row that are read at a time: a line of the cache
 
 
-def filled(values: NDArray[np.generic], shape: tuple[int, int], value: int = 0) -> NDArray[np.generic]:
+def filled(values: NDArray[Any], shape: tuple[int, int], value: int = 0) -> NDArray[Any]:
     """Return rows of a C-contiguous array, filled up to a shape; the array itself where it has that shape."""
     if values.shape == shape:
         return np.ascontiguousarray(values)
@@ -22,7 +24,7 @@ def filled(values: NDArray[np.generic], shape: tuple[int, int], value: int = 0) 
     return out
 
 
-def pack(values: NDArray[np.generic], group: int, columns: int, flip: int = 0) -> NDArray[np.generic]:
+def pack(values: NDArray[Any], group: int, columns: int, flip: int = 0) -> NDArray[Any]:
     """Return panels of `columns` rows of values (N, K), in each of which the elements at one k are side by side.
 
     Parameters
@@ -63,7 +65,7 @@ def pack(values: NDArray[np.generic], group: int, columns: int, flip: int = 0) -
 
 
 @numba.njit(cache=True, parallel=True)
-def _pack_bytes(source: NDArray[np.uint8], flip: int, out: NDArray[np.uint32]) -> None:
+def _pack_bytes(source: NDArray[np.uint8], flip: Any, out: NDArray[np.uint32]) -> None:
     """Unchecked: source is (K, N), out (panels, K / 4, columns)."""
     columns = out.shape[2]
     for panel in numba.prange(out.shape[0]):
@@ -91,7 +93,7 @@ def _pack_words(source: NDArray[np.uint16], out: NDArray[np.uint32]) -> None:
 
 
 @numba.njit(cache=True, parallel=True)
-def _pack(source: NDArray[np.generic], out: NDArray[np.generic]) -> None:
+def _pack(source: NDArray[Any], out: NDArray[Any]) -> None:
     """Unchecked: source is (K, N), out (panels, K, columns)."""
     columns = out.shape[2]
     for panel in numba.prange(out.shape[0]):
@@ -101,7 +103,7 @@ def _pack(source: NDArray[np.generic], out: NDArray[np.generic]) -> None:
 
 
 @numba.njit(cache=True, parallel=True)
-def _pack_transposed(source: NDArray[np.generic], out: NDArray[np.generic]) -> None:
+def _pack_transposed(source: NDArray[Any], out: NDArray[Any]) -> None:
     """Unchecked: source is (N, K), out (panels, K, columns)."""
     parts, columns = out.shape[1:]
     for panel in numba.prange(out.shape[0]):

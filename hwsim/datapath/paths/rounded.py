@@ -28,10 +28,10 @@ from hwsim.datapath.simd import (
     bit_and,
     bit_or,
     bit_xor,
-    bitcast,
+    bits,
     compare_eq,
-    compare_le,
     compare_lt,
+    floats,
     fmuladd,
     maximum,
     minimum,
@@ -45,7 +45,7 @@ from hwsim.datapath.simd import (
 from hwsim.datapath.threads import threads_for
 from hwsim.datapath.tiles import tile_and, tile_load, tile_map, tile_splat, tile_step, tile_store
 from hwsim.datapath.unit import DotProductUnit, ExactAlignment, FloatAccumulator
-from hwsim.datapath.vectors import NATIVE, REGISTER_BITS, REGISTERS
+from hwsim.datapath.vectors import HAS_FMA, NATIVE, REGISTER_BITS, REGISTERS
 from hwsim.formats import Overflow, Rounding
 
 __all__ = [
@@ -54,7 +54,9 @@ __all__ = [
 
 _ROWS = 4  # times _VECTORS: 16 of 32 registers, or 8 of 16; the others are for b, an element of a and the rounding
 _VECTORS = 4 if REGISTERS == 32 else 2
-_DEPTH = 1024  # of K: what the cache holds of a panel of b
+_SPARE_BITS = 4  # of a float's mantissa beyond the register's: 2 for the magic number, 2 to keep what overflows finite
+_SPAN = 128  # of K, after which a tile is looked at, and
+_SPANS = 8  # of these: what the cache holds of a panel of b
 _GROUP = 16  # tiles, one below the other, that pass over it
 
 
@@ -69,53 +71,66 @@ class _Way(NamedTuple):
     limit: int  # less than two to this power: else another way is taken
 
 
-class _Numbers(NamedTuple):
-    """Constants of the kernel, floats of its dtype as arrays of one element."""
-
-    infinity: Any
-    low: Any  # the smallest normal
-    factor: Any
-    scale: Any  # of the sum of several lanes
-    limit: Any  # of a rounded sum
-    beyond: Any  # what overflows becomes
-    sign: Any
-
-
 @numba.njit(forceinline=True)
-def _magic(total: Any, number: Any) -> Any:
+def _round(total: Any, constants: Any) -> Any:
+    number = mul(bit_and(total, constants[0]), constants[1])
     return sub(add(total, number), number)
 
 
 @numba.njit(forceinline=True)
-def _round(total: Any, constants: Any) -> Any:
-    infinity, factor, _ = constants
-    return _magic(total, mul(bit_and(total, infinity), factor))
+def _round_low(total: Any, constants: Any) -> Any:
+    number = mul(floats(maximum(bits(bit_and(total, constants[0])), bits(constants[2]))), constants[1])
+    return sub(add(total, number), number)
 
 
 @numba.njit(forceinline=True)
-def _round_low(total: Any, constants: Any) -> Any:
-    infinity, factor, low = constants
-    return _magic(total, mul(maximum(bit_and(total, infinity), low), factor))
+def _round_limited(total: Any, constants: Any) -> Any:
+    """Round a sixteenth, whose magic number is finite, and let the multiple that reaches the limit be infinite."""
+    infinity, _, low, limit, factor, up, _, _, _ = constants
+    magnitude = minimum(maximum(bits(bit_and(total, infinity)), bits(low)), bits(limit))
+    number = mul(floats(magnitude), factor)
+    return mul(sub(fmuladd(total, 0.0625, number), number), up)
+
+
+@numba.njit(forceinline=True)
+def _infinite(total: Any, constants: Any) -> Any:
+    return mul(_round_limited(total, constants), constants[6])
+
+
+@numba.njit(forceinline=True)
+def _saturated(total: Any, constants: Any) -> Any:
+    beyond = constants[7]
+    return mul(minimum(maximum(_round_limited(total, constants), mul(beyond, -1.0)), beyond), constants[6])
 
 
 @numba.njit(forceinline=True)
 def _odd(register: Any, product: Any) -> Any:
+    """Add, rounding to odd."""
     total = add(register, product)
     added = sub(total, register)
     error = add(sub(register, sub(total, added)), sub(product, added))
-    word = bitcast(total, np.int64)
-    toward = bit_or(shift_right(bit_xor(word, bitcast(error, np.int64)), 63), 1)
-    exact = bit_or(compare_eq(error, 0.0), compare_eq(bit_and(word, 1), 1))
-    return bitcast(add(word, select(exact, 0, toward)), np.float64)
+    word = bits(total)
+    toward = bit_or(shift_right(bit_xor(word, bits(error)), 63), 1)
+    even = bit_and(compare_lt(0.0, absolute(error)), compare_eq(bit_and(word, 1), 0))  # no error of an infinity
+    return floats(add(word, select(even, toward, 0)))
 
 
 @numba.njit(forceinline=True)
-def _careful(total: Any, constants: Any) -> Any:
-    """Round and compare: a sixteenth is rounded, whose magic number is finite."""
-    infinity, factor, low, limit, beyond, sign = constants
-    magnitude = minimum(maximum(bit_and(total, infinity), low), limit)
-    rounded = mul(_magic(mul(total, 0.0625), mul(mul(magnitude, 0.0625), factor)), 16.0)
-    return select(compare_le(limit, absolute(rounded)), bit_or(bit_and(rounded, sign), beyond), rounded)
+def _finite(product: Any, limit: Any) -> Any:
+    """Bound a product that makes any sum overflow."""
+    return minimum(maximum(product, mul(limit, -2.0)), mul(limit, 2.0))
+
+
+@numba.njit(forceinline=True)
+def _sum(register: Any, x: Any, y: Any, limit: Any) -> Any:
+    if HAS_FMA:
+        return fmuladd(x, y, register)
+    return add(register, _finite(mul(x, y), limit))
+
+
+@numba.njit(forceinline=True)
+def _sum_odd(register: Any, x: Any, y: Any, limit: Any) -> Any:
+    return _odd(register, _finite(mul(x, y), limit))
 
 
 @numba.njit(forceinline=True)
@@ -134,53 +149,23 @@ def _step_odd(register: Any, a: Any, b: Any, constants: Any) -> Any:
 
 
 @numba.njit(forceinline=True)
-def _step_careful(register: Any, a: Any, b: Any, constants: Any) -> Any:
-    return _careful(fmuladd(a, b, register), constants)
+def _step_infinite(register: Any, a: Any, b: Any, constants: Any) -> Any:
+    return _infinite(_sum(register, a, b, constants[3]), constants)
 
 
 @numba.njit(forceinline=True)
-def _step_odd_careful(register: Any, a: Any, b: Any, constants: Any) -> Any:
-    return _careful(_odd(register, mul(a, b)), constants)
+def _step_saturated(register: Any, a: Any, b: Any, constants: Any) -> Any:
+    return _saturated(_sum(register, a, b, constants[3]), constants)
 
 
-@numba.njit(cache=True, parallel=True)
-def _kernel(a: Floats, b: Floats, d: Floats, numbers: Floats, low: int | None, odd: int | None) -> None:
-    """Unchecked: d holds the registers, (rows of a, panels * width of b). `low` and `odd` are 1 or None."""
-    count, depth, width = b.shape
-    blocks = d.shape[0] // _ROWS
-    groups = (blocks + _GROUP - 1) // _GROUP
-    dtype = a.dtype
-    for part in numba.prange(count * groups):
-        panel = part // groups
-        first = part % groups * _GROUP
-        infinity, factor = splat(numbers[0], dtype, NATIVE), splat(numbers[1], dtype, NATIVE)
-        lowest, limit = splat(numbers[2], dtype, NATIVE), splat(numbers[3], dtype, NATIVE)
-        beyond, sign = splat(numbers[4], dtype, NATIVE), splat(numbers[5], dtype, NATIVE)
-        constants = (infinity, factor, lowest)
-        all_constants = (infinity, factor, lowest, limit, beyond, sign)
-        for begin in range(0, depth, _DEPTH):
-            end = min(begin + _DEPTH, depth)
-            for block in range(first, min(first + _GROUP, blocks)):
-                place = block * _ROWS * d.shape[1] + panel * width
-                start = tile_load(d, place, d.shape[1], _ROWS, _VECTORS, NATIVE)
-                tile = start
-                for k in range(begin, end):
-                    beside, below = (a, block * _ROWS * depth + k, depth), (b, (panel * depth + k) * width)
-                    if odd is not None:
-                        tile = tile_step(_step_odd, tile, beside, below, constants)
-                    elif low is not None:
-                        tile = tile_step(_step_low, tile, beside, below, constants)
-                    else:
-                        tile = tile_step(_step, tile, beside, below, constants)
-                if not reduce_and(tile_and(compare_lt(absolute(tile), infinity))):
-                    tile = start
-                    for k in range(begin, end):
-                        beside, below = (a, block * _ROWS * depth + k, depth), (b, (panel * depth + k) * width)
-                        if odd is not None:
-                            tile = tile_step(_step_odd_careful, tile, beside, below, all_constants)
-                        else:
-                            tile = tile_step(_step_careful, tile, beside, below, all_constants)
-                tile_store(d, place, d.shape[1], tile)
+@numba.njit(forceinline=True)
+def _step_odd_infinite(register: Any, a: Any, b: Any, constants: Any) -> Any:
+    return _infinite(_sum_odd(register, a, b, constants[3]), constants)
+
+
+@numba.njit(forceinline=True)
+def _step_odd_saturated(register: Any, a: Any, b: Any, constants: Any) -> Any:
+    return _saturated(_sum_odd(register, a, b, constants[3]), constants)
 
 
 @numba.njit(forceinline=True)
@@ -189,93 +174,80 @@ def _product(total: Any, a: Any, b: Any, _: Any) -> Any:
 
 
 @numba.njit(forceinline=True)
-def _join(both: Any, constants: Any) -> Any:
-    return _round(fmuladd(both[1], constants[6], both[0]), constants[:3])
-
-
-@numba.njit(forceinline=True)
-def _join_low(both: Any, constants: Any) -> Any:
-    return _round_low(fmuladd(both[1], constants[6], both[0]), constants[:3])
-
-
-@numba.njit(forceinline=True)
-def _join_odd(both: Any, constants: Any) -> Any:
-    return _round_low(_odd(both[0], mul(both[1], constants[6])), constants[:3])
-
-
-@numba.njit(forceinline=True)
-def _join_careful(both: Any, constants: Any) -> Any:
-    return _careful(fmuladd(both[1], constants[6], both[0]), constants[:6])
-
-
-@numba.njit(forceinline=True)
-def _join_odd_careful(both: Any, constants: Any) -> Any:
-    return _careful(_odd(both[0], mul(both[1], constants[6])), constants[:6])
-
-
-@numba.njit(forceinline=True)
-def _lanes(a: Floats, b: Floats, at: int, below: int, width: int, lanes: int) -> Any:
-    """Return the exact sums of a step's products."""
-    total = tile_splat(splat(0.0, a.dtype, NATIVE), _ROWS, _VECTORS)
-    for lane in range(lanes):
-        total = tile_step(_product, total, (a, at + lane, a.shape[1]), (b, below + lane * width), 0)
-    return total
+def _advance(step: Any, tile: Any, left: Any, right: Any, depth: int, constants: Any, lanes: int | None) -> Any:
+    """Return a tile after products up to `depth`; left and right are arrays, where they begin, and strides."""
+    a, at, stride = left
+    b, below, width = right
+    if lanes is None:
+        for k in range(depth):
+            tile = tile_step(step, tile, (a, at + k, stride), (b, below + k * width), constants)
+    else:
+        for k in range(0, depth, lanes):
+            total = tile_splat(splat(0.0, a.dtype, NATIVE), _ROWS, _VECTORS)
+            for lane in range(k, k + lanes):
+                total = tile_step(_product, total, (a, at + lane, stride), (b, below + lane * width), 0)
+            tile = tile_map(step, tile, total, constants[8], constants)
+    return tile
 
 
 @numba.njit(cache=True, parallel=True)
-def _lanes_kernel(
-    a: Floats, b: Floats, d: Floats, numbers: Floats, low: int | None, odd: int | None, lanes: int
-) -> None:
-    """As `_kernel`, with the sum of several lanes a step."""
+def _kernel(a: Floats, b: Floats, d: Floats, numbers: Floats, lanes: Any, low: Any, odd: Any, saturates: Any) -> None:
+    """Unchecked: d holds the registers, (rows of a, panels * width of b).
+
+    `lanes` is None for one; `low`, `odd` and `saturates` are 1, or None, so that only what is needed is compiled.
+    """
     count, depth, width = b.shape
     blocks = d.shape[0] // _ROWS
     groups = (blocks + _GROUP - 1) // _GROUP
-    dtype = a.dtype
-    span = max(_DEPTH // lanes, 1) * lanes
+    span = _SPAN if lanes is None else max(_SPAN // lanes, 1) * lanes
     for part in numba.prange(count * groups):
         panel = part // groups
         first = part % groups * _GROUP
-        infinity, factor = splat(numbers[0], dtype, NATIVE), splat(numbers[1], dtype, NATIVE)
-        lowest, limit = splat(numbers[2], dtype, NATIVE), splat(numbers[3], dtype, NATIVE)
-        beyond, sign = splat(numbers[4], dtype, NATIVE), splat(numbers[5], dtype, NATIVE)
-        constants = (infinity, factor, lowest, limit, beyond, sign, splat(numbers[6], dtype, NATIVE))
-        for begin in range(0, depth, span):
-            end = min(begin + span, depth)
+        infinity, factor = splat(numbers[0], a.dtype, NATIVE), splat(numbers[1], a.dtype, NATIVE)
+        lowest, limit = splat(numbers[2], a.dtype, NATIVE), splat(numbers[3], a.dtype, NATIVE)
+        sixteenth, up = splat(numbers[4], a.dtype, NATIVE), splat(numbers[5], a.dtype, NATIVE)
+        down, beyond = splat(numbers[6], a.dtype, NATIVE), splat(numbers[7], a.dtype, NATIVE)
+        constants = (infinity, factor, lowest, limit, sixteenth, up, down, beyond, splat(numbers[8], a.dtype, NATIVE))
+        for begin in range(0, depth, _SPANS * span):
             for block in range(first, min(first + _GROUP, blocks)):
                 place = block * _ROWS * d.shape[1] + panel * width
-                row = block * _ROWS * depth
-                start = tile_load(d, place, d.shape[1], _ROWS, _VECTORS, NATIVE)
-                tile = start
-                for k in range(begin, end, lanes):
-                    both = (tile, _lanes(a, b, row + k, (panel * depth + k) * width, width, lanes))
-                    if odd is not None:
-                        tile = tile_map(_join_odd, both, constants)
-                    elif low is not None:
-                        tile = tile_map(_join_low, both, constants)
-                    else:
-                        tile = tile_map(_join, both, constants)
-                if not reduce_and(tile_and(compare_lt(absolute(tile), infinity))):
-                    tile = start
-                    for k in range(begin, end, lanes):
-                        both = (tile, _lanes(a, b, row + k, (panel * depth + k) * width, width, lanes))
+                tile = tile_load(d, place, d.shape[1], _ROWS, _VECTORS, NATIVE)
+                for k in range(begin, min(begin + _SPANS * span, depth), span):
+                    beside, below = (a, block * _ROWS * depth + k, depth), (b, (panel * depth + k) * width, width)
+                    start, ahead = tile, min(span, depth - k)
+                    calm = reduce_and(tile_and(compare_lt(absolute(tile), mul(limit, 0.5))))
+                    if calm:
                         if odd is not None:
-                            tile = tile_map(_join_odd_careful, both, constants)
+                            tile = _advance(_step_odd, start, beside, below, ahead, constants, lanes)
+                        elif low is not None:
+                            tile = _advance(_step_low, start, beside, below, ahead, constants, lanes)
                         else:
-                            tile = tile_map(_join_careful, both, constants)
+                            tile = _advance(_step, start, beside, below, ahead, constants, lanes)
+                        calm = reduce_and(tile_and(compare_lt(absolute(tile), infinity)))
+                    if not calm:
+                        if odd is not None and saturates is not None:
+                            tile = _advance(_step_odd_saturated, start, beside, below, ahead, constants, lanes)
+                        elif odd is not None:
+                            tile = _advance(_step_odd_infinite, start, beside, below, ahead, constants, lanes)
+                        elif saturates is not None:
+                            tile = _advance(_step_saturated, start, beside, below, ahead, constants, lanes)
+                        else:
+                            tile = _advance(_step_infinite, start, beside, below, ahead, constants, lanes)
                 tile_store(d, place, d.shape[1], tile)
 
 
 def _numbers(unit: DotProductUnit, way: _Way) -> Floats:
-    """Return the kernels' constants: infinity, factor, smallest normal, limit, what is beyond, sign, scale of lanes."""
+    """Return the kernel's constants."""
     assert isinstance(unit.accumulator, FloatAccumulator)
-    spec, bits = unit.accumulator.format, np.finfo(way.dtype).nmant
-    limit = 2.0 ** (spec.exp_max + spec.sig_bits + way.scale)  # may be infinity where none is reached
-    saturates = unit.accumulator.overflow is Overflow.SATURATE
-    beyond = limit - 2.0 ** (spec.exp_max + way.scale) if saturates else np.inf
-    factor = 1.5 * 2.0 ** (bits - spec.man_bits)
+    spec, info = unit.accumulator.format, np.finfo(way.dtype)
+    limit = 2.0 ** (spec.exp_max + spec.sig_bits + way.scale)
+    factor = 1.5 * 2.0 ** (info.nmant - spec.man_bits)
     low = 2.0 ** (spec.exp_min + spec.man_bits + way.scale)
-    with np.errstate(over="ignore"):
-        return np.array([np.inf, factor, low, limit, beyond, -0.0, 2.0**way.scale]).astype(way.dtype)
+    up = 2.0 ** (info.nmant - spec.man_bits - 1)  # times the limit: infinity
+    beyond = (limit - 2.0 ** (spec.exp_max + way.scale)) * up
+    numbers = [np.inf, factor, low, limit, factor / 16, 16 * up, 1 / up, beyond, 2.0**way.scale]
+    with np.errstate(over="ignore"):  # of a register that does not overflow
+        return np.array(numbers).astype(way.dtype)
 
 
 def _run(ways: tuple[_Way, ...], problem: Problem) -> Codes:
@@ -283,16 +255,13 @@ def _run(ways: tuple[_Way, ...], problem: Problem) -> Codes:
     way = next(way for way in ways if way.unit is None or _suits(way, problem))
     lanes, shape = unit.lanes, (problem.a.shape[0], problem.b.shape[0])
     width = _VECTORS * REGISTER_BITS // np.finfo(way.dtype).bits
-    scale_a, scale_b = (0, 0) if lanes > 1 else _split(unit, way)
+    scale_a, scale_b = (0, 0) if lanes > 1 else (way.scale // 2, way.scale - way.scale // 2)
     a = left(unit.element_a, problem.a, way.dtype, _ROWS, scale_a)
     b = right(unit.element_b, problem.b, way.dtype, width, scale_b)
     d = loaded(problem, way.dtype, (a.shape[0], b.shape[0] * width), way.scale)
-    low, odd = 1 if way.low else None, 1 if way.odd else None
+    flags = (way.low and not way.odd, way.odd, unit.accumulator.overflow is Overflow.SATURATE)
     with threads_for(shape[0] * problem.b.size):
-        if lanes > 1:
-            _lanes_kernel(a, b, d, _numbers(unit, way), low, odd, lanes)
-        else:
-            _kernel(a, b, d, _numbers(unit, way), low, odd)
+        _kernel(a, b, d, _numbers(unit, way), lanes if lanes > 1 else None, *(1 if flag else None for flag in flags))
     return unloaded(unit, d, shape, way.scale)
 
 
@@ -305,17 +274,100 @@ def _suits(way: _Way, problem: Problem) -> bool:
     return bool(np.all(value == np.rint(value)) and np.all(np.abs(value) < 2.0 ** (way.limit - way.unit)))
 
 
-def _split(unit: DotProductUnit, way: _Way) -> tuple[int, int]:
-    """Return the powers of two by which a's and b's values are scaled, as near to each other as they fit."""
-    for away in range(abs(way.scale) + 1):
-        for scale_a in (way.scale // 2 + away, way.scale // 2 - away):
-            scale_b = way.scale - scale_a
-            if fits(unit.element_a, way.dtype, scale_a) and fits(unit.element_b, way.dtype, scale_b):
-                return scale_a, scale_b
-    raise AssertionError("the way was offered for scales that fit")
+def _offered(unit: DotProductUnit, register: FloatAccumulator, dtype: Any, finest: int) -> _Way | None:
+    """Return a way that takes any c that is a multiple of 2**finest, or None."""
+    info, spec = np.finfo(dtype), register.format
+    if spec.man_bits > info.nmant - _SPARE_BITS:
+        return None
+    scale = int(info.maxexp) - (info.nmant - spec.man_bits) - (spec.exp_max + spec.man_bits)
+    lowest = min(spec.exp_min, unit.product_exp_min)
+    if spec.exp_min + spec.man_bits + scale < info.minexp or lowest + scale < int(info.minexp) - info.nmant:
+        return None
+    odd = not _is_innocuous(unit, register, dtype, finest)
+    if (odd and dtype is np.float32) or not _fits(unit, dtype, scale):
+        return None
+    needed = None if finest == spec.exp_min else finest
+    return _Way(dtype, scale, unit.product_exp_min < spec.exp_min, odd, needed, spec.exp_max + spec.sig_bits)
 
 
-def _fit(unit: DotProductUnit, dtype: Any, scale: int) -> bool:
+def _bounded(unit: DotProductUnit, register: FloatAccumulator) -> _Way | None:
+    """Return the way of a register with as wide exponents as float32's, which neither overflows nor underflows.
+
+    Beyond 2**(p + 1) times the largest sum of a step, p its bits, that sum is below half a unit in its last place, and
+    it stays what it is.
+    """
+    info, spec = np.finfo(np.float32), register.format
+    unit_exp, top = unit.product_exp_min, _sum_exp(unit)
+    limit = top + spec.sig_bits + 2
+    if unit_exp < max(spec.exp_min, int(info.minexp)) or limit > spec.exp_max + spec.man_bits:
+        return None
+    if limit + (info.nmant - spec.man_bits) + 2 > info.maxexp or not _fits(unit, np.float32, 0):
+        return None
+    if not _is_innocuous(unit, register, np.float32, unit_exp):
+        return None
+    return _Way(np.float32, 0, False, False, unit_exp, limit)
+
+
+def _sum_bits(unit: DotProductUnit) -> int:
+    """Return the bits of the significand of a product, or those of the sum of a step of several, in its finest unit."""
+    a, b = unit.element_a, unit.element_b
+    largest = a.max_significand * b.max_significand
     if unit.lanes > 1:
-        return fits(unit.element_a, dtype) and fits(unit.element_b, dtype)
-    return fits(unit.element_a, dtype, scale // 2) and fits(unit.element_b, dtype, scale - scale // 2)
+        largest *= unit.lanes << (unit.product_exp_max - unit.product_exp_min)
+    return largest.bit_length()
+
+
+def _sum_exp(unit: DotProductUnit) -> int:
+    """Return a power of two above every sum of a step."""
+    return _sum_bits(unit) + (unit.product_exp_min if unit.lanes > 1 else unit.product_exp_max)
+
+
+def _is_innocuous(unit: DotProductUnit, register: FloatAccumulator, dtype: Any, finest: int) -> bool:
+    """Tell whether sums can be rounded to dtype first; a register is 0 or at least 2**finest."""
+    precision, spec = np.finfo(dtype).nmant + 1, register.format
+    limit, top = spec.exp_max + spec.sig_bits, _sum_exp(unit)
+    if max(limit, top) + 1 - min(finest, unit.product_exp_min) <= precision:
+        return True
+    bits = _sum_bits(unit)
+    no_tie = bits <= spec.sig_bits or min(top, limit) - precision < finest
+    return spec.sig_bits + max(bits, spec.sig_bits) < precision and no_tie
+
+
+def _fits(unit: DotProductUnit, dtype: Any, scale: int) -> bool:
+    """Tell whether operands, products and the sums of a step are exact in dtype."""
+    scale_a, scale_b = (0, 0) if unit.lanes > 1 else (scale // 2, scale - scale // 2)
+    exact = _sum_bits(unit) <= np.finfo(dtype).nmant + 1
+    return exact and fits(unit.element_a, dtype, scale_a) and fits(unit.element_b, dtype, scale_b)
+
+
+def offer(unit: DotProductUnit, depth: int) -> Path | None:
+    """Offer the path for a float register that rounds to nearest even, and products or sums of lanes that are exact.
+
+    Whatever K is.
+    """
+    register = unit.accumulator
+    if not isinstance(register, FloatAccumulator) or not isinstance(unit.alignment, ExactAlignment) or depth < 1:
+        return None
+    if getattr(numba.config, "DISABLE_JIT", 0) or not unit.is_plain or unit.scales:
+        return None
+    if register.rounding is not Rounding.NEAREST_EVEN or register.result_man_bits != register.format.man_bits:
+        return None
+    whole = register.format.exp_min
+    ways = [_offered(unit, register, np.float32, whole), _bounded(unit, register)]
+    if unit.product_exp_min > whole:
+        ways.insert(1, _offered(unit, register, np.float32, unit.product_exp_min))
+    ways.append(_offered(unit, register, np.float64, whole))
+    found = [way for way in ways if way is not None]
+    last = next((at for at, way in enumerate(found) if way.unit is None), None)
+    if last is None:
+        return None
+    found = found[: last + 1]
+    way = found[0]
+    name = np.dtype(way.dtype).name
+    how = "rounded to odd, which no second rounding can tell" if way.odd else "which makes no tie of what is none"
+    proof = (
+        f"a product or sum of lanes of {_sum_bits(unit)} bits is exact in {name}; its sum with a register of "
+        f"{register.format.sig_bits} bits is rounded to {np.finfo(way.dtype).nmant + 1} bits first, {how}"
+    )
+    size = float(np.dtype(found[-1].dtype).itemsize)
+    return Path(f"{name} rounded", proof, partial(_run, tuple(found)), size, size, 2 * size)

@@ -7,20 +7,22 @@ from typing import NamedTuple
 import numpy as np
 from numba.core import config
 
-from hwsim.datapath.accumulate import output
+from hwsim.datapath.staged import output
 from hwsim.datapath.decode import point_bits
 from hwsim.datapath.paths.truncated_kernel import COLUMNS, FIELD_SHIFT, Cut, narrow_kernel, wide_kernel
 from hwsim.datapath.paths.truncated_operands import (
     TABLE_BITS,
-    WIDE_ZERO_GAP,
+    Leads,
     leads,
     load_registers,
+    narrow_table,
     operand_rows,
     pack_panels,
     read_registers,
     scale_panels,
     scale_rows,
-    table,
+    used_leads,
+    wide_table,
 )
 from hwsim.datapath.problem import Codes, Path, Problem
 from hwsim.datapath.threads import threads_for
@@ -56,6 +58,17 @@ def _register(unit: DotProductUnit) -> FloatAccumulator | None:
     usual = spec.bias == (1 << (spec.exp_bits - 1)) - 1
     fits = 2 <= spec.exp_bits <= 8 and spec.man_bits <= 23 and usual
     return register if fits and register.rounding in (Rounding.TOWARD_ZERO, Rounding.NEAREST_EVEN) else None
+
+
+def _is_narrow(products: Leads, point: int, fraction_bits: int) -> bool:
+    """Tell whether gaps fit bytes, a product is a normal float32, and no factor that a product meets above 2**118."""
+    least = products.top - products.spread
+    return (
+        products.spread <= _NARROW_SPREAD
+        and least - point >= -126
+        and products.top <= 60
+        and fraction_bits - least <= 118
+    )
 
 
 def _bounds(unit: DotProductUnit, alignment: TruncatedAlignment, register: FloatAccumulator) -> _Bounds | None:
@@ -95,8 +108,8 @@ def _bounds(unit: DotProductUnit, alignment: TruncatedAlignment, register: Float
     if wide:
         room = least + spread + fraction + 127 - FIELD_SHIFT - lead_min <= _FIELD_MAX
         fits = fits and room and spread <= _WIDE_SPREAD and not unit.scales
-    else:  # a product is a float32, and no step's factor beyond 2**118
-        fits = fits and least - point >= -126 and least + spread <= 60 and fraction - least <= 118
+    else:
+        fits = fits and _is_narrow(Leads(least + spread, spread), point, fraction)
     return _Bounds(wide, factor.bit_length(), chunk, sum_max, lead_min, product_min) if fits else None
 
 
@@ -140,7 +153,7 @@ def offer(unit: DotProductUnit, depth: int) -> Path | None:
     Not where Numba does not compile, for its vectors are LLVM's.
     """
     alignment, register = unit.alignment, _register(unit)
-    if config.DISABLE_JIT or not unit.is_plain or not isinstance(alignment, TruncatedAlignment):
+    if config.DISABLE_JIT or not isinstance(alignment, TruncatedAlignment) or not unit.is_plain:
         return None
     if register is None or not alignment.with_accumulator or depth == 0:
         return None
@@ -171,21 +184,28 @@ def _run(cut: Cut, wide: bool, problem: Problem) -> Codes:
     """Return the codes of a problem's result."""
     unit = problem.unit
     assert isinstance(unit.accumulator, FloatAccumulator)
-    spec = unit.accumulator.format
+    specs = unit.element_a, unit.element_b
     shape = (problem.a.shape[0], problem.b.shape[0])
-    length = problem.a.shape[1]
-    zero = WIDE_ZERO_GAP if wide else cut.most + 1
-    left = operand_rows(table(unit.element_a, zero, wide), problem.a)
-    values, gaps, fields = pack_panels(table(unit.element_b, zero, wide), problem.b, wide)
-    registers = load_registers(spec, problem.c, shape)
-    with threads_for(shape[0] * registers.shape[0] * COLUMNS * length):
+    ranges = [leads(spec) for spec in specs]
+    if wide:
+        used = [used_leads(spec, codes) for spec, codes in zip(specs, (problem.a, problem.b), strict=True)]
+        products = Leads(sum(each.top for each in used), sum(each.spread for each in used))
+        if _is_narrow(products, sum(point_bits(spec) for spec in specs), cut.fraction_bits):
+            wide, ranges = False, used
+            fine = int(products.top - products.spread - cut.fraction_bits < -149)
+            cut = cut._replace(top=products.top, most=products.spread, fine=fine)
+    registers = load_registers(unit.accumulator.format, problem.c, shape)
+    with threads_for(problem.a.size * registers.shape[0] * COLUMNS):
         if wide:
-            wide_kernel(cut, *left, values, gaps, fields, registers)
+            right = pack_panels(wide_table(specs[1]), problem.b, True)
+            wide_kernel(cut, *operand_rows(wide_table(specs[0]), problem.a), *right, registers)
         else:
+            tables = [narrow_table(spec, each.top, cut.most + 1) for spec, each in zip(specs, ranges, strict=True)]
+            values, gaps, _ = pack_panels(tables[1], problem.b, False)
             a_scale = scale_rows(unit.scale_a, problem.a_scales, shape[0])
             b_scale = scale_panels(unit.scale_b, problem.b_scales, shape[1])
-            narrow_kernel(cut, *left, values, gaps, a_scale, b_scale, registers)
-    codes = read_registers(spec, registers, shape[1])
+            narrow_kernel(cut, *operand_rows(tables[0], problem.a), values, gaps, a_scale, b_scale, registers)
+    codes = read_registers(unit.accumulator.format, registers, shape[1])
     if not unit.converts:
         return codes
     return output(unit, codes.astype(np.uint64).view(np.int64), np.zeros(shape, np.uint8))

@@ -175,7 +175,8 @@ def _toward_zero(cut: Cut, low: Any, high: Any, lead: Any, bits: Any) -> Any:
     magnitude = sub(bit_xor(low, negative), negative)
     if cut.fine:
         places = minimum(maximum(sub(cut.fraction_bits - 149, lead), 0), 31)
-        magnitude = shift_left(shift_right(bitcast(magnitude, np.uint32), bitcast(places, np.uint32)), places)
+        kept = shift_right(bitcast(magnitude, np.uint32), bitcast(places, np.uint32))
+        magnitude = shift_left(bitcast(kept, np.int32), places)
     if cut.carries:
         whole = bitcast(magnitude, np.uint32)
         value = convert(whole, np.float32)
@@ -258,8 +259,7 @@ def narrow_kernel(
                     for k in range(first, min(first + cut.chunk, lanes)):
                         values = mul(tile_load(b, right + k * COLUMNS, 0, 1, 4, 16), a[row, at + k])
                         part = add(part, convert(mul(values, factor), np.int32))
-                    low = add(low, part)
-                    high = add(high, shift_right(part, 2))
+                    low, high = add(low, part), add(high, shift_right(part, 2))
                 tile_store(registers, place, 0, _next(cut, low, high, lead, bits))
 
 
@@ -300,6 +300,5 @@ def wide_kernel(
                         factor = bitcast(sub_saturating(sub_saturating(start, of_a), of_b), np.float32)
                         values = mul(tile_load(b, right + k * COLUMNS, 0, 1, 4, 16), a[row, at + k])
                         part = add(part, convert(mul(values, factor), np.int32))
-                    low = add(low, part)
-                    high = add(high, shift_right(part, 2))
+                    low, high = add(low, part), add(high, shift_right(part, 2))
                 tile_store(registers, place, 0, _next(cut, low, high, lead, bits))

@@ -18,16 +18,17 @@ from hwsim.formats.codes import code_dtype
 
 __all__ = [
     "TABLE_BITS",
-    "WIDE_ZERO_GAP",
     "Leads",
     "leads",
     "load_registers",
+    "narrow_table",
     "operand_rows",
     "pack_panels",
     "read_registers",
     "scale_panels",
     "scale_rows",
-    "table",
+    "used_leads",
+    "wide_table",
 ]
 
 TABLE_BITS = 19
@@ -67,13 +68,39 @@ def leads(spec: ScalarSpec) -> Leads:
 
 
 @lru_cache(maxsize=32)
-def table(spec: ScalarSpec, zero_gap: int, wide: bool) -> _Table:
-    """Return the table of a format; a wide one has significands times 2**(FIELD_SHIFT / 2) for values."""
+def wide_table(spec: ScalarSpec) -> _Table:
+    """Return the table of a format whose values are significands times 2**(FIELD_SHIFT / 2)."""
     significand, lead = _unpacked(spec)
-    exponent: Any = lead * 0 + FIELD_SHIFT // 2 if wide else lead
-    values = np.ldexp(significand.astype(np.float64), exponent - point_bits(spec)).astype(np.float32)
-    gaps = np.where(significand != 0, leads(spec).top - lead, zero_gap)
-    return _Table(values, gaps.astype(np.uint16 if wide else np.uint8))
+    values = np.ldexp(significand.astype(np.float32), FIELD_SHIFT // 2 - point_bits(spec))
+    return _Table(values, np.where(significand != 0, leads(spec).top - lead, WIDE_ZERO_GAP).astype(np.uint16))
+
+
+@lru_cache(maxsize=32)
+def narrow_table(spec: ScalarSpec, top: int, zero_gap: int) -> _Table:
+    """Return the table of a format of whose numbers only those are used that have exponents in top - 254..top."""
+    significand, lead = _unpacked(spec)
+    values = np.ldexp(significand.astype(np.float64), lead - point_bits(spec)).astype(np.float32)
+    gaps = np.where(significand != 0, np.clip(top - lead, 0, 254), zero_gap)
+    return _Table(values, gaps.astype(np.uint8))
+
+
+@numba.njit(cache=True)
+def _used_kernel(codes: NDArray[np.unsignedinteger], gaps: NDArray[np.uint16]) -> tuple[int, int]:
+    """Return the least and the largest gap but for zeros; unchecked."""
+    least, largest = WIDE_ZERO_GAP, 0
+    for row in range(codes.shape[0]):
+        for column in range(codes.shape[1]):
+            gap = int(gaps[codes[row, column]])
+            if gap != WIDE_ZERO_GAP:
+                least, largest = min(least, gap), max(largest, gap)
+    return least, largest
+
+
+def used_leads(spec: ScalarSpec, codes: Codes) -> Leads:
+    """Return the exponents that numbers other than zero have in an array of a wide format."""
+    across = codes if codes.flags.c_contiguous else codes.T
+    least, largest = _used_kernel(np.ascontiguousarray(across), wide_table(spec).gaps)
+    return Leads(leads(spec).top - min(least, largest), max(largest - least, 0))
 
 
 def _aligned(shape: tuple[int, ...], dtype: type[np.generic]) -> NDArray[Any]:

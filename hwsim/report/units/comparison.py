@@ -218,7 +218,8 @@ class _Sums:
         left, right = self._vector("a", row), self._vector("b", column)
         if left is None or right is None:
             return None
-        total = Fraction(2) ** (left[1] + right[1]) * sum(map(mul, left[0], right[0]))
+        total = Fraction(sum(map(mul, left[0], right[0])))
+        total *= Fraction(2) ** (left[1] + right[1])
         if self.operands.c is None:
             return total
         register = self.unit.register

@@ -84,12 +84,12 @@ def stages(unit: DotProductUnit) -> list[Stage]:
         )
     )
     if unit.promotion is not None:
-        words = register_words(unit.promotion.accumulator)
-        every = f"every {unit.promotion.length} products, and at the end: the first register is added to a second"
+        words = register_words(unit.promotion.accumulator, "at each addition")
+        every = f"every {unit.promotion.length} products, and at the end: added to a second register"
         found.append(
             Stage(
                 name="promote",
-                does=(f"{every}, and restarts at 0", *words),
+                does=(f"{every}; the first restarts at 0", *words),
                 out=f"second register, {unit.promotion.accumulator.bits} bits",
                 register=True,
             )

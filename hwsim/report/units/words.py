@@ -1,18 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
 """Formats, roundings and registers of a unit in words."""
 
-from hwsim.datapath import FixedAccumulator, FloatAccumulator, NanResult
+from hwsim.datapath import (
+    CascadedAlignment,
+    DotProductUnit,
+    ExactAlignment,
+    FixedAccumulator,
+    FloatAccumulator,
+    NanResult,
+    TruncatedAlignment,
+)
 from hwsim.datapath.unit import Accumulator, ScalarSpec
 from hwsim.formats import CodebookSpec, FloatSpec, IntegerSpec, Overflow, PositSpec, Rounding
 
 __all__ = [
     "OVERFLOWS",
     "ROUNDINGS",
+    "alignment_text",
     "count",
     "layout",
     "nan_words",
+    "operands_text",
     "power",
+    "register_text",
     "register_words",
+    "short_register",
+    "step_text",
 ]
 
 ROUNDINGS = {
@@ -55,7 +68,7 @@ def layout(spec: ScalarSpec | FloatSpec, ignored_bits: int = 0) -> str:
     return f"{len(spec.levels)} levels"
 
 
-def register_words(accumulator: Accumulator) -> list[str]:
+def register_words(accumulator: Accumulator, often: str = "at each step") -> list[str]:
     """Return what a register holds, and how a sum comes to it."""
     if isinstance(accumulator, FixedAccumulator):
         point = f", the last place {power(-accumulator.fraction_bits)}" if accumulator.fraction_bits else ""
@@ -68,7 +81,7 @@ def register_words(accumulator: Accumulator) -> list[str]:
     random = f" with {accumulator.random_bits} random bits" if accumulator.random_bits else ""
     words = [
         f"{spec.name} ({layout(spec)}), {spec.bits} bits",
-        f"rounded {ROUNDINGS[accumulator.rounding]}{random} at each step{kept}",
+        f"rounded {ROUNDINGS[accumulator.rounding]}{random} {often}{kept}",
         f"beyond the largest value: {OVERFLOWS[accumulator.overflow]}",
     ]
     if accumulator.flush:
@@ -81,3 +94,55 @@ def nan_words(accumulator: FloatAccumulator) -> str:
     if accumulator.nan is NanResult.OPERAND:
         return f"the first NaN of b, c and a, made quiet; of no NaN operand 0x{accumulator.nan_code:x}"
     return f"0x{accumulator.nan_code:x}"
+
+
+def operands_text(unit: DotProductUnit) -> str:
+    """Return the operands in a few words: ``float8_e4m3fn x float8_e5m2``."""
+    ignored = f" (+{unit.ignored_bits} bits)" if unit.ignored_bits else ""
+    sparse = f", {unit.sparsity.kept} of {unit.sparsity.of}" if unit.sparsity else ""
+    return f"{unit.a.name}{ignored} x {unit.b.name}{sparse}" if unit.a != unit.b else f"{unit.a.name}{ignored}{sparse}"
+
+
+def step_text(unit: DotProductUnit) -> str:
+    """Return the products of a step."""
+    return f"{unit.lanes}"
+
+
+def alignment_text(unit: DotProductUnit) -> str:
+    """Return how products are added, in a few words."""
+    return _alignment(unit) + (", K reordered" if unit.order else "")
+
+
+def _alignment(unit: DotProductUnit) -> str:
+    alignment = unit.alignment
+    if isinstance(alignment, ExactAlignment):
+        return "exact" if unit.lanes > 1 else "fused multiply-add"
+    if isinstance(alignment, TruncatedAlignment):
+        how = "cut" if alignment.rounding is Rounding.TOWARD_ZERO else alignment.rounding.value
+        group = f", groups of {alignment.group}" if alignment.group > 1 else ""
+        return f"{how} at {alignment.fraction_bits} bits{group}" + ("" if alignment.with_accumulator else ", C apart")
+    if isinstance(alignment, CascadedAlignment):
+        parts = ", even and odd" if alignment.parts == 2 else ""
+        return f"cut at {alignment.fraction_bits}{parts}, then {alignment.sum_fraction_bits} bits"
+    return "pairwise, each rounded"
+
+
+def register_text(unit: DotProductUnit, *, brief: bool = False) -> str:
+    """Return the registers in a few words; briefly without the length of a promotion."""
+    found = short_register(unit.accumulator)
+    if unit.promotion is not None:
+        every = "then" if brief else f"every {unit.promotion.length} into"
+        found += f", {every} {short_register(unit.promotion.accumulator)}"
+    return found
+
+
+def short_register(accumulator: Accumulator) -> str:
+    """Return a register in a few words: ``float32 RZ to 13 bits``."""
+    if isinstance(accumulator, FixedAccumulator):
+        name = accumulator.name.removesuffix("_sat")
+        return f"{name} {'wraps' if accumulator.overflow is Overflow.WRAP else 'saturates'}"
+    kept = accumulator.result_man_bits
+    bits = f" to {kept} bits" if kept < accumulator.format.man_bits else ""
+    rounding = {Rounding.NEAREST_EVEN: "RNE", Rounding.TOWARD_ZERO: "RZ", Rounding.DOWN: "RD"}
+    mode = rounding.get(accumulator.rounding, accumulator.rounding.value)
+    return f"{accumulator.format.name} {mode}{bits}" + (" FTZ" if accumulator.flush else "")

@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Products through units: one run, two compared, one compared with a recorded result."""
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.table import Table
+
+from hwsim.datapath import DotProductUnit, FloatAccumulator, dot_exact, matmul
+from hwsim.datapath.trace import element_rows
+from hwsim.formats import BlockSpec, FloatSpec, Quantized, Rounding
+from hwsim.report.formats.text import code_text
+from hwsim.report.units.catalog import entries
+from hwsim.report.units.comparison import Comparison, Exactness, compare, exactness
+from hwsim.report.units.operands import Codes, Operands, draw, encode, from_files, quantized, read_array, read_codes
+from hwsim.report.units.parting import Followed, follow
+from hwsim.report.units.show import Shown, Task, percent
+from hwsim.report.units.tables import differences_table, histogram_table
+from hwsim.report.units.tracing import pair_as_dict, pair_parts, trace_as_dict, trace_parts
+from hwsim.report.units.words import count
+
+__all__ = [
+    "run",
+]
+
+Part = str | Table
+_LOOKED = 3  # elements by the oracle, before a whole product is made
+
+
+def run(task: Task, units: list[DotProductUnit], progress: Callable[[str], None]) -> Shown:
+    """Compute, and compare where there is something to compare with."""
+    first = units[0]
+    operands = _operands(task, first)
+    others = [operands, *(_also(task, first, operands, unit) for unit in units[1:])]
+    shape = operands.shape
+    if task.place is not None and (task.place[0] >= shape[0] or task.place[1] >= shape[2]):
+        raise ValueError(f"--trace must be within {shape[0]} rows and {shape[2]} columns, not {task.trace}")
+    recorded = None
+    if task.against is not None:
+        recorded = read_codes(task.against, first.output, (shape[0], shape[2]))
+    results = []
+    for name, unit, held in zip(task.names, units, others, strict=True):
+        progress(f"unit {name}")
+        results.append(_product(unit, held, task.seed))
+    if len(units) == 2:
+        return _compared(task, units, others, results)
+    if recorded is not None:
+        return _against(task, first, operands, results[0], recorded)
+    return _ran(task, first, operands, results[0])
+
+
+def _operands(task: Task, unit: DotProductUnit) -> Operands:
+    if task.shape is not None:
+        return draw(unit, task.shape, task.distribution or "normal", task.seed)
+    assert task.a is not None
+    assert task.b is not None
+    return from_files(unit, task.a, task.b, task.c, task.a_scales, task.b_scales)
+
+
+def _also(task: Task, first: DotProductUnit, operands: Operands, second: DotProductUnit) -> Operands:
+    """Return the operands of a second unit: the same codes, or the same values in its formats."""
+    same = (first.a, first.b, first.ignored_bits) == (second.a, second.b, second.ignored_bits)
+    if same and (operands.c is None or first.register.format == second.register.format):
+        return operands
+    if task.a is not None and task.b is not None:
+        files = [task.a, task.b, *([task.c] if task.c is not None else [])]
+        if all(read_array(file, "operands").dtype.kind == "f" for file in files):
+            return from_files(second, task.a, task.b, task.c)
+    return _converted(first, operands, second)
+
+
+def _converted(first: DotProductUnit, operands: Operands, second: DotProductUnit) -> Operands:
+    """Return the operands' values in the formats of another unit."""
+    notes = []
+    made: dict[str, tuple[Codes, Codes | None]] = {}
+    for name in ("a", "b"):
+        values = _values(first, operands, name)
+        if not np.isfinite(values).all():
+            raise ValueError(
+                f"{name} must be finite to be rounded to unit 2's {second.a.name if name == 'a' else second.b.name}; "
+                "codes with specials can be compared in units of the same formats"
+            )
+        codes, scales, note = quantized(second, name, values)
+        notes.append(f"for unit 2, {name}: {note}")
+        made[name] = codes, scales
+    c = None
+    if operands.c is not None:
+        c = encode(second.register.format, np.asarray(first.register.format.decode(operands.c), np.float64))
+        notes.append(f"for unit 2, c: values rounded to {second.register.format.name}")
+    (a, a_scales), (b, b_scales) = made["a"], made["b"]
+    return Operands(a=a, b=b, c=c, a_scales=a_scales, b_scales=b_scales, notes=tuple(notes))
+
+
+def _values(unit: DotProductUnit, operands: Operands, name: str) -> NDArray[np.float64]:
+    """Return an operand's values."""
+    spec = unit.a if name == "a" else unit.b
+    codes = operands.a if name == "a" else operands.b
+    if isinstance(spec, BlockSpec):
+        scales = operands.a_scales if name == "a" else operands.b_scales
+        assert scales is not None
+        held = Quantized(codes=codes, scales=scales, tensor_scale=1.0, format=spec, axis=1 if name == "a" else 0)
+        return held.dequantize()
+    if unit.ignored_bits and isinstance(spec, FloatSpec):
+        spec = replace(spec, man_bits=spec.man_bits + unit.ignored_bits)
+    return np.asarray(spec.decode(codes), np.float64)
+
+
+def is_random(unit: DotProductUnit) -> bool:
+    """Tell whether a unit takes random words."""
+    return isinstance(unit.accumulator, FloatAccumulator) and unit.accumulator.rounding is Rounding.STOCHASTIC
+
+
+def _product(unit: DotProductUnit, operands: Operands, seed: int) -> Codes:
+    more: dict[str, Any] = {"seed": seed} if is_random(unit) else {}
+    return matmul(
+        unit, operands.a, operands.b, operands.c, a_scales=operands.a_scales, b_scales=operands.b_scales, **more
+    )
+
+
+def _followed(name: str, unit: DotProductUnit, operands: Operands, place: tuple[int, int], seed: int) -> Followed:
+    return follow(unit, name, element_rows(unit, **operands.row(place), seed=seed), operands.shape[1])
+
+
+def _head(operands: Operands) -> list[str]:
+    rows, depth, columns = operands.shape
+    return [*operands.notes, f"{rows} x {depth} by {depth} x {columns}: {count(rows * columns, 'output')}"]
+
+
+def _ran(task: Task, unit: DotProductUnit, operands: Operands, codes: Codes) -> Shown:
+    name = task.names[0]
+    exact = exactness(unit, operands, codes)
+    values = np.asarray(unit.output.decode(codes), np.float64)
+    finite = values[np.isfinite(values)]
+    figures: dict[str, Any] = {
+        "unit": name,
+        "shape": list(operands.shape),
+        "notes": list(operands.notes),
+        "output": unit.output.name,
+        "exactness": asdict(exact),
+        "nan": int(np.isnan(values).sum()),
+        "infinite": int(np.isinf(values).sum()),
+        "smallest": float(finite.min()) if finite.size else None,
+        "largest": float(finite.max()) if finite.size else None,
+    }
+    parts: list[Part] = [*_head(operands), f"through {name}: d in {unit.output.name}"]
+    span = f"values {finite.min():.7g} to {finite.max():.7g}" if finite.size else "no finite value"
+    parts.append(f"{span}; {figures['nan']:,} NaN, {figures['infinite']:,} infinite")
+    if values.size <= 64:
+        parts.append(np.array2string(values, max_line_width=120, threshold=64))
+    parts.append(differences_table([name], [exact]))
+    if task.output is not None:
+        what = _write(task.output, unit, codes, values, as_values=task.values)
+        figures["file"] = str(task.output)
+        parts.append(f"{what} written to {task.output}")
+    if task.place is not None:
+        followed = _followed(name, unit, operands, task.place, task.seed)
+        figures["trace"] = {"place": list(task.place), **trace_as_dict(followed)}
+        parts += [f"\nelement {task.place[0]},{task.place[1]}", *trace_parts(followed)]
+    return Shown(figures=figures, parts=parts)
+
+
+def _write(file: Path, unit: DotProductUnit, codes: Codes, values: NDArray[np.float64], *, as_values: bool) -> str:
+    """Write codes, or values as float32 where that holds them all; and say which."""
+    if not as_values:
+        np.save(file, codes)
+        return f"codes of {unit.output.name} ({codes.dtype})"
+    with np.errstate(over="ignore", invalid="ignore"):
+        single = values.astype(np.float32)
+    held = single if np.array_equal(single.astype(np.float64), values, equal_nan=True) else values
+    np.save(file, held)
+    return f"values ({held.dtype})"
+
+
+def _compared(task: Task, units: list[DotProductUnit], operands: list[Operands], results: list[Codes]) -> Shown:
+    found = compare((units[0].output, units[1].output), (results[0], results[1]))
+    exact = [exactness(*each) for each in zip(units, operands, results, strict=True)]
+    notes = list(dict.fromkeys(note for each in operands for note in each.notes))
+    figures = _figures(list(task.names), operands[0], notes, found, exact)
+    parts: list[Part] = [f"1: {task.names[0]}", f"2: {task.names[1]}", *notes]
+    parts += _summary(found, operands[0], "unit 2")
+    parts.append(differences_table(task.names, exact))
+    place = task.place or (found.places[0] if found.places else None)
+    if place is not None:
+        pair = [
+            _followed(name, unit, held, place, task.seed)
+            for name, unit, held in zip(task.names, units, operands, strict=True)
+        ]
+        figures["trace"] = {"place": list(place), **pair_as_dict(pair[0], pair[1])}
+        which = "element" if task.place is not None else "the first that differs:"
+        parts += [f"\n{which} row {place[0]}, column {place[1]}"]
+        parts += pair_parts(pair[0], pair[1], full=task.place is not None)
+    return Shown(figures=figures, parts=parts)
+
+
+def _against(task: Task, unit: DotProductUnit, operands: Operands, codes: Codes, recorded: tuple[Codes, str]) -> Shown:
+    """Compare a unit with a result that was recorded elsewhere."""
+    name, file = task.names[0], str(task.against)
+    found = compare((unit.output, unit.output), (codes, recorded[0]))
+    exact = [exactness(unit, operands, each) for each in (codes, recorded[0])]
+    wrong = found.differ + found.zero_signs + found.nan_codes
+    figures = _figures([name, file], operands, list(operands.notes), found, exact)
+    head = [*operands.notes, f"{file}: {recorded[1]}, {unit.output.name}"]
+    others = _others(unit, operands, recorded[0], found, task.seed) if wrong else []
+    figures["others"] = others
+    parts: list[Part] = [
+        f"unit:     {name}",
+        f"recorded: {file}",
+        *head,
+        *_summary(found, operands, "the recorded result"),
+    ]
+    parts.append(differences_table([name, file], exact))
+    place = task.place or (found.places[0] if found.places else None)
+    if place is not None:
+        followed = _followed(name, unit, operands, place, task.seed)
+        code = int(recorded[0][place])
+        text = code_text(code, unit.output.bits)
+        figures["trace"] = {"place": list(place), "recorded": code, **trace_as_dict(followed)}
+        parts.append(f"\n{'element' if task.place else 'the first that differs:'} row {place[0]}, column {place[1]}")
+        parts.append(f"recorded: {text} = {float(unit.output.decode(code)):.10g}")
+        parts += trace_parts(followed)
+    if wrong:
+        same = ", ".join(others) or "none"
+        parts.append(f"\nunits of the catalog that give every recorded bit on these operands: {same}")
+    return Shown(figures=figures, parts=parts, passed=wrong == 0)
+
+
+def _others(unit: DotProductUnit, operands: Operands, recorded: Codes, found: Comparison, seed: int) -> list[str]:
+    """Return the catalog's units that take the same codes and give the recorded ones."""
+    names: dict[DotProductUnit, list[str]] = {}
+    for entry in entries():
+        if _signature(entry.unit) == _signature(unit) and entry.unit != unit:
+            names.setdefault(entry.unit, []).append(entry.name)
+    same = []
+    for other, called in names.items():
+        looked = all(
+            dot_exact(other, element_rows(other, **operands.row(place), seed=seed))[0] == recorded[place]
+            for place in found.places[:_LOOKED]
+        )
+        if looked and np.array_equal(_product(other, operands, seed), recorded):
+            same += called
+    return same
+
+
+def _signature(unit: DotProductUnit) -> tuple[Any, ...]:
+    """Return what two units must have alike to take the same codes and give codes of one format."""
+    return unit.a, unit.b, unit.ignored_bits, unit.sparsity, unit.register.format, unit.output
+
+
+def _figures(
+    names: list[str], operands: Operands, notes: list[str], found: Comparison, exact: list[Exactness]
+) -> dict[str, Any]:
+    return {
+        "results": names,
+        "shape": list(operands.shape),
+        "notes": notes,
+        **asdict(found),
+        "exactness": [asdict(each) for each in exact],
+    }
+
+
+def _summary(found: Comparison, operands: Operands, second: str) -> list[Part]:
+    """Return how many outputs differ, where, and by how much."""
+    rows, depth, columns = operands.shape
+    size = f"{rows} x {depth} by {depth} x {columns}"
+    if not found.differ:
+        parts: list[Part] = [f"{size}: all of {count(found.outputs, 'output')} are the same numbers"]
+    else:
+        where = f"in {found.rows:,} of {rows:,} rows and {found.columns:,} of {columns:,} columns"
+        parts = [f"{size}: {percent(found.differ, found.outputs)} differ, {where}"]
+        parts.append(f"{second} is larger in {found.above:,} of them, smaller in {found.below:,}")
+    if found.specials:
+        parts.append(f"{percent(found.specials, found.outputs)} with a NaN or an infinity on one side only")
+    for number, what in ((found.zero_signs, "in the sign of a zero"), (found.nan_codes, "in the code of a NaN")):
+        if number:
+            parts.append(f"{number:,} differ {what} alone")
+    if found.histogram:
+        parts.append(histogram_table(found))
+    for what, worst in (
+        (f"ulps of {found.format}", found.largest_ulps),
+        ("absolute", found.largest_absolute),
+        ("relative to the larger", found.largest_relative),
+    ):
+        if worst is not None:
+            parts.append(f"largest difference, {what}: {worst[0]:.6g} at row {worst[1][0]}, column {worst[1][1]}")
+    if len(found.places) > 1:
+        shown = "; ".join(f"{row},{column}" for row, column in found.places)
+        parts.append(f"first places: {shown}" + (" ..." if found.differ > len(found.places) else ""))
+    return parts

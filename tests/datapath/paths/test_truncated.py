@@ -1,0 +1,363 @@
+# SPDX-License-Identifier: Apache-2.0
+import os
+import random
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from hwsim import formats
+from hwsim.datapath import DotProductUnit, ExactAlignment, FloatAccumulator, TruncatedAlignment, dot
+from hwsim.datapath.paths import truncated
+from hwsim.datapath.plan import plan
+from hwsim.datapath.problem import Problem
+from hwsim.formats import BlockSpec, FloatSpec, Overflow, Rounding
+from hwsim.formats.codes import code_dtype
+
+Codes = NDArray[Any]
+
+_ZERO, _EVEN = Rounding.TOWARD_ZERO, Rounding.NEAREST_EVEN
+# a, b, lanes, fraction bits, floor, register, its rounding, mantissa bits kept
+_UNITS = {
+    "hopper_e4m3": ("float8_e4m3fn", "float8_e4m3fn", 32, 13, -133, "float32", _ZERO, 13),
+    "hopper_e5m2": ("float8_e5m2", "float8_e5m2", 32, 13, -133, "float32", _ZERO, 13),
+    "ada_mixed": ("float8_e5m2", "float8_e4m3fn", 16, 13, -133, "float32", _ZERO, 13),
+    "hopper_e5m2_float16": ("float8_e5m2", "float8_e5m2", 32, 13, -21, "float16", _EVEN, 10),
+    "blackwell_e4m3": ("float8_e4m3fn", "float8_e4m3fn", 32, 25, -133, "float32", _ZERO, 23),
+    "blackwell_float4": ("float4_e2m1fn", "float6_e3m2fn", 32, 25, -21, "float16", _EVEN, 10),
+    "volta_float16": ("float16", "float16", 4, 23, -133, "float32", _ZERO, 23),
+    "ampere_float16": ("float16", "float16", 8, 24, -132, "float32", _ZERO, 23),
+    "hopper_float16": ("float16", "float16", 16, 25, -133, "float32", _ZERO, 23),
+    "hopper_float16_float16": ("float16", "float16", 16, 25, -21, "float16", _EVEN, 10),
+    "hopper_bfloat16": ("bfloat16", "bfloat16", 16, 25, -133, "float32", _ZERO, 23),
+    "ampere_tfloat32": ("tfloat32", "tfloat32", 4, 24, -132, "float32", _ZERO, 23),
+    "hopper_tfloat32": ("tfloat32", "tfloat32", 8, 25, -133, "float32", _ZERO, 23),
+    "blackwell_mxfp8": ("mxfp8_e5m2", "mxfp8_e4m3", 32, 25, -133, "float32", _ZERO, 23),
+    "blackwell_mxfp4": ("mxfp4", "mxfp4", 32, 25, -133, "float32", _ZERO, 23),
+    "nvfp4_by_mxfp4": ("nvfp4", "mxfp4", 8, 25, -133, "float32", _ZERO, 23),
+    "mxfp4_by_e4m3": ("mxfp4", "float8_e4m3fn", 16, 13, -133, "bfloat16", _ZERO, 7),
+    "bfloat16_by_float16": ("bfloat16", "float16", 5, 20, -133, "float32", _EVEN, 23),
+    "bfloat16_register": ("bfloat16", "bfloat16", 16, 25, -133, "bfloat16", _EVEN, 7),
+    "int8": ("int8", "int8", 8, 12, -133, "tfloat32", _EVEN, 10),
+    "small_register": ("float8_e4m3fn", "float8_e4m3fn", 4, 9, -10, "float8_e5m2", _EVEN, 2),
+}
+_WIDE = ("hopper_bfloat16", "hopper_tfloat32", "bfloat16_register")
+_DISTRIBUTIONS = ("all", "sparse", "small", "large", "largest", "normal")
+
+
+def _scalar(name: str) -> Any:
+    return formats.named(name)
+
+
+def _unit(name: str) -> DotProductUnit:
+    a, b, lanes, fraction_bits, floor, register, rounding, man_bits = _UNITS[name]
+    spec = _scalar(register)
+    return DotProductUnit(
+        a=_scalar(a),
+        b=_scalar(b),
+        lanes=lanes,
+        alignment=TruncatedAlignment(fraction_bits=fraction_bits, exp_floor=floor),
+        accumulator=FloatAccumulator(
+            format=spec, rounding=rounding, overflow=Overflow.INFINITY, result_man_bits=man_bits
+        ),
+        output=spec,
+    )
+
+
+def _finite(spec: Any) -> Codes:
+    """Return the codes of finite numbers in the order of their magnitudes."""
+    parts = spec.unpack(np.arange(1 << spec.bits, dtype=code_dtype(spec.bits)))
+    codes = np.flatnonzero(parts.special == 0)
+    magnitude = np.ldexp(np.abs(parts.significand[codes]).astype(np.float64), parts.exponent[codes])
+    return codes[np.argsort(magnitude, kind="stable")].astype(code_dtype(spec.bits))
+
+
+def _draw(source: np.random.Generator, spec: Any, shape: tuple[int, int], distribution: str) -> Codes:
+    if distribution == "normal":
+        return np.asarray(spec.encode(source.standard_normal(shape) * 2)).astype(code_dtype(spec.bits))
+    if spec.bits > 19:
+        codes = source.integers(0, 1 << spec.bits, shape, np.uint64).astype(code_dtype(spec.bits))
+        return np.where(spec.unpack(codes).special == 0, codes, 0).astype(codes.dtype)
+    codes = _finite(spec)
+    eighth = max(len(codes) // 8, 4)
+    parts = {"small": codes[:eighth], "large": codes[-eighth:], "largest": codes[-2:]}
+    drawn = source.choice(parts.get(distribution, codes), shape)
+    if distribution == "sparse":
+        drawn[source.random(shape) < 0.9] = 0
+    return drawn
+
+
+def _problem(
+    source: np.random.Generator, unit: DotProductUnit, shape: tuple[int, int, int], distribution: str, with_c: bool
+) -> Problem:
+    rows, length, columns = shape
+    padded = -(-length // unit.lanes) * unit.lanes
+    a = _draw(source, unit.element_a, (rows, padded), distribution)
+    b = _draw(source, unit.element_b, (columns, padded), distribution)
+    a[:, length:] = 0
+    b[:, length:] = 0
+    c = _draw(source, unit.accumulator.format, (rows, columns), "all") if with_c else None
+    scales = []
+    for spec, count in ((unit.a, rows), (unit.b, columns)):
+        blocks = -(-length // spec.block_size) if isinstance(spec, BlockSpec) else 0
+        codes = _draw(source, spec.scale, (count, blocks), "all") if isinstance(spec, BlockSpec) else None
+        if codes is not None and not with_c and spec.scale.man_bits == 0:  # else one block drowns all others
+            codes = codes % 16 + 120
+        scales.append(codes)
+    across = source.random() < 0.5  # b as the rows of a transposed matrix, or as it comes
+    return Problem(unit, a, np.ascontiguousarray(b.T).T if across else b, c, scales[0], scales[1])
+
+
+def _by_rows(problem: Problem) -> Codes:
+    """Return the product by the staged kernels, which walk the same sums row after row."""
+    unit, a, b = problem.unit, problem.a, problem.b
+    steps = a.shape[1] // unit.lanes
+    shape = (len(a), len(b), steps, unit.lanes)
+    scales = []
+    for spec, codes, places in (
+        (unit.a, problem.a_scales, np.s_[:, None]),
+        (unit.b, problem.b_scales, np.s_[None]),
+    ):
+        if isinstance(spec, BlockSpec) and codes is not None:
+            by_step = np.repeat(codes, spec.block_size // unit.lanes, axis=1)[:, :steps]
+            scales.append(np.broadcast_to(by_step[places], shape[:3]).reshape(-1))
+    step = np.broadcast_to(np.arange(steps), shape[:3]).reshape(-1)
+    register: Any = unit.accumulator.format
+    c = np.zeros(shape[:2], code_dtype(register.bits)) if problem.c is None else problem.c
+    return dot(
+        unit,
+        np.broadcast_to(a.reshape(len(a), 1, steps, -1), shape).reshape(-1, unit.lanes),
+        np.broadcast_to(b.reshape(1, len(b), steps, -1), shape).reshape(-1, unit.lanes),
+        step == 0,
+        step == steps - 1,
+        np.repeat(c.reshape(-1), steps),
+        scales=np.stack(scales, axis=1) if scales else None,
+    ).reshape(shape[:2])
+
+
+def _offered(unit: DotProductUnit, depth: int = 64) -> truncated.Path:
+    path = truncated.offer(unit, depth)
+    assert path is not None, unit
+    return path
+
+
+@pytest.fixture
+def compiled(interpreted: bool) -> None:
+    """Skip where kernels run uncompiled: there the path does not offer itself, which another test asks for."""
+    if interpreted:
+        pytest.skip("vectors exist in compiled kernels alone")
+
+
+def test_truncated_needs_compiler(interpreted: bool) -> None:
+    assert (truncated.offer(_unit("hopper_e4m3"), 64) is None) == interpreted
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("name", _UNITS)
+def test_truncated_equals_rows(name: str) -> None:
+    unit = _unit(name)
+    path = _offered(unit)
+    assert "float32" in path.proof
+    source = np.random.default_rng(len(name))
+    compared = 0
+    shapes = [(1, 1, 1), (3, 70, 5), (17, 33, 33), (35, 64, 70)]
+    for shape in shapes:
+        for distribution in _DISTRIBUTIONS:
+            for with_c in (False, True):
+                problem = _problem(source, unit, shape, distribution, with_c)
+                found = path.run(problem)
+                expected = _by_rows(problem)
+                assert found.dtype == expected.dtype
+                assert np.array_equal(found, expected), (shape, distribution, with_c)
+                compared += expected.size
+    assert compared == 12 * sum(m * n for m, _, n in shapes)
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("name", _WIDE)
+def test_truncated_wide_exponents_by_both_kernels(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    unit = _unit(name)
+    path = _offered(unit)
+    source = np.random.default_rng(5)
+    ran: list[str] = []
+    for kernel in ("narrow_kernel", "wide_kernel"):
+        real = getattr(truncated, kernel)
+        monkeypatch.setattr(
+            truncated, kernel, lambda *given, kernel=kernel, real=real: (ran.append(kernel), real(*given))[1]
+        )
+    for distribution, kernel in (("normal", "narrow_kernel"), ("all", "wide_kernel"), ("small", "wide_kernel")):
+        problem = _problem(source, unit, (9, 64, 70), distribution, True)
+        assert np.array_equal(path.run(problem), _by_rows(problem))
+        assert ran.pop() == kernel
+    nothing = problem._replace(a=np.zeros_like(problem.a))
+    assert np.array_equal(path.run(nothing), _by_rows(nothing))
+
+
+@pytest.mark.usefixtures("compiled")
+def test_truncated_any_unit_equals_rows(random_unit: Any) -> None:
+    source = random.Random(11)
+    drawn = np.random.default_rng(11)
+    compared = 0
+    for _ in range(900):
+        unit = random_unit(source)
+        try:
+            plan(unit)
+        except ValueError:
+            continue
+        path = truncated.offer(unit, 16)
+        if path is not None:
+            problem = _problem(drawn, unit, (7, 11, 9), source.choice(_DISTRIBUTIONS), source.random() < 0.5)
+            assert np.array_equal(path.run(problem), _by_rows(problem)), unit
+            compared += 63
+    assert compared >= 2_000
+
+
+@pytest.mark.usefixtures("compiled")
+def test_truncated_saturates_and_converts() -> None:
+    unit = _unit("hopper_e5m2_float16")
+    assert isinstance(unit.accumulator, FloatAccumulator)
+    register = replace(unit.accumulator, overflow=Overflow.SATURATE, result_man_bits=7)
+    unit = replace(unit, accumulator=register, output=_scalar("float8_e4m3fn"))
+    path = _offered(unit)
+    source = np.random.default_rng(8)
+    for distribution in _DISTRIBUTIONS:
+        problem = _problem(source, unit, (9, 64, 70), distribution, True)
+        found = path.run(problem)
+        assert found.dtype == np.uint8
+        assert np.array_equal(found, _by_rows(problem))
+
+
+def _same_sign(unit: DotProductUnit, depth: int) -> Problem:
+    """Return a problem whose addends are all as large as they can be."""
+    a, b, register = unit.element_a, unit.element_b, unit.accumulator.format
+    assert isinstance(a, FloatSpec)
+    assert isinstance(b, FloatSpec)
+    assert isinstance(register, FloatSpec)
+    lead = a.exp_max + a.man_bits + b.exp_max + b.man_bits
+    ones = (1 << register.man_bits) - 1
+    c = (min(lead + register.bias, (1 << register.exp_bits) - 2) << register.man_bits) | ones
+    rows = np.full((2, depth), a.max_magnitude_code, code_dtype(a.bits))
+    rows[1] |= 1 << (a.bits - 1)
+    columns = np.full((70, depth), b.max_magnitude_code, code_dtype(b.bits))
+    start = np.full((2, 70), c, code_dtype(register.bits))
+    start[1] |= 1 << (register.bits - 1)
+    return Problem(unit, rows, columns, start, None, None)
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("name", ["hopper_float16", "hopper_bfloat16", "blackwell_e4m3", "hopper_e4m3"])
+def test_truncated_edge_of_the_proof(name: str) -> None:
+    unit = _unit(name)
+    alignment = unit.alignment
+    assert isinstance(alignment, TruncatedAlignment)
+    lanes = 1
+    while truncated.offer(replace(unit, lanes=lanes), lanes) is not None:
+        lanes += 1
+        if lanes == 1025:
+            break
+    largest = replace(unit, lanes=lanes - 1)
+    problem = _same_sign(largest, lanes - 1)
+    path = _offered(largest)
+    assert np.array_equal(path.run(problem), _by_rows(problem))
+    if lanes == 1025:
+        return
+    assert lanes > unit.lanes
+    beyond = replace(unit, lanes=4 * lanes)
+    cut, wide = path.run.args  # type: ignore[attr-defined]
+    forced = cut._replace(lanes=4 * lanes, chunk=4 * lanes)
+    problem = _same_sign(beyond, 4 * lanes)
+    assert not np.array_equal(truncated._run(forced, wide, problem), _by_rows(problem))
+
+
+def test_truncated_not_offered() -> None:
+    unit = _unit("hopper_float16")
+    register = unit.accumulator
+    assert isinstance(register, FloatAccumulator)
+    float64 = _scalar("float64")
+    others = [
+        replace(unit, alignment=ExactAlignment()),
+        replace(unit, alignment=TruncatedAlignment(fraction_bits=25, exp_floor=-133, with_accumulator=False)),
+        replace(unit, alignment=TruncatedAlignment(fraction_bits=30, exp_floor=-133)),
+        replace(_unit("hopper_bfloat16"), alignment=TruncatedAlignment(fraction_bits=25, exp_floor=-1000)),
+        replace(unit, accumulator=replace(register, rounding=Rounding.TO_ODD)),
+        replace(unit, accumulator=replace(register, format=float64, result_man_bits=52), output=float64),
+        replace(unit, a=_scalar("float32")),
+        replace(unit, lanes=64),
+        replace(_unit("blackwell_e4m3"), lanes=64),
+    ]
+    assert [truncated.offer(other, 64) for other in others] == [None] * len(others)
+
+
+@pytest.mark.usefixtures("compiled")
+def test_truncated_threads_do_not_matter() -> None:
+    unit = _unit("hopper_float16")
+    problem = _problem(np.random.default_rng(3), unit, (70, 64, 130), "all", True)
+    threads = numba.get_num_threads()
+    found = []
+    try:
+        for count in (1, threads):
+            numba.set_num_threads(count)
+            found.append(_offered(unit).run(problem))
+    finally:
+        numba.set_num_threads(threads)
+    assert np.array_equal(found[0], found[1])
+
+
+def _without_specials(unit: DotProductUnit, a: Codes, b: Codes, c: Codes) -> tuple[Problem, NDArray[np.bool_]]:
+    """Return a problem of (M, K), (N, K) and (M, N), zeros for specials, and which elements no special touches."""
+    register: Any = unit.accumulator.format
+    a, b = a.astype(code_dtype(unit.element_a.bits)), b.astype(code_dtype(unit.element_b.bits))
+    c = c.astype(code_dtype(register.bits))
+    bad = [spec.unpack(x).special != 0 for spec, x in ((unit.element_a, a), (unit.element_b, b), (register, c))]
+    a, b, c = (np.where(wrong, 0, x).astype(x.dtype) for wrong, x in zip(bad, (a, b, c), strict=True))
+    return Problem(unit, a, b, c, None, None), ~(bad[0].any(1)[:, None] | bad[1].any(1) | bad[2])
+
+
+@pytest.mark.usefixtures("compiled")
+def test_truncated_hopper_sample(hopper_sample: Path, hopper_unit: Any) -> None:
+    compared = 0
+    with np.load(hopper_sample) as arrays:
+        for name in sorted({key[:-2] for key in arrays.files if key.endswith("_d") and "_s32_" not in key}):
+            unit = hopper_unit(name.removesuffix("_chain"))
+            path = _offered(unit)
+            for a, b, c, d in zip(*(arrays[f"{name}_{part}"] for part in "abcd"), strict=True):
+                problem, good = _without_specials(unit, a[None], b[None], c[None, None])
+                found = path.run(problem)
+                assert found[0, 0] == d or not good[0, 0], name
+                compared += int(good[0, 0])
+    assert compared >= 350
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("name", ["e4m3_e4m3_f32", "e5m2_e4m3_f32", "e5m2_e5m2_f16", "f16_f16", "f16_f32", "bf16_f32"])
+def test_truncated_golden(name: str, shared: Path, hopper_unit: Any) -> None:
+    compared = 0
+    with np.load(shared / "golden" / "hopper_h200" / f"{name}.npz") as arrays:
+        a, b, c, d = (arrays[part] for part in "abcd")
+        for at, (instruction, length) in enumerate(zip(arrays["instr"], arrays["instr_k"], strict=True)):
+            if not str(instruction).startswith("wgmma"):
+                continue
+            unit = hopper_unit(str(instruction))
+            path = _offered(unit)
+            for tile in range(0, len(a), 4):
+                problem, good = _without_specials(unit, a[tile, :, :length], b[tile, :length].T, c[tile])
+                found = path.run(problem)
+                assert np.array_equal(found[good], d[tile, at][good]), (instruction, tile)
+                compared += int(good.sum())
+    assert compared >= 15_000
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("compiled")
+def test_truncated_on_any_machine(root: Path) -> None:
+    here = Path(__file__)
+    run = [sys.executable, "-m", "pytest", "-q", str(here), "-k", "equals_rows and (e4m3 or bfloat16 or mxfp4)"]
+    environment = {**os.environ, "NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
+    done = subprocess.run(run, cwd=root, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
