@@ -5,6 +5,7 @@ from hwsim.datapath.accumulate import accumulate_exact, load_exact, output_exact
 from hwsim.datapath.catalog import comparable, named, names
 from hwsim.datapath.matmul import matmul
 from hwsim.datapath.paths import choose
+from hwsim.datapath.phases import matmul_phases
 from hwsim.datapath.sparsity import prune
 from hwsim.datapath.stream import Row, dot, dot_exact
 from hwsim.datapath.unit import (
@@ -39,6 +40,7 @@ __all__ = [
     "dot_exact",
     "load_exact",
     "matmul",
+    "matmul_phases",
     "named",
     "names",
     "output_exact",

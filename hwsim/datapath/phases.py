@@ -59,6 +59,8 @@ def matmul_phases(
         raise TypeError(f"unit must be a DotProductUnit, not {unit!r}")
     if unit.sparsity != _ONE_OF_TWO or unit.scales:
         raise ValueError(f"unit must have scalar formats and a sparsity of 1 of 2, and {unit.name} has not")
+    if unit.element_a.decode(unit.element_a.encode([-1.0, 0.0, 1.0])).tolist() != [-1.0, 0.0, 1.0]:
+        raise ValueError(f"unit's a must hold -1, 0 and 1, and {unit.element_a.name} does not")
     weights = PhaseSpec().decode(phases)
     parts = np.asarray(real), np.asarray(imag)
     if weights.ndim != 2 or parts[0].ndim != 2 or parts[0].shape != parts[1].shape:
@@ -71,8 +73,7 @@ def matmul_phases(
     b = np.stack(parts, axis=1).reshape(2 * parts[0].shape[0], -1)
     results = []
     for first, second, c in ((weights.real, -weights.imag, c_real), (weights.imag, weights.real, c_imag)):
-        a = unit.element_a.encode(np.stack([first, second], axis=-1).reshape(len(weights), -1) + 0.0)
-        if not np.isin(unit.element_a.decode(np.unique(a)), (-1.0, 0.0, 1.0)).all():
-            raise ValueError(f"unit's a must hold -1, 0 and 1, and {unit.element_a.name} does not")
+        values = np.stack([first, second], axis=-1).reshape(len(weights), -1)
+        a = unit.element_a.encode(values)
         results.append(matmul(unit, a, b, c))
     return results[0], results[1]

@@ -12,7 +12,7 @@ __all__ = [
     "choose",
 ]
 
-NAMES = ("staged",)
+NAMES = ("integer", "saturating", "blas", "chain", "rounded", "block", "truncated", "sliced", "staged")
 """The modules of this folder, as they are asked."""
 
 

@@ -14,7 +14,7 @@ from hwsim.datapath.problem import Codes, Problem
 from hwsim.datapath.round_pack import Packing, pack_float, packing
 from hwsim.datapath.threads import threads_for
 from hwsim.datapath.unit import DotProductUnit, FloatAccumulator, ScalarSpec
-from hwsim.formats import FloatSpec
+from hwsim.formats import FloatSpec, Specials
 from hwsim.formats.codes import code_dtype
 
 __all__ = [
@@ -31,6 +31,11 @@ Floats = NDArray[Any]
 """Of float32 or float64."""
 
 _TABLE_BITS = 16
+_OWN: dict[tuple[Any, ...], Any] = {
+    (8, 23, 127, Specials.IEEE): np.float32,
+    (11, 52, 1023, Specials.IEEE): np.float64,
+}
+_PLAIN_SCALE = 100  # an exact factor in either
 _DEPTH = 64  # of K, so that the cache has the lines while all columns of a panel are written to them
 
 
@@ -43,15 +48,16 @@ def fits(spec: ScalarSpec, dtype: Any, scale: int = 0) -> bool:
 
 
 def values(spec: ScalarSpec, codes: Codes, dtype: Any, scale: int = 0) -> Floats:
-    """Return the values of codes times ``2**scale``, which fit; 0 for specials, of which there are none in float32."""
-    if isinstance(spec, FloatSpec) and spec == _FLOAT32 and abs(scale) < _PLAIN_SCALE:
-        exact = codes.view(np.float32).astype(dtype)
+    """Return the values of codes times ``2**scale``, which fit; specials are 0, or what the float itself has."""
+    fields = (spec.exp_bits, spec.man_bits, spec.bias, spec.specials) if isinstance(spec, FloatSpec) else ()
+    if fields in _OWN and abs(scale) <= _PLAIN_SCALE:
+        exact: Floats = codes.view(_OWN[fields]).astype(dtype)
         return exact * dtype(2.0**scale) if scale else exact
     significand, exponent, special = unpack(spec, codes)
     usual = special == 0
     exponent = np.where(usual, exponent, 0) + scale
     half = exponent // 2  # ldexp takes no exponent of a subnormal in one
-    value = np.ldexp(np.ldexp(np.where(usual, significand, 0).astype(np.float64), half), exponent - half)
+    value: Floats = np.ldexp(np.ldexp(np.where(usual, significand, 0).astype(np.float64), half), exponent - half)
     return value.astype(dtype)
 
 
@@ -176,9 +182,9 @@ def _unload_kernel(bits: NDArray[Any], floats: Floats, fields: _Fields, out: Cod
     mask, infinity, drop, rebias, man_bits, unit, inf_code, nan_code, sign = fields
     for row in numba.prange(out.shape[0]):
         for column in range(out.shape[1]):
-            pattern = np.int64(bits[row, column])
+            pattern: Any = np.int64(bits[row, column])
             magnitude = pattern & mask
-            code = (magnitude >> drop) - rebias
+            code: Any = (magnitude >> drop) - rebias
             if unit != 0.0 and code < (1 << man_bits):
                 code = np.int64(abs(np.float64(floats[row, column])) * unit)
             code = inf_code if magnitude == infinity else code
@@ -192,7 +198,8 @@ def _convert_kernel(codes: Codes, register: tuple[int, int, int], pack: Packing,
     exp_bits, man_bits, bias = register
     for row in numba.prange(out.shape[0]):
         for column in range(out.shape[1]):
-            significand, exponent, special = decode_register(np.int64(codes[row, column]), exp_bits, man_bits, bias)
+            code: Any = np.int64(codes[row, column])
+            significand, exponent, special = decode_register(code, exp_bits, man_bits, bias)
             out[row, column] = pack_float(pack, significand, exponent, special)
 
 

@@ -4,10 +4,9 @@
 from functools import partial
 from typing import NamedTuple
 
+import numba
 import numpy as np
-from numba.core import config
 
-from hwsim.datapath.staged import output
 from hwsim.datapath.decode import point_bits
 from hwsim.datapath.paths.truncated_kernel import COLUMNS, FIELD_SHIFT, Cut, narrow_kernel, wide_kernel
 from hwsim.datapath.paths.truncated_operands import (
@@ -25,6 +24,7 @@ from hwsim.datapath.paths.truncated_operands import (
     wide_table,
 )
 from hwsim.datapath.problem import Codes, Path, Problem
+from hwsim.datapath.staged import output
 from hwsim.datapath.threads import threads_for
 from hwsim.datapath.unit import DotProductUnit, FloatAccumulator, TruncatedAlignment
 from hwsim.formats import BlockSpec, Overflow, Rounding
@@ -153,7 +153,7 @@ def offer(unit: DotProductUnit, depth: int) -> Path | None:
     Not where Numba does not compile, for its vectors are LLVM's.
     """
     alignment, register = unit.alignment, _register(unit)
-    if config.DISABLE_JIT or not isinstance(alignment, TruncatedAlignment) or not unit.is_plain:
+    if getattr(numba.config, "DISABLE_JIT", 0) or not isinstance(alignment, TruncatedAlignment) or not unit.is_plain:
         return None
     if register is None or not alignment.with_accumulator or depth == 0:
         return None

@@ -7,7 +7,6 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from hwsim.datapath.simd import (
@@ -32,7 +31,7 @@ from hwsim.datapath.simd import (
     sub_saturating,
 )
 from hwsim.datapath.tiles import tile_load, tile_store
-from hwsim.datapath.vectors import Tile, Vec, call_llvm, elementwise
+from hwsim.datapath.vectors import Tile, Vec, call_llvm, elementwise, intrinsic
 
 __all__ = [
     "COLUMNS",

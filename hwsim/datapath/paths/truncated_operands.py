@@ -144,7 +144,7 @@ def _panel_kernel(
                     fields[panel, k, column] = np.uint32(gaps[panel, k, column]) << np.uint32(23)
 
 
-def pack_panels(of: _Table, codes: Codes, wide: bool) -> tuple[NDArray[np.float32], NDArray[Any], NDArray[np.uint32]]:
+def pack_panels(of: _Table, codes: Codes, wide: bool) -> tuple[Any, Any, Any]:
     """Return values, gaps and, of wide exponents, fields of b in panels of columns, shape (panels, K, COLUMNS)."""
     across = np.ascontiguousarray(codes.T)
     length, columns = across.shape
@@ -185,7 +185,7 @@ def _load_kernel(codes: NDArray[np.unsignedinteger], exp_bits: int, man_bits: in
         begin = panel * COLUMNS
         for row in range(rows):
             for column in range(min(columns - begin, COLUMNS)):
-                code = np.int64(codes[row, begin + column])
+                code = int(np.int64(codes[row, begin + column]))
                 field, mantissa = (code >> man_bits) & ones, code & ((1 << man_bits) - 1)
                 significand = mantissa << (23 - man_bits)
                 if field == ones:
@@ -210,17 +210,17 @@ def _read_kernel(registers: NDArray[np.int32], exp_bits: int, man_bits: int, out
         begin = panel * COLUMNS
         for row in range(rows):
             for column in range(min(columns - begin, COLUMNS)):
-                bits = np.int64(registers[panel, row, column])
+                bits = int(np.int64(registers[panel, row, column]))
                 magnitude = bits & 0x7FFFFFFF
-                field = int(magnitude >> 23) - 127 + bias
+                field = (magnitude >> 23) - 127 + bias
                 if magnitude >= 0x7F800000:
-                    code = ((1 << exp_bits) - 1) << man_bits | np.int64(magnitude > 0x7F800000)
+                    code = ((1 << exp_bits) - 1) << man_bits | int(magnitude > 0x7F800000)
                 elif field >= 1 or exp_bits == 8:
                     code = (magnitude >> (23 - man_bits)) - ((127 - bias) << man_bits)
                 else:
-                    significand = (magnitude & 0x7FFFFF) | (np.int64(magnitude != 0) << 23)
+                    significand = (magnitude & 0x7FFFFF) | (int(magnitude != 0) << 23)
                     code = significand >> min(23 - man_bits + 1 - field, 63)
-                out[row, begin + column] = code | np.int64(bits < 0) << (exp_bits + man_bits)
+                out[row, begin + column] = code | int(bits < 0) << (exp_bits + man_bits)
 
 
 def load_registers(spec: FloatSpec, codes: Codes | None, shape: tuple[int, int]) -> NDArray[np.float32]:

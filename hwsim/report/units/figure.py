@@ -33,6 +33,7 @@ def stages_figure(name: str, unit: DotProductUnit, path: str | Path) -> Path:
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
+    from matplotlib.patches import Rectangle
 
     file = check_plot_file(path)
     boxes = stages(unit)
@@ -57,7 +58,7 @@ def stages_figure(name: str, unit: DotProductUnit, path: str | Path) -> Path:
         y -= _GAP
         for stage, text, height in zip(boxes, texts, heights, strict=True):
             middles[stage.name] = y - height / 2
-            box = plt.Rectangle(
+            box = Rectangle(
                 (_LEFT, y - height),
                 _RIGHT - _LEFT,
                 height,

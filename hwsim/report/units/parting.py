@@ -152,6 +152,10 @@ def _within(pair: tuple[Followed, Followed], spans: tuple[range, range]) -> Part
         says = f"the same elements are added in {counts[0]} by the one and in {counts[1]} by the other"
         return Parting(stage="align_add", steps=spans, says=says)
     steps = pair[0].steps[spans[0][0]], pair[1].steps[spans[1][0]]
+    before = [number(register_term(each.unit.accumulator, step.before)) for each, step in zip(pair, steps, strict=True)]
+    if before[0] != before[1]:
+        says = "together the registers held the same before; the first ones, which meet the products, did not"
+        return Parting(stage="align_add", steps=spans, says=says)
     kept = [_kept(each, step, span[0]) for each, step, span in zip(pair, steps, spans, strict=True)]
     if kept[0].keys() == kept[1].keys():
         for of, held in kept[0].items():

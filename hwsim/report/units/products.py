@@ -14,13 +14,13 @@ from hwsim.datapath import DotProductUnit, FloatAccumulator, dot_exact, matmul
 from hwsim.datapath.trace import element_rows
 from hwsim.formats import BlockSpec, FloatSpec, Quantized, Rounding
 from hwsim.report.formats.text import code_text
-from hwsim.report.units.catalog import entries
+from hwsim.report.units.catalog import entries, unit_of
 from hwsim.report.units.comparison import Comparison, Exactness, compare, exactness
 from hwsim.report.units.operands import Codes, Operands, draw, encode, from_files, quantized, read_array, read_codes
 from hwsim.report.units.parting import Followed, follow
 from hwsim.report.units.show import Shown, Task, percent
 from hwsim.report.units.tables import differences_table, histogram_table
-from hwsim.report.units.tracing import pair_as_dict, pair_parts, trace_as_dict, trace_parts
+from hwsim.report.units.tracing import pair_as_dict, pair_parts, steps_parts, trace_as_dict, trace_parts
 from hwsim.report.units.words import count
 
 __all__ = [
@@ -158,7 +158,7 @@ def _ran(task: Task, unit: DotProductUnit, operands: Operands, codes: Codes) -> 
         parts.append(f"{what} written to {task.output}")
     if task.place is not None:
         followed = _followed(name, unit, operands, task.place, task.seed)
-        figures["trace"] = {"place": list(task.place), **trace_as_dict(followed)}
+        figures["trace"] = {"place": list(task.place), "traces": [trace_as_dict(followed)]}
         parts += [f"\nelement {task.place[0]},{task.place[1]}", *trace_parts(followed)]
     return Shown(figures=figures, parts=parts)
 
@@ -213,18 +213,24 @@ def _against(task: Task, unit: DotProductUnit, operands: Operands, codes: Codes,
         *_summary(found, operands, "the recorded result"),
     ]
     parts.append(differences_table([name, file], exact))
+    if wrong:
+        same = ", ".join(others) or "none"
+        parts.append(f"units of the catalog that give every recorded bit on these operands: {same}")
     place = task.place or (found.places[0] if found.places else None)
     if place is not None:
         followed = _followed(name, unit, operands, place, task.seed)
         code = int(recorded[0][place])
         text = code_text(code, unit.output.bits)
-        figures["trace"] = {"place": list(place), "recorded": code, **trace_as_dict(followed)}
         parts.append(f"\n{'element' if task.place else 'the first that differs:'} row {place[0]}, column {place[1]}")
         parts.append(f"recorded: {text} = {float(unit.output.decode(code)):.10g}")
-        parts += trace_parts(followed)
-    if wrong:
-        same = ", ".join(others) or "none"
-        parts.append(f"\nunits of the catalog that give every recorded bit on these operands: {same}")
+        figures["trace"] = {"place": list(place), "recorded": code}
+        if others:
+            other = _followed(others[0], unit_of(others[0]), operands, place, task.seed)
+            figures["trace"] |= pair_as_dict(followed, other)
+            parts += pair_parts(followed, other, full=task.place is not None)
+        else:
+            figures["trace"] |= {"traces": [trace_as_dict(followed)]}
+            parts += trace_parts(followed) if task.place else steps_parts(followed)
     return Shown(figures=figures, parts=parts, passed=wrong == 0)
 
 

@@ -24,6 +24,7 @@ __all__ = [
     "addend_name",
     "decimal",
     "fraction_text",
+    "lost_in_register",
     "output_text",
     "register_text",
     "step_as_dict",
@@ -191,14 +192,8 @@ def step_lines(followed: Followed, step: int) -> list[str]:
     away = f"; lost: {fraction_text(lost)} = {decimal(lost)}" if lost else ""
     lines.append(f"sum         {term_text(trace.total)} = {_special_or_decimal(trace.total)}{away}")
     lines.append(f"register    {register_text(accumulator, trace.before)}")
-    after = register_term(accumulator, trace.after)
-    whole = trace.total
-    if not is_fused(unit):
-        whole = add_terms([whole, register_term(accumulator, trace.before)])
-    rounded = ""
-    if not whole.special and not after.special and whole.significand:
-        gone = term_value(whole) - term_value(after)
-        rounded = f"; lost: {fraction_text(gone)} = {decimal(gone)}" if gone else ""
+    gone = lost_in_register(followed, step)
+    rounded = f"; lost: {fraction_text(gone)} = {decimal(gone)}" if gone else ""
     random = f" (random word {trace.word})" if getattr(accumulator, "random_bits", 0) else ""
     lines.append(f"         -> {register_text(accumulator, trace.after)}{rounded}{random}")
     if trace.promoted is not None:
@@ -208,6 +203,16 @@ def step_lines(followed: Followed, step: int) -> list[str]:
         spec = unit.output
         lines.append(f"d           {code_text(trace.output, spec.bits)} = {float(spec.decode(trace.output)):.10g}")
     return lines
+
+
+def lost_in_register(followed: Followed, step: int) -> Fraction | None:
+    """Return what the rounding of a step's register takes away; None where a special is involved."""
+    trace, unit = followed.steps[step], followed.unit
+    after = register_term(unit.accumulator, trace.after)
+    whole = trace.total
+    if not is_fused(unit):
+        whole = add_terms([whole, register_term(unit.accumulator, trace.before)])
+    return None if whole.special or after.special else term_value(whole) - term_value(after)
 
 
 def _lead_note(followed: Followed, step: int, alignment: TruncatedAlignment) -> str:

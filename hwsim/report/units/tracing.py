@@ -1,26 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
 """One element of a product followed through one unit, or through two up to where they part."""
 
+from fractions import Fraction
 from typing import Any
 
 from rich.box import SIMPLE
 from rich.table import Table
 
+from hwsim.datapath import TruncatedAlignment
 from hwsim.datapath.multiply import multiply_exact
 from hwsim.datapath.trace import register_term, term_value
 from hwsim.report.formats.text import code_text
 from hwsim.report.units.parting import Followed, Number, Parting, common_steps, part
 from hwsim.report.units.stages import order_words
-from hwsim.report.units.steps import decimal, output_text, step_as_dict, step_lines, step_table
+from hwsim.report.units.steps import (
+    decimal,
+    fraction_text,
+    lost_in_register,
+    output_text,
+    step_as_dict,
+    step_lines,
+    step_table,
+)
 
 __all__ = [
     "pair_as_dict",
     "pair_parts",
+    "steps_parts",
     "trace_as_dict",
     "trace_parts",
 ]
 
 Part = str | Table
+_LISTED = 16  # steps at either end of a long list
 _AROUND = 6  # steps that are listed before the one where two units part
 
 
@@ -30,6 +42,26 @@ def trace_parts(followed: Followed) -> list[Part]:
     for step in range(len(followed.steps)):
         parts += _step_parts(followed, step)
     return parts
+
+
+def steps_parts(followed: Followed) -> list[Part]:
+    """Return the register after each step of one unit, and what alignment and rounding took away."""
+    table = Table(box=SIMPLE, pad_edge=False, header_style="")
+    for heading in ("step", "e", "lost in align_add", "register after it", "lost in accumulate"):
+        table.add_column(heading, justify="left" if heading.startswith("register") else "right", no_wrap=True)
+    shown = len(followed.steps) if len(followed.steps) <= 2 * _LISTED else _LISTED
+    for step, trace in enumerate(followed.steps):
+        if shown <= step < len(followed.steps) - _LISTED:
+            if step == shown:
+                table.add_row("...", "", "", "", "")
+            continue
+        lead = str(trace.total.lead) if isinstance(followed.unit.alignment, TruncatedAlignment) else ""
+        aligned = sum((addend.lost for addend in trace.addends), Fraction(0))
+        rounded = lost_in_register(followed, step)
+        cells = fraction_text(aligned), _held(followed, step), "" if rounded is None else fraction_text(rounded)
+        table.add_row(str(step), "" if trace.total.special else lead, *cells)
+    place = "--trace ROW,COLUMN shows every product of every step"
+    return [f"\n{followed.name}: {output_text(followed)}; exact: {_exact(followed)}", table, place]
 
 
 def _step_parts(followed: Followed, step: int) -> list[Part]:
@@ -106,7 +138,7 @@ def _held(followed: Followed, step: int) -> str:
         register, accumulator = trace.promoted, unit.register
     code = code_text(register[0] & ((1 << accumulator.bits) - 1), accumulator.bits)
     value = _value(followed.running(step))
-    return f"{code} = {value}" if unit.promotion is None or trace.promoted is not None else f"{value} in two"
+    return f"{code} = {value}" if unit.promotion is None or trace.promoted is not None else f"{value}, first + second"
 
 
 def _value(number: Number) -> str:
