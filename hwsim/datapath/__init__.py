@@ -3,6 +3,9 @@
 
 from hwsim.datapath.accumulate import accumulate_exact, load_exact, output_exact, step_exact
 from hwsim.datapath.catalog import comparable, named, names
+from hwsim.datapath.evidence import Entry, Evidence
+from hwsim.datapath.hardware import entries as hardware_entries
+from hwsim.datapath.hardware import entry as hardware_entry
 from hwsim.datapath.matmul import matmul
 from hwsim.datapath.paths import choose
 from hwsim.datapath.phases import matmul_phases
@@ -24,6 +27,8 @@ from hwsim.datapath.unit import (
 __all__ = [
     "CascadedAlignment",
     "DotProductUnit",
+    "Entry",
+    "Evidence",
     "ExactAlignment",
     "FixedAccumulator",
     "FloatAccumulator",
@@ -38,6 +43,8 @@ __all__ = [
     "comparable",
     "dot",
     "dot_exact",
+    "hardware_entries",
+    "hardware_entry",
     "load_exact",
     "matmul",
     "matmul_phases",

@@ -17,7 +17,7 @@ from hwsim.datapath.unit import (
     FixedAccumulator,
     FloatAccumulator,
 )
-from hwsim.formats import BlockSpec, FloatSpec, Format, IntegerSpec, Overflow, Rounding
+from hwsim.formats import BlockSpec, CodebookSpec, FloatSpec, Format, IntegerSpec, Overflow, PositSpec, Rounding
 
 __all__ = [
     "comparable",
@@ -27,7 +27,8 @@ __all__ = [
 
 _NAME = re.compile(
     r"(?P<a>.+?)(?:_by_(?P<b>.+?))?(?:_l(?P<lanes>\d{1,4}))?"
-    r"(?:_(?P<accumulator>int\d+|fixed\d+|float16|float32|bfloat16)(?P<saturate>_sat)?)?(?:_to_(?P<output>[a-z0-9_]+?))?"
+    r"(?:_(?P<accumulator>int\d+|fixed\d+|quire|float\d+_e\d+m\d+|float(?:16|32|64)|bfloat16|tfloat32)(?P<saturate>_sat)?)?"
+    r"(?:_to_(?P<output>[a-z0-9_]+?))?"
 )
 _HEADROOM_BITS = 12
 _WIDEST_BITS = 63
@@ -72,10 +73,11 @@ def named(name: str) -> DotProductUnit:
         A catalogued name (`names`): ``hopper_wgmma_m64n8k32_f32_e4m3_e4m3``, or ``hopper_e4m3_e4m3_float32`` for short;
         or ``FORMAT[_by_FORMAT][_lLANES][_ACCUMULATOR[_sat]][_to_FORMAT]``: ``int8``,
         ``int4_l16``, ``int8_int16_sat``, ``float8_e4m3fn_fixed49``, ``float8_e4m3fn_l4_float32``, ``int4_by_int8_l8``,
-        ``nvfp4``. Without lanes: 1, or the block of a block format. Without an accumulator: int32 for integers (wider
-        where 12 bits of head-room need it), a fixed-point one of every product and 12 bits of head-room for floats
-        where that is at most 63 bits wide, else float32; float32 for block formats. The output is the accumulator
-        itself, or float32 for a fixed-point one of floats.
+        ``float8_e4m3fn_float16_e6m9``, ``posit16_1_quire``, ``nvfp4``. Without lanes: 1, or the block of a block
+        format. Without an accumulator: int32 for integers (wider where 12 bits of head-room need it), a fixed-point one
+        of every product and 12 bits of head-room for floats where that is at most 63 bits wide, else float32; float32
+        for block formats. The output is the accumulator itself, float32 for a fixed-point one of floats, or the posit
+        for its quire.
 
     Raises
     ------
@@ -141,6 +143,9 @@ def _build(a: Format, b: Format, match: re.Match[str], output: Format | None) ->
             accumulator = _float_accumulator()
         else:
             accumulator = _fixed(a, b, max(needed, 32) if integers else needed, overflow)
+    elif wanted == "quire":
+        accumulator = _quire(a, b, overflow)
+        output = a if output is None else output
     elif "float" in wanted:
         if match["saturate"]:
             raise ValueError(f"unit {match[0]!r} asks for a float accumulator that saturates, which a name cannot say")
@@ -152,15 +157,19 @@ def _build(a: Format, b: Format, match: re.Match[str], output: Format | None) ->
         output = _scalar("float32") if fixed_floats else accumulator.format
     if isinstance(output, BlockSpec):
         raise ValueError(f"the output of a unit must be a scalar format, not {output.name}")
-    if not isinstance(output, IntegerSpec | FloatSpec):
-        raise ValueError(f"the output of a unit must be an integer or a float, not {output.name}")
+    if isinstance(output, CodebookSpec):
+        raise ValueError(f"the output of a unit must be an integer, a float or a posit, not {output.name}")
     return _unit(a, b, lanes, accumulator, output)
 
 
 def _unit(
-    a: Format, b: Format, lanes: int, accumulator: FixedAccumulator | FloatAccumulator, output: IntegerSpec | FloatSpec
+    a: Format,
+    b: Format,
+    lanes: int,
+    accumulator: FixedAccumulator | FloatAccumulator,
+    output: IntegerSpec | FloatSpec | PositSpec,
 ) -> DotProductUnit:
-    plain = isinstance(output, IntegerSpec) or not (output.has_inf or output.has_nan)
+    plain = not isinstance(output, FloatSpec) or not (output.has_inf or output.has_nan)
     return DotProductUnit(
         a=a,
         b=b,
@@ -170,6 +179,13 @@ def _unit(
         output=output,
         overflow=Overflow.SATURATE if plain else Overflow.INFINITY,
     )
+
+
+def _quire(a: Format, b: Format, overflow: Overflow) -> FixedAccumulator:
+    """Return the exact accumulator of the Posit Standard (2022), section 3.2."""
+    if not isinstance(a, PositSpec) or a != b:
+        raise ValueError(f"a quire must be that of one posit format, not of {a.name} and {b.name}")
+    return FixedAccumulator(bits=a.quire_bits, fraction_bits=a.quire_fraction_bits, overflow=overflow)
 
 
 def _fixed(a: Format, b: Format, bits: int, overflow: Overflow) -> FixedAccumulator:

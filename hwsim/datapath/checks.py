@@ -107,7 +107,7 @@ def _check_entry(unit: "DotProductUnit") -> None:
             raise ValueError(f"{field} must be a float with IEEE specials where bits are ignored, not {spec.name}")
         if unit.ignored_bits and spec.bits + unit.ignored_bits > 64:
             raise ValueError(
-                f"ignored_bits must leave {field}'s codes within 64 bits, and {unit.ignored_bits} below {spec.name} do not"
+                f"ignored_bits must leave {field}'s codes within 64 bits, not {unit.ignored_bits} below {spec.name}"
             )
     if unit.promotion is not None and unit.promotion.length % unit.width:
         raise ValueError(f"promotion.length must be a multiple of {unit.width}, a step, not {unit.promotion.length}")

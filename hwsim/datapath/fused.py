@@ -2,7 +2,7 @@
 """The fused multiply-add of float64, and the units of one lane that it is."""
 
 from fractions import Fraction
-from math import copysign, isfinite
+from math import copysign, inf, isfinite
 from typing import Any
 
 import numba
@@ -24,11 +24,13 @@ __all__ = [
 _SMALLEST_NORMAL = 2.0**-1022
 
 
-@intrinsic
-def _multiply_add(_context: Any, a: Any, b: Any, c: Any) -> Any:
+def _emit(_context: Any, a: Any, b: Any, c: Any) -> Any:
     if not all(of == types.float64 for of in (a, b, c)):
         return None
     return types.float64(a, b, c), lambda _context, builder, _signature, values: builder.fma(*values)
+
+
+_multiply_add: Any = intrinsic(_emit)
 
 
 def multiply_add(a: float, b: float, c: float) -> float:
@@ -43,23 +45,29 @@ def multiply_add(a: float, b: float, c: float) -> float:
     try:
         return float(exact)
     except OverflowError:
-        return copysign(float("inf"), exact)
+        return -inf if exact < 0 else inf
 
 
 @overload(multiply_add, strict=False)
 def _overload(a: Any, b: Any, c: Any) -> Any:  # the machine's, where Numba compiles
     del a, b, c
-    return lambda a, b, c: _multiply_add(a, b, c)
+
+    def compiled(a: Any, b: Any, c: Any) -> Any:
+        return _multiply_add(a, b, c)
+
+    return compiled
 
 
 @numba.njit(cache=True)
 def _float(code: int) -> float:
-    return np.int64(code).view(np.float64)
+    value: Any = np.int64(code).view(np.float64)
+    return float(value)
 
 
 @numba.njit(cache=True)
 def _code(value: float) -> int:
-    return np.float64(value).view(np.int64)
+    code: Any = np.float64(value).view(np.int64)
+    return int(code)
 
 
 @numba.njit(cache=True)

@@ -21,7 +21,7 @@ _STEPS = {
     "tf32": (8, ("m16n8k8", "m16n8k4")),
 }
 _FLOOR = "exponent floors -133 and -21 as on Hopper"
-_FLOAT16_FLOOR = f"{_FLOOR}; Khattak and Mikaitis' B200TC.m has -15 for an f16 result, their paper -21"
+_FLOAT16_FLOOR = f"{_FLOOR}; a later B200TC.m of Khattak and Mikaitis has -15 for an f16 result"
 _SMALL = "FP6 and FP4 by analogy with FP8: MMA-Sim leaves them open"
 _SCALED = "an exponent floor of -133 is assumed, under which scales can get"
 _UE4M3 = "the sign bit of a ue4m3 scale is ignored by the hardware; the unit takes scales without one"

@@ -2,7 +2,7 @@
 """Operands unpacked once, before the loops: significands, exponents and specials of whole arrays."""
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +39,7 @@ class Operand(NamedTuple):
     """
 
     significand: NDArray[np.int64]
-    exponent: NDArray[np.int32]
+    exponent: NDArray[np.int64]
     special: NDArray[np.uint8]
     minus: NDArray[np.bool_]
     code: NDArray[np.int64]
@@ -88,16 +88,16 @@ def _exponents(how: Plan, spec: ScalarSpec, parts: Unpacked) -> NDArray[np.int64
 
 
 @lru_cache(maxsize=32)
-def _entries(how: Plan, spec: ScalarSpec) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+def _entries(how: Plan, spec: ScalarSpec) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return significand and exponent, as `Operand` has them, of every code of a small format."""
     return _converted(how, spec, _table(spec))
 
 
-def _converted(how: Plan, spec: ScalarSpec, parts: Unpacked) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+def _converted(how: Plan, spec: ScalarSpec, parts: Unpacked) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     significand = parts.significand
     if _is_grid(how) and spec.exp_max > spec.exp_min:
         significand = significand << np.where(significand == 0, 0, parts.exponent - spec.exp_min)
-    return significand, _exponents(how, spec, parts).astype(np.int32)
+    return significand, _exponents(how, spec, parts)
 
 
 def _is_grid(how: Plan) -> bool:
@@ -129,7 +129,7 @@ def operand(
     raw = how.kind == FUSED
     has_exponent = not (raw or _is_grid(how))
     significand = np.empty((0 if raw else rows, depth), np.int64)
-    exponent = np.empty((rows if has_exponent else 0, depth), np.int32)
+    exponent = np.empty((rows if has_exponent else 0, depth), np.int64)
     special = np.empty((0, depth), np.uint8)
     minus = np.empty((rows if how.signed_zero and not raw else 0, depth), np.bool_)
     held = codes if raw or how.nan_operand else codes[:0]
@@ -153,16 +153,31 @@ def operand(
                 special = special if special.shape[0] else np.zeros((rows, depth), np.uint8)
                 special[part] = found
                 flag[part] = found.reshape(-1, steps, how.lanes).max(axis=-1)
-    arrays = [significand, exponent, special, minus, code, flag]
     scale, scale_minus, blocks = _scale(how, scale_spec, scales)
     block = block or how.lanes
     if blocks and scale.special.any():
         at = np.arange(steps) * how.lanes
         for lane in range(0, how.lanes, how.chunk):
             flag |= scale.special[:, (at + lane) // block]
-    arrays += [*scale, scale_minus]
-    flat = [np.ascontiguousarray(array).reshape(-1) for array in arrays]
-    return Operand(*flat, depth, blocks, block if blocks else max(depth, 1))
+    return Operand(
+        _flat(significand),
+        _flat(exponent),
+        _flat(special),
+        _flat(minus),
+        _flat(code),
+        _flat(flag),
+        _flat(scale.significand),
+        _flat(scale.exponent),
+        _flat(scale.special),
+        _flat(scale_minus),
+        depth,
+        blocks,
+        block if blocks else max(depth, 1),
+    )
+
+
+def _flat(array: NDArray[Any]) -> NDArray[Any]:
+    return np.ascontiguousarray(array).reshape(-1)
 
 
 def _scale(

@@ -120,21 +120,26 @@ def plan(unit: DotProductUnit) -> Plan:
     if isinstance(alignment, PairwiseAlignment):
         _check(unit, "a product", product.bit_length(), _SUM_BITS)
         return base._replace(kind=PAIRWISE, scratch=unit.width.bit_length() + 1)
+    return _exact(unit, base, accumulator, product)
+
+
+def _exact(unit: DotProductUnit, base: Plan, accumulator: FloatAccumulator, product: int) -> Plan:
+    """Return the plan of exact alignment; `product` is the largest significand of one, scales applied."""
     if unit.width == 1:
         if _is_fused(unit, accumulator):
             return base._replace(kind=FUSED)
         return base if product.bit_length() <= _SUM_BITS else _limbs(unit, base, accumulator)
-    if base.chunk < unit.width:
-        return _limbs(unit, base, accumulator)
-    base = base._replace(exponent=unit.product_exp_min)
-    if _grid_bits(unit) + _factors(unit).bit_length() <= _SUM_BITS:
-        return base._replace(kind=GRID)
+    grid = base._replace(exponent=unit.product_exp_min)
     spread = unit.product_exp_max - unit.product_exp_min
     high_bits = (unit.width * product << max(spread - 32, 0)).bit_length() + 32
     low_bits = (unit.width * product << min(spread, 31)).bit_length()
+    if base.chunk < unit.width:
+        return _limbs(unit, base, accumulator)
+    if _grid_bits(unit) + _factors(unit).bit_length() <= _SUM_BITS:
+        return grid._replace(kind=GRID)
     if high_bits <= _HIGH_BITS + 32 and low_bits <= _SUM_BITS:
-        return base._replace(kind=WIDE)
-    return _limbs(unit, base._replace(exponent=0), accumulator)
+        return grid._replace(kind=WIDE)
+    return _limbs(unit, base, accumulator)
 
 
 def _check(unit: DotProductUnit, what: str, bits: int, most: int) -> None:

@@ -78,7 +78,7 @@ def _add_pairs(
             held[count - 2] = _add_codes(how, pack, held[count - 2], held[count - 1])
             count -= 1
             pairs >>= 1
-    return held[0]
+    return int(held[0])
 
 
 @numba.njit(cache=True)
@@ -197,7 +197,7 @@ def _matmul_kernel(
     out: NDArray[np.int64],
     specials: NDArray[np.uint8],
 ) -> None:
-    """Unchecked. `out` holds the registers, loaded; b's rows are its columns; rows and columns to skip are left as they are."""
+    """Unchecked. `out` holds the registers, loaded, and keeps them in rows and columns to skip."""
     rows, columns = out.shape
     seed, first_row, first_column = origin
     steps = a.depth // how.lanes

@@ -223,8 +223,7 @@ def _run_promoted(unit: DotProductUnit, rows: _Rows) -> tuple[NDArray[np.int64],
     _ends_kernel(rows.first, rows.last, unit.promotion.length // unit.width, ends)
     shorter = rows._replace(first=rows.first | np.append(True, ends)[:-1], last=ends)
     values, seen = _run_rows(unit, shorter, np.zeros(ends.size, np.int64))
-    before = np.cumsum(ends) - ends
-    starts = np.append(before[rows.first], values.size)
+    starts = np.append((np.cumsum(ends) - ends)[rows.first], values.size)
     target = np.where(rows.last, np.cumsum(rows.last) - 1, -1)[ends]
     count = int(rows.last.sum())
     out, specials = np.zeros(count, np.int64), np.zeros(count, np.uint8)

@@ -24,7 +24,7 @@ _PART = 27  # bits of the lower half of a float64's significand
 
 @numba.njit(cache=True)
 def add_wide(a: Operand, x: int, b: Operand, y: int, lanes: int) -> tuple[int, int]:
-    """Add products, from elements x and y on, into ``high * 2**32 + low``, in units of the smallest one's; unchecked."""
+    """Add products, from elements x and y on, into ``high * 2**32 + low`` of the smallest one's unit; unchecked."""
     high = 0
     low = 0
     for lane in range(lanes):

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Units and codes that the tests of this folder draw from."""
 
+import importlib.util
 import os
 import random
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +30,7 @@ from hwsim.datapath import (
     TruncatedAlignment,
     dot,
     dot_exact,
+    named,
 )
 from hwsim.datapath.unit import Alignment, ScalarSpec
 from hwsim.formats import BlockSpec, FloatSpec, IntegerSpec, Overflow, PositSpec, Rounding, ScaleRule, Specials
@@ -48,17 +53,6 @@ _OUTPUTS = [
 _FLOAT64 = FloatSpec(exp_bits=11, man_bits=52, bias=1023, specials=Specials.IEEE)
 _SPECIALS = (Specials.IEEE, Specials.FN, Specials.FNUZ, Specials.FINITE)
 _SCALES = ("float8_e8m0fnu", "float8_e4m3fn", "float8_e5m3fnu")
-_WGMMA = {
-    "e4m3": "float8_e4m3fn",
-    "e5m2": "float8_e5m2",
-    "f16": "float16",
-    "bf16": "bfloat16",
-    "tf32": "tfloat32",
-    "s8": "int8",
-    "u8": "uint8",
-    "s4": "int4",
-    "u4": "uint4",
-}
 
 
 class Stream(NamedTuple):
@@ -209,7 +203,7 @@ def _try_unit(source: random.Random) -> DotProductUnit:
         operand_nan = source.random() < 0.1 and isinstance(x, FloatSpec) and x.specials is Specials.IEEE
         if operand_nan:
             b, lanes, width, sparsity = a, 1, 1, None
-        accumulator = _random_register(source, x if operand_nan else None)
+        accumulator = _random_register(source, x if operand_nan and isinstance(x, FloatSpec) else None)
         if not operand_nan:
             a = _random_block(source, x) if source.random() < 0.4 else a
             b = _random_block(source, y) if source.random() < 0.4 else b
@@ -222,7 +216,7 @@ def _try_unit(source: random.Random) -> DotProductUnit:
         lanes=lanes,
         alignment=alignment,
         accumulator=accumulator,
-        output=source.choice([register.format, register.format, *map(formats.named, _OUTPUTS)]),
+        output=source.choice([register.format, register.format, *map(_scalar, _OUTPUTS)]),
         rounding=source.choice(DETERMINISTIC),
         overflow=source.choice([Overflow.SATURATE, Overflow.INFINITY, Overflow.WRAP]),
         promotion=promotion,
@@ -275,7 +269,7 @@ def _random_operands(source: random.Random, unit: DotProductUnit, rows: int, fin
     if unit.ignored_bits:
         low = np.random.default_rng(source.getrandbits(32)).integers(0, 1 << unit.ignored_bits, (2, rows, unit.width))
         low[source.getrandbits(1)] = source.choice([0, 1 << (unit.ignored_bits - 1), 1])
-        sides = [codes << np.uint64(unit.ignored_bits) | part.astype(np.uint64) for codes, part in zip(sides, low)]
+        sides = [sides[at] << np.uint64(unit.ignored_bits) | low[at].astype(np.uint64) for at in (0, 1)]
         if sparsity is not None:
             sides[0] >>= np.uint64(unit.ignored_bits)
             sides[0] <<= np.uint64(unit.ignored_bits)
@@ -335,33 +329,8 @@ def _compare(unit: DotProductUnit, stream: Stream) -> int:
 
 
 def _hopper_unit(instruction: str) -> DotProductUnit:
-    """Return the unit of a Hopper instruction by its name: ``wgmma_m64n8k32_f32_e4m3_e5m2``, ``..._s32_u8_s8_sat``."""
-    _, shape, d, *operands = instruction.removesuffix("_sat").split("_")
-    a, b = _scalar(_WGMMA[operands[0]]), _scalar(_WGMMA[operands[-1]])
-    lanes = int(shape.rpartition("k")[2])
-    if d == "s32":
-        saturate = instruction.endswith("_sat")
-        register = FixedAccumulator(bits=32, fraction_bits=0, overflow=Overflow.SATURATE if saturate else Overflow.WRAP)
-        return DotProductUnit(
-            a=a, b=b, lanes=lanes, alignment=ExactAlignment(), accumulator=register, output=register.format
-        )
-    narrow = operands[0] in ("e4m3", "e5m2")
-    output = _scalar({"f32": "float32", "f16": "float16"}[d])
-    assert isinstance(output, FloatSpec)
-    return DotProductUnit(
-        a=a,
-        b=b,
-        lanes=lanes,
-        alignment=TruncatedAlignment(fraction_bits=13 if narrow else 25, exp_floor=-133 if d == "f32" else -21),
-        accumulator=FloatAccumulator(
-            format=output,
-            rounding=Rounding.TOWARD_ZERO if d == "f32" else Rounding.NEAREST_EVEN,
-            overflow=Overflow.INFINITY,
-            result_man_bits=13 if narrow and d == "f32" else output.man_bits,
-            nan=NanResult.ALL_ONES,
-        ),
-        output=output,
-    )
+    """Return the unit of a Hopper instruction, of a tfloat32 without the 13 bits below it."""
+    return replace(named(f"hopper_{instruction}"), ignored_bits=0)
 
 
 @pytest.fixture(scope="session")
@@ -404,3 +373,25 @@ def hopper_unit() -> Callable[[str], DotProductUnit]:
 def hopper_sample() -> Path:
     """Return the file of outputs of Hopper instructions; its `source` says where they come from."""
     return Path(__file__).with_name("hopper_h200.npz")
+
+
+@pytest.fixture(scope="session")
+def golden() -> ModuleType:
+    """Return the module that reads outputs of real hardware and compares units with them."""
+    return _beside("golden")
+
+
+@pytest.fixture(scope="session")
+def hardware_mutants() -> ModuleType:
+    """Return the module that shifts the parameters of units."""
+    return _beside("hardware_mutants")
+
+
+def _beside(stem: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(stem, Path(__file__).with_name(f"{stem}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[stem] = module
+    spec.loader.exec_module(module)
+    return module

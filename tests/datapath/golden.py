@@ -46,7 +46,7 @@ _ARCHITECTURES = {
 }
 _SHAPES = {"V100": "m8n8k4", "tf32": "m16n8k4", "E4M3": "m16n8k32", "E5M2": "m16n8k32"}
 _SPLITS = {256: 64, 512: 64, 2048: 128, 1024: 0}  # by K: into what parts cuBLAS cut tf32 products
-_ROWS = 64  # dot products of their own that run as one product of matrices, of which the diagonal counts
+_ROWS = 32  # dot products of their own that run as one product of matrices, of which the diagonal counts
 
 
 class Tile(NamedTuple):

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Units that differ from a catalogued one in one parameter by one, and those that no output can tell from it."""
+"""Units that differ from a catalogued one in one parameter by one, and why no output can tell some from it."""
 
-import dataclasses
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -73,6 +72,8 @@ def _registers(spec: FixedAccumulator | FloatAccumulator) -> Iterator[tuple[str,
         if spec.result_man_bits + step <= spec.format.man_bits:
             narrow = replace(spec, result_man_bits=spec.result_man_bits + step)
             yield f"result_man_bits {step:+d}", narrow, spec.format
+        if spec.format.exp_bits == 11:  # the widest that there is, and as wide a mantissa
+            continue
         form = replace(
             spec.format,
             man_bits=spec.format.man_bits + step,
@@ -110,11 +111,10 @@ def _promotion(unit: DotProductUnit) -> Iterator[_Change]:
 
 
 def _entry(unit: DotProductUnit, length: int) -> Iterator[_Change]:
-    yield "flush_operands", {"flush_operands": not unit.flush_operands}
+    if isinstance(unit.element_a, FloatSpec):
+        yield "flush_operands", {"flush_operands": not unit.flush_operands}
     if unit.order:
         yield "order", {"order": ()}
-        swapped = (unit.order[1], unit.order[0], *unit.order[2:])
-        yield "order of a step's own", {"order": swapped}
         crossed = list(unit.order)
         at = unit.lanes
         crossed[at - 1], crossed[at] = crossed[at], crossed[at - 1]
@@ -155,14 +155,109 @@ def _steps(unit: DotProductUnit, length: int) -> Iterator[_Change]:
             yield name, {"lanes": lanes}
 
 
-def same(unit: DotProductUnit, mutant: str) -> str:
-    """Return why no output can tell a mutant from its unit, or nothing where one can."""
+def same(unit: DotProductUnit, mutant: str, length: int) -> str:
+    """Return why no operands at all can tell a mutant from its unit; nothing where some can."""
     if isinstance(unit.accumulator, FixedAccumulator):
-        wraps = unit.accumulator.overflow is Overflow.WRAP
-        return "a sum that wraps does not depend on its steps" if wraps and mutant.startswith("lanes") else ""
+        if not mutant.startswith("lanes"):
+            return ""
+        if unit.accumulator.overflow is Overflow.WRAP:
+            return "a sum that wraps does not depend on its steps"
+        signs = [isinstance(spec, IntegerSpec) and spec.signed for spec in (unit.a, unit.b)]
+        return "" if any(signs) else "a sum that only grows is clamped alike on its way and at its end"
+    if unit.promotion is not None:
+        reason = _promoted(unit, mutant, length)
+        if reason:
+            return reason
+    if mutant == "overflow" and unit.lanes > 1:
+        return _overflow(unit)
+    if mutant.startswith("exp_floor"):
+        return _floor(unit, int(mutant.split()[1]))
+    return _unpacked(unit) if mutant == "unpacked" else ""
+
+
+def _limits(unit: DotProductUnit) -> tuple[int, int]:
+    """Return n so that a step's products, and their sum, are below 2**n, and the exponent of their last bit."""
+    (_, last_a), (_, last_b), _ = _spans(unit)
+    assert isinstance(unit.element_a, FloatSpec)
+    assert isinstance(unit.element_b, FloatSpec)
+    reach = sum(spec.exp_max + spec.sig_bits for spec in (unit.element_a, unit.element_b))
+    return reach + unit.lanes.bit_length(), last_a + last_b
+
+
+def _promoted(unit: DotProductUnit, mutant: str, length: int) -> str:
+    """Tell what of the first register the second one hides, and what the second one never meets."""
+    promotion, inner = unit.promotion, unit.accumulator
+    assert promotion is not None
+    if mutant in ("nan quiet", "signed_zero"):
+        return "the second register makes its own NaN and zero"
+    if mutant == f"promotion length {unit.width:+d}" and length <= promotion.length:
+        return "the first register is promoted at the end in any case"
+    if mutant == "promotion signed_zero":
+        return "a zero of the first register is +0, and no sum with that is -0"
+    outer = promotion.accumulator
+    if not isinstance(inner.format, FloatSpec) or not isinstance(outer.format, FloatSpec):
+        return ""
+    reach, last = _limits(unit)
+    reach += (promotion.length // unit.lanes).bit_length()
+    half = (1 << (inner.format.exp_bits - 2)) - 1  # the bias of a format with one exponent bit less
+    if mutant in ("overflow", "flush", "format man_bits +1") and reach <= half and last >= 1 - half:
+        return f"the first register is within 2**{last} and 2**{reach}, which half the exponents hold"
+    if mutant == "promotion overflow" and reach < outer.format.exp_max - 1:
+        return f"the first register is below 2**{reach}, which is less than half the last place of a C near overflow"
     return ""
 
 
-def fields() -> tuple[str, ...]:
-    """Return the fields of a unit, so that a test sees one that no mutant touches."""
-    return tuple(field.name for field in dataclasses.fields(DotProductUnit))
+def _overflow(unit: DotProductUnit) -> str:
+    """Tell whether a finite C and finite products can overflow at all."""
+    spec, register = unit.alignment, unit.accumulator
+    assert isinstance(register, FloatAccumulator)
+    if not isinstance(spec, TruncatedAlignment):
+        return ""
+    top = register.format.exp_max + register.format.man_bits
+    reach, _ = _limits(unit)
+    if reach <= top - spec.fraction_bits:
+        return f"beside a C of 2**{top} products below 2**{reach} are cut away, and smaller ones do not reach it"
+    return ""
+
+
+def _spans(unit: DotProductUnit) -> list[tuple[int, int]]:
+    """Return of both operands and the register the exponents of the least value: as it is aligned, and its last bit."""
+    sides = [spec for spec in (unit.element_a, unit.element_b) if isinstance(spec, FloatSpec)]
+    assert len(sides) == 2
+    least = [(1 - spec.bias, spec.exp_min) for spec in sides]
+    register = unit.accumulator.format
+    assert isinstance(register, FloatSpec)
+    return [*least, (1 - register.bias, register.exp_min)]
+
+
+def _floor(unit: DotProductUnit, step: int) -> str:
+    """Compare the higher of two floors with the exponents that there are, and the bits that it could cut."""
+    spec = unit.alignment
+    assert isinstance(spec, TruncatedAlignment)
+    floor = max(spec.exp_floor, spec.exp_floor + step)
+    (lead_a, last_a), (lead_b, last_b), (lead_c, last_c) = _spans(unit)
+    if floor <= min(lead_a + lead_b, lead_c):
+        return f"no product is aligned below {lead_a + lead_b}, no register below {lead_c}, and the floor is {floor}"
+    if floor - spec.fraction_bits <= min(last_a + last_b, last_c):
+        return f"nothing has a bit below {min(last_a + last_b, last_c)}, and the floor cuts at {floor} - F"
+    return ""
+
+
+def _unpacked(unit: DotProductUnit) -> str:
+    """Tell whether it matters that a subnormal operand has a lower exponent in the wider format."""
+    assert isinstance(unit.alignment, TruncatedAlignment)
+    wide = unit.unpacked
+    assert wide is not None
+    (lead_a, last_a), (lead_b, last_b), _ = _spans(unit)
+    top = None
+    for spec, lead, other in ((unit.element_a, lead_a, unit.element_b), (unit.element_b, lead_b, unit.element_a)):
+        assert isinstance(spec, FloatSpec)
+        assert isinstance(other, FloatSpec)
+        if lead > 1 - wide.bias:  # its subnormals are normal there
+            reach = lead + other.exp_max + other.man_bits
+            top = reach if top is None else max(top, reach)
+    if top is None:
+        return "the subnormals of both are subnormal in the wider format, with the same exponent"
+    if top - unit.alignment.fraction_bits <= last_a + last_b:
+        return f"a product of a subnormal is aligned at {top} at most, which cuts nothing above {last_a + last_b}"
+    return ""

@@ -102,7 +102,7 @@ def _inner_difference(test: Any, datapath: Any) -> str:
     hopper = datapath.named("hopper_e5m2_e5m2_float32")
     low = dataclasses.replace(hopper, alignment=datapath.TruncatedAlignment(fraction_bits=4, exp_floor=6))
     units = [datapath.named(name) for name in _UNITS] + [low]
-    for unit, streams in [(unit, 5) for unit in units] + [(test._random_unit(source), 1) for _ in range(40)]:
+    for unit, streams in [(unit, 5) for unit in units] + [(test._random_unit(source), 1) for _ in range(160)]:
         try:
             datapath.plan.plan(unit)
         except ValueError:

@@ -13,8 +13,9 @@ import pytest
 from numpy.typing import NDArray
 
 from hwsim import formats
-from hwsim.datapath import DotProductUnit, ExactAlignment, FixedAccumulator, dot, matmul, named
+from hwsim.datapath import DotProductUnit, ExactAlignment, FixedAccumulator, FloatAccumulator, dot, matmul, named
 from hwsim.datapath.plan import plan
+from hwsim.datapath.words import word_exact
 from hwsim.formats import BlockSpec, FloatSpec, IntegerSpec, Overflow, quantize
 
 _NAMES = [
@@ -35,6 +36,9 @@ _NAMES = [
 ]
 
 
+_SEED = 77
+
+
 def _operands(
     source: random.Random, unit: DotProductUnit, shape: tuple[int, int, int], random_codes: Any, finite: bool
 ) -> dict[str, Any]:
@@ -42,8 +46,11 @@ def _operands(
     arguments = {
         "a": random_codes(source, unit.element_a, rows * length, finite).reshape(rows, length),
         "b": random_codes(source, unit.element_b, length * columns, finite).reshape(length, columns),
-        "c": random_codes(source, unit.accumulator.format, rows * columns, finite).reshape(rows, columns),
+        "c": random_codes(source, unit.register.format, rows * columns, finite).reshape(rows, columns),
     }
+    if unit.sparsity is not None:
+        kept = np.tile(np.arange(unit.sparsity.of) < unit.sparsity.kept, length)[:length]
+        arguments["a"][:, ~kept] = int(unit.element_a.encode(0.0))
     for name, spec, other in (("a_scales", unit.a, rows), ("b_scales", unit.b, columns)):
         if isinstance(spec, BlockSpec):
             blocks = -(-length // spec.block_size)
@@ -56,28 +63,40 @@ def _operands(
 
 def _by_rows(unit: DotProductUnit, a: Any, b: Any, c: Any, a_scales: Any = None, b_scales: Any = None) -> Any:
     """Return the product by `dot`, which walks the same sums row after row."""
-    steps = -(-a.shape[1] // unit.lanes)
-    padding = steps * unit.lanes - a.shape[1]
-    wide_a = np.pad(a, ((0, 0), (0, padding))).reshape(len(a), 1, steps, unit.lanes)
-    wide_b = np.pad(b, ((0, padding), (0, 0))).T.reshape(1, b.shape[1], steps, unit.lanes)
-    shape = (len(a), b.shape[1], steps, unit.lanes)
+    width = unit.width
+    steps = -(-a.shape[1] // width)
+    padding = steps * width - a.shape[1]
+    wide_a = np.pad(a, ((0, 0), (0, padding))).reshape(len(a), 1, steps, width)
+    wide_b = np.pad(b, ((0, padding), (0, 0))).T.reshape(1, b.shape[1], steps, width)
+    shape = (len(a), b.shape[1], steps)
     scales = []
     if isinstance(unit.a, BlockSpec):
-        by_step = np.repeat(a_scales, unit.a.block_size // unit.lanes, axis=1)[:, :steps]
-        scales.append(np.broadcast_to(by_step[:, None], shape[:3]).reshape(-1))
+        scales.append(np.broadcast_to(_by_step(unit.a, unit, a_scales, steps)[:, None], (*shape, unit.scale_counts[0])))
     if isinstance(unit.b, BlockSpec):
-        by_step = np.repeat(b_scales, unit.b.block_size // unit.lanes, axis=0)[:steps].T
-        scales.append(np.broadcast_to(by_step[None], shape[:3]).reshape(-1))
-    step = np.broadcast_to(np.arange(steps), shape[:3]).reshape(-1)
+        codes = _by_step(unit.b, unit, b_scales.T, steps)
+        scales.append(np.broadcast_to(codes[None], (*shape, unit.scale_counts[1])))
+    step = np.broadcast_to(np.arange(steps), shape).reshape(-1)
+    bits = unit.accumulator.random_bits if isinstance(unit.accumulator, FloatAccumulator) else 0
+    words = [word_exact(_SEED, i, j, k, bits) for i, j, k in np.ndindex(shape)] if bits else None
     return dot(
         unit,
-        np.broadcast_to(wide_a, shape).reshape(-1, unit.lanes),
-        np.broadcast_to(wide_b, shape).reshape(-1, unit.lanes),
+        np.broadcast_to(wide_a, (*shape, width)).reshape(-1, width),
+        np.broadcast_to(wide_b, (*shape, width)).reshape(-1, width),
         step == 0,
         step == steps - 1,
         np.repeat(c.reshape(-1), steps),
-        scales=np.stack(scales, axis=1) if scales else None,
+        scales=np.concatenate(scales, axis=-1).reshape(len(step), -1) if scales else None,
+        words=words,
     ).reshape(shape[:2])
+
+
+def _by_step(spec: BlockSpec, unit: DotProductUnit, codes: Any, steps: int) -> Any:
+    """Return the scales of each step; 1 beyond the last block."""
+    count = max(unit.width // spec.block_size, 1)
+    each = np.repeat(codes, max(spec.block_size // unit.width, 1), axis=1)[:, : steps * count]
+    filled = np.full((len(codes), steps * count), int(spec.scale.encode(1.0)), codes.dtype)
+    filled[:, : each.shape[1]] = each
+    return filled.reshape(len(codes), steps, count)
 
 
 @pytest.mark.parametrize("name", _NAMES)
@@ -107,7 +126,7 @@ def test_matmul_any_unit_equals_rows(random_unit: Any, random_codes: Any, interp
         except ValueError:
             continue
         arguments = _operands(source, unit, (3, 11, 4), random_codes, source.random() < 0.6)
-        assert np.array_equal(matmul(unit, **arguments), _by_rows(unit, **arguments)), unit
+        assert np.array_equal(matmul(unit, **arguments, seed=_SEED), _by_rows(unit, **arguments)), unit
         compared += 12
     assert compared >= (200 if interpreted else 2_000)
 

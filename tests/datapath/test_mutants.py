@@ -33,7 +33,22 @@ _MUTANTS = {
     ),
     "align_add: floor": ("align_add.py", "max([spec.exp_floor,", "max([spec.exp_floor + 1,"),
     "align_add: zeros lift": ("align_add.py", "in addends if term.significand)", "in addends)"),
-    "align_add: cut downward": ("align_add.py", "total += -magnitude if", "total += -magnitude - 1 if"),
+    "align_add: cut": (
+        "align_add.py",
+        "return -magnitude if negative else magnitude",
+        "return -magnitude - 1 if negative else magnitude",
+    ),
+    "align_add: group's exponent": (
+        "align_add.py",
+        "total._replace(lead=scale.lead)",
+        "total._replace(lead=scale.lead + 1)",
+    ),
+    "align_add: kernel's cut downward": (
+        "align_add.py",
+        "total += magnitude if product > 0 else -magnitude",
+        "total += magnitude if product > 0 else -magnitude - 1",
+    ),
+    "align_add: reach": ("align_add.py", "register.lead < largest - spec", "register.lead <= largest - spec"),
     "align_add: sticky": ("align_add.py", "return kept | int((kept << shift) != magnitude)", "return kept"),
     "align_add: kernel's unit": (
         "align_add.py",
@@ -41,21 +56,30 @@ _MUTANTS = {
         "largest - plan.fraction_bits + 1\n",
     ),
     "align_add: kernel's register": ("align_add.py", "largest = max(largest, register_lead)", "largest += 0"),
-    "align_add: limbs": ("align_add.py", "high += product << (shift - 32)", "high += product << (shift - 31)"),
+    "wide: two limbs": ("wide.py", "high += product << (shift - 32)", "high += product << (shift - 31)"),
     "accumulate: largest value": ("accumulate.py", "min(max(value, -half), half - 1)", "min(max(value, -half), half)"),
     "accumulate: wrap": (
         "accumulate.py",
         "(value + half) % (2 * half) - half",
         "(value + half) % (2 * half) - half + 1",
     ),
-    "accumulate: fused twice": ("accumulate.py", "if not plan.fused:", "if plan.fused:"),
-    "accumulate: kernel's wrap": ("accumulate.py", "(value & (high - low)) ^", "(value & (high - low - 1)) ^"),
-    "accumulate: kernel's point": ("accumulate.py", "exponent + plan.register_man_bits", "exponent"),
-    "accumulate: NaN register": (
-        "accumulate.py",
-        "special |= step_special(a, step_a",
-        "special = step_special(a, step_a",
+    "accumulate: order of NaN": ("accumulate.py", "(entering[1], register[0],", "(register[0], entering[1],"),
+    "accumulate: flush": ("accumulate.py", "if accumulator.flush and", "if not accumulator.flush and"),
+    "staged: fused twice": ("staged.py", "if how.fused else add_two", "if not how.fused else add_two"),
+    "staged: wrap": ("staged.py", "(value & (high - low)) ^", "(value & (high - low - 1)) ^"),
+    "staged: point": ("staged.py", "(sig if how.fused else 0, exponent + how.register_man_bits)", "(sig, exponent)"),
+    "staged: NaN register": (
+        "staged.py",
+        "special |= step_special(how, a, i, b, j, at)\n    if how.kind == CASCADED",
+        "special = step_special(how, a, i, b, j, at)\n    if how.kind == CASCADED",
     ),
+    "staged: negative zero": ("staged.py", "minus = step_minus(", "minus = 1 - step_minus("),
+    "staged: pairs": ("staged.py", "while pairs & 1 == 0:", "while pairs & 1 == 1:"),
+    "wide: lost bits": ("wide.py", "total |= int(lost != 0)", "total |= 0"),
+    "wide: four parts": ("wide.py", "limbs, high_a * low_b, offset + _PART", "limbs, high_a * low_b, offset"),
+    "fused: zeros": ("fused.py", "and not pack.signed_zero", "and pack.signed_zero"),
+    "promote: place": ("promote.py", "-how.fraction_bits, sig", "how.fraction_bits, sig"),
+    "round_pack: random word": ("round_pack.py", "exponent, random, pack.random_bits", "exponent, 0, pack.random_bits"),
     "round_pack: overflow": (
         "round_pack.py",
         "if code > spec.max_magnitude_code",
@@ -71,14 +95,17 @@ _MUTANTS = {
         "spec.exp_max + spec.sig_bits - 1,",
     ),
     "stream: seen specials": ("stream.py", "seen |= special", "seen = special"),
-    "matmul: float64's integers": ("matmul.py", "_EXACT = 1 << 53", "_EXACT = 1 << 55"),
-    "catalog: Hopper's fraction bits": (
-        "catalog.py",
-        "TruncatedAlignment(fraction_bits=13",
-        "TruncatedAlignment(fraction_bits=14",
+    "hardware: fraction bits": (
+        "hardware_nvidia.py",
+        "fraction_bits=fraction_bits, exp_floor",
+        "fraction_bits=fraction_bits + 1, exp_floor",
     ),
-    "catalog: Hopper's mantissa": ("catalog.py", "result_man_bits=13", "result_man_bits=14"),
-    "catalog: Hopper's NaN": ("catalog.py", "nan=NanResult.ALL_ONES", "nan=NanResult.QUIET"),
+    "hardware: mantissa": ("hardware_nvidia.py", "result_man_bits=man_bits,", "result_man_bits=man_bits - 1,"),
+    "hardware: NaN": (
+        "hardware_nvidia.py",
+        "result_man_bits=man_bits,\n        nan=NanResult.ALL_ONES",
+        "result_man_bits=man_bits,\n        nan=NanResult.QUIET",
+    ),
     "rounding: tie": ("../formats/rounding.py", "lost == half and kept & 1 == 1", "lost == half and kept & 1 == 0"),
     "rounding: kernel's tie": ("../formats/rounding.py", "(above | (tie & kept & 1))", "(above | tie)"),
 }
@@ -87,7 +114,7 @@ _MUTANTS = {
 @pytest.fixture(scope="module")
 def caught(root: Path) -> dict[str, str]:
     changes = [[str(Path(os.path.normpath(_STAGES + file))), old, new] for file, old, new in _MUTANTS.values()]
-    changes.append([_STAGES + "unit.py", "tensor cores do.", "tensor cores do!"])  # no change at all
+    changes.append([_STAGES + "alignment.py", "cut, as tensor cores do.", "cut, as tensor cores do!"])  # no change
     finished = subprocess.run(
         [sys.executable, str(Path(__file__).with_name("mutation.py"))],
         input=json.dumps(changes),

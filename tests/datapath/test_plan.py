@@ -8,15 +8,17 @@ import pytest
 
 from hwsim import formats
 from hwsim.datapath import (
+    CascadedAlignment,
     DotProductUnit,
     ExactAlignment,
     FixedAccumulator,
     FloatAccumulator,
+    PairwiseAlignment,
     TruncatedAlignment,
     matmul,
     named,
 )
-from hwsim.datapath.plan import FIXED, GRID, SINGLE, TRUNCATED, WIDE, plan
+from hwsim.datapath.plan import FIXED, FUSED, GRID, LIMBS, SINGLE, TRUNCATED, WIDE, plan
 from hwsim.formats import IntegerSpec, Overflow, Rounding
 
 
@@ -33,6 +35,9 @@ from hwsim.formats import IntegerSpec, Overflow, Rounding
         ("mxfp8_e5m2", WIDE),
         ("float16_l4_float32", WIDE),
         ("hopper_e5m2_e5m2_float32", TRUNCATED),
+        ("bfloat16_l2_float32", LIMBS),
+        ("float64_l1_float32", LIMBS),
+        ("float64_float64", FUSED),
     ],
 )
 def test_plan_kind(name: str, kind: int) -> None:
@@ -66,6 +71,9 @@ def _truncated(name: str, fraction_bits: int, lanes: int) -> DotProductUnit:
     )
 
 
+_CASCADED = CascadedAlignment(fraction_bits=24, sum_fraction_bits=31, register_fraction_bits=24)
+
+
 @pytest.mark.parametrize(
     "unit",
     [
@@ -74,6 +82,10 @@ def _truncated(name: str, fraction_bits: int, lanes: int) -> DotProductUnit:
         _truncated("float8_e4m3fn", 53, 32),
         _truncated("float32", 23, 4),
         named("float16_l64_float32"),
+        named("bfloat16_l2_float32"),
+        named("float64_l1_float32"),
+        dataclasses.replace(named("float64_l1_float32"), lanes=1024),
+        dataclasses.replace(named("mxfp8_e5m2"), lanes=64),
     ],
     ids=lambda unit: unit.name,
 )
@@ -94,10 +106,13 @@ def test_plan_takes_the_widest(unit: DotProductUnit, random_stream: Any, compare
             _integers(8, 8, 1, 63, 48),
             "the sum of a step of unit int8_l1_fixed63_f48 needs 63 bits, and the kernels take 62",
         ),
-        (named("float64_l1_float32"), "a product of unit float64_l1_float32 needs 106 bits, and the kernels take 60"),
         (
-            named("bfloat16_l2_float32"),
-            "the sum of a step of unit bfloat16_l2_float32 needs 523 bits, and the kernels take 88",
+            dataclasses.replace(named("float64_l1_float32"), lanes=2, alignment=PairwiseAlignment()),
+            "a product of unit float64_l2_pairwise_float32 needs 106 bits, and the kernels take 60",
+        ),
+        (
+            dataclasses.replace(named("float64_l1_float32"), alignment=_CASCADED),
+            "a product of unit float64_l1_cascaded24_31_24_float32 needs 106 bits, and the kernels take 62",
         ),
         (
             _truncated("float8_e5m2", 56, 9),
@@ -115,5 +130,6 @@ def test_plan_takes_the_widest(unit: DotProductUnit, random_stream: Any, compare
 def test_plan_unit_wrong(unit: DotProductUnit, text: str) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(text)}: only step_exact runs this unit$"):
         plan(unit)
-    with pytest.raises(ValueError, match=f"^{re.escape(text)}: only step_exact runs this unit$"):
-        matmul(unit, [[0]], [[0]])
+    if isinstance(unit.accumulator, FloatAccumulator):  # a wide fixed one is a path's, not the kernels'
+        with pytest.raises(ValueError, match=f"^{re.escape(text)}: only step_exact runs this unit$"):
+            matmul(unit, [[0]], [[0]])

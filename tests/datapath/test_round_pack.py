@@ -11,7 +11,7 @@ import pytest
 from hwsim import formats
 from hwsim.datapath.round_pack import round_pack, round_pack_exact
 from hwsim.datapath.terms import Term
-from hwsim.formats import FloatSpec, IntegerSpec, Overflow, Rounding
+from hwsim.formats import FloatSpec, IntegerSpec, Overflow, PositSpec, Rounding
 from hwsim.formats.codes import NAN, NEGATIVE_INFINITY, POSITIVE_INFINITY
 from hwsim.formats.rounding import DETERMINISTIC
 
@@ -22,6 +22,31 @@ _FORMATS = [
     *("float6_e2m3fn", "float4_e2m1fn", "minifloat_e3m0", "minifloat_e2m1u"),
     *("int8", "uint4", "int8_narrow", "fixed12_8", "fixed10_m6", "int1", "int64", "uint63"),
 ]
+
+
+@pytest.mark.parametrize("name", ["posit8_0", "posit8_2", "posit16_1", "posit32_2"])
+def test_round_pack_posits_equal_oracle(name: str) -> None:
+    spec = formats.named(name)
+    assert isinstance(spec, PositSpec)
+    source = random.Random(name)
+    terms = [Term(0, 5, 5), Term(1 << 62, -80, 0), Term(-(1 << 62), -63, 0), Term(3, 900, 0), Term(-3, -3000, 0)]
+    terms += [Term(0, 0, 0, special) for special in (POSITIVE_INFINITY, NEGATIVE_INFINITY, NAN)]
+    for _ in range(500):
+        significand = source.getrandbits(source.randint(1, 62)) * source.choice([-1, 1])
+        if source.random() < 0.4:  # just below a power of two, or far below a tie
+            significand = (1 << source.randint(1, 62)) - source.choice([0, 1, 1 << 20])
+        lead = source.randint(-spec.scale_max - 3, spec.scale_max + 3)
+        terms.append(Term(significand, lead - significand.bit_length(), 0))
+    for overflow in (Overflow.SATURATE, Overflow.INFINITY):
+        found = round_pack(
+            spec,
+            [term.significand for term in terms],
+            [term.exponent for term in terms],
+            [term.special for term in terms],
+            Rounding.NEAREST_EVEN,
+            overflow,
+        )
+        assert found.tolist() == [round_pack_exact(spec, term, Rounding.NEAREST_EVEN, overflow) for term in terms]
 
 
 def _scalar(name: str) -> IntegerSpec | FloatSpec:

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import dataclasses
 import random
 import re
 from typing import Any
@@ -180,6 +181,22 @@ def test_stream_many_units_equal_oracle(random_unit: Any, random_stream: Any, co
     assert kinds == 511 or interpreted
 
 
+@pytest.mark.slow
+def test_stream_thousands_of_units_equal_oracle(
+    random_unit: Any, random_stream: Any, compare: Any, interpreted: bool
+) -> None:
+    source = random.Random(20261122)
+    compared = 0
+    for _ in range(400 if interpreted else 12_000):
+        unit = random_unit(source)
+        try:
+            plan(unit)
+        except ValueError:  # too wide for the kernels, and says so
+            continue
+        compared += compare(unit, random_stream(source, unit, 24))
+    assert compared > (5_000 if interpreted else 200_000)
+
+
 def test_stream_lengths_and_registers() -> None:
     unit = named("int8_l2")
     a = np.array([[1, 2], [3, 4], [5, 6], [7, 8]])
@@ -201,6 +218,16 @@ def test_stream_speed_form_takes_many_rows(interpreted: bool) -> None:
     assert np.array_equal(dot(unit, a, b, marks, marks), expected)
 
 
+_RANDOM = dataclasses.replace(
+    named("int8_l2_float32"),
+    accumulator=FloatAccumulator(
+        format=_NEAREST.format,
+        rounding=Rounding.STOCHASTIC,
+        overflow=Overflow.INFINITY,
+        result_man_bits=23,
+        random_bits=3,
+    ),
+)
 _ARGUMENTS: dict[str, Any] = {
     "unit": named("int8_l2"),
     "a": np.zeros((3, 2), np.uint8),
@@ -239,6 +266,20 @@ _ARGUMENTS: dict[str, Any] = {
             ValueError,
             "scales must have the shape (3, 2), not (3, 1)",
         ),
+        (
+            {"words": np.zeros(3, int)},
+            ValueError,
+            "words must be None for unit int8_l2_int32, which does not round stochastically",
+        ),
+        ({"unit": _RANDOM}, ValueError, f"words must be given for unit {_RANDOM.name}, which rounds stochastically"),
+        ({"unit": _RANDOM, "words": np.zeros(3)}, TypeError, "words must be an array of integers, not of float64"),
+        (
+            {"unit": _RANDOM, "words": np.zeros(2, int)},
+            ValueError,
+            "words must have the shape (3,), a word a row, not (2,)",
+        ),
+        ({"unit": _RANDOM, "words": np.full(3, 8)}, ValueError, "words must be in 0..2**3 - 1, not 8"),
+        ({"unit": _RANDOM, "words": np.full(3, -1)}, ValueError, "words must be in 0..2**3 - 1, not -1"),
     ],
 )
 def test_stream_dot_wrong(change: dict[str, Any], error: type[Exception], text: str) -> None:

@@ -2,6 +2,7 @@
 """Matrix products through a unit on an NVIDIA GPU, bit for bit those of `hwsim.datapath.matmul`. Needs numba-cuda."""
 
 import os
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
@@ -38,7 +39,7 @@ def _require() -> None:
     """Raise unless numba-cuda and a GPU are there."""
     if find_spec("numba_cuda") is None:
         raise RuntimeError(f"a GPU's kernels need numba-cuda, which is not installed: {_HOW}")
-    from numba import cuda
+    cuda: Any = import_module("numba.cuda")
 
     if not cuda.is_available():
         raise RuntimeError(f"numba-cuda finds no GPU, or no driver of one, on this machine: {_HOW}")

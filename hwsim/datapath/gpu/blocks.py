@@ -6,15 +6,17 @@ sum with the register is rounded to odd in float64, so that its rounding to floa
 """
 
 from functools import lru_cache
+from math import isnan
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import cuda
 from numpy.typing import NDArray
 
 from hwsim.datapath.gpu.chain import register_real
-from hwsim.datapath.gpu.intrinsics import DOUBLE, SIDE, SINGLE, THREADS, TILE, add_odd, dot4
+from hwsim.datapath.gpu.intrinsics import DOUBLE, SINGLE, add_odd, dot4
 from hwsim.datapath.gpu.operands import TABLE_BITS, Side, entry, grid_of, no_codes, take, take_scales, values
+from hwsim.datapath.gpu.reals import SIDE, cuda
+from hwsim.datapath.gpu.tiles import OUTPUTS, across, down, grid_for, load_tile, padded, start_of, store
 from hwsim.datapath.unit import DotProductUnit, ExactAlignment, FloatAccumulator, ScalarSpec
 from hwsim.formats import FloatSpec
 
@@ -27,7 +29,6 @@ __all__ = [
 ]
 
 _DIGITS = 53
-_U = np.uint32
 
 
 class Blocks(NamedTuple):
@@ -86,60 +87,42 @@ def _kernel(how: Blocks) -> Any:
     dtype = np.int32 if integer else np.float64
     chunk = min(words, 32)
     unit = 2.0**how.exponent
-    dot, fma = dot4(how.a_signed, how.b_signed), DOUBLE.fma
+    multiply_add = dot4(how.a_signed, how.b_signed) if integer else DOUBLE.fma
     value_of, bits_of, magnitude = SINGLE.value, SINGLE.bits, np.uint32(0x7FFFFFFF)
+
+    @cuda.jit(device=True)
+    def add_step(register: Any, total: Any, scale: Any) -> Any:
+        """Add an exact dot product times its scales, rounded once."""
+        return np.float32(add_odd(np.float64(total) * unit * scale, np.float64(register)))
 
     def kernel(x: Any, x_scale: Any, y: Any, y_scale: Any, c: Any, out: Any) -> None:
         xs = cuda.shared.array((chunk, SIDE), dtype)
         ys = cuda.shared.array((chunk, SIDE), dtype)
-        total = cuda.local.array((TILE, TILE), dtype)
-        register = cuda.local.array((TILE, TILE), np.float32)
-        tx, ty = _U(cuda.threadIdx.x), _U(cuda.threadIdx.y)
-        row0, column0 = _U(cuda.blockIdx.y * SIDE), _U(cuda.blockIdx.x * SIDE)
-        thread = cuda.threadIdx.y * THREADS + cuda.threadIdx.x
-        for i in range(TILE):
-            for j in range(TILE):
-                row, column = row0 + ty + _U(i * THREADS), column0 + tx + _U(j * THREADS)
-                register[i, j] = np.float32(0)
-                if row < c.shape[0] and column < c.shape[1]:
-                    register[i, j] = value_of(c[row, column])
+        total = cuda.local.array(OUTPUTS, dtype)
+        register = cuda.local.array(OUTPUTS, np.float32)
+        row, column = cuda.blockIdx.y * SIDE, cuda.blockIdx.x * SIDE
+        for o in range(OUTPUTS):
+            register[o] = value_of(start_of(c, o))
         for at in range(x.shape[0] // words):
-            for i in range(TILE):
-                for j in range(TILE):
-                    total[i, j] = dtype(0)
+            for o in range(OUTPUTS):
+                total[o] = dtype(0)
             for begin in range(0, words, chunk):
                 many = min(chunk, words - begin)
                 cuda.syncthreads()
-                for place in range(thread, many * SIDE, THREADS * THREADS):
-                    k, r = _U(place // SIDE), _U(place % SIDE)
-                    xs[k, r] = x[_U(at * words + begin) + k, row0 + r]
-                    ys[k, r] = y[_U(at * words + begin) + k, column0 + r]
+                load_tile(xs, x, at * words + begin, many, row)
+                load_tile(ys, y, at * words + begin, many, column)
                 cuda.syncthreads()
-                for k in range(_U(many)):
-                    for i in range(TILE):
-                        value = xs[k, ty + _U(i * THREADS)]
-                        for j in range(TILE):
-                            other = ys[k, tx + _U(j * THREADS)]
-                            if integer:
-                                total[i, j] = dot(value, other, total[i, j])
-                            else:
-                                total[i, j] = fma(value, other, total[i, j])
-            for i in range(TILE):
-                for j in range(TILE):
-                    exact = np.float64(total[i, j]) * unit
-                    if scaled:
-                        exact *= (
-                            x_scale[_U(at), row0 + ty + _U(i * THREADS)] * y_scale[_U(at), column0 + tx + _U(j * THREADS)]
-                        )
-                    register[i, j] = np.float32(add_odd(exact, np.float64(register[i, j])))
-        for i in range(TILE):
-            for j in range(TILE):
-                row, column = row0 + ty + _U(i * THREADS), column0 + tx + _U(j * THREADS)
-                if row < out.shape[0] and column < out.shape[1]:
-                    code = bits_of(register[i, j])
-                    if register[i, j] != register[i, j]:
-                        code = nan_code
-                    out[row, column] = code if code & magnitude != 0 else np.uint32(0)
+                for k in range(np.uint32(many)):
+                    for o in range(OUTPUTS):
+                        total[o] = multiply_add(xs[k, down(o)], ys[k, across(o)], total[o])
+            for o in range(OUTPUTS):
+                scale = 1.0
+                if scaled:
+                    scale = x_scale[at, row + down(o)] * y_scale[at, column + across(o)]
+                register[o] = add_step(register[o], total[o], scale)
+        for o in range(OUTPUTS):
+            code = nan_code if isnan(register[o]) else bits_of(register[o])
+            store(out, o, code if code & magnitude != 0 else np.uint32(0))
 
     return cuda.jit(kernel)
 
@@ -151,19 +134,19 @@ def _pack_kernel(single: Any, lanes: int, words: int, out: Any) -> None:
     if at < out.shape[0] * out.shape[1]:
         place, row = at // out.shape[1], at % out.shape[1]
         step, word = place // words, place % words
-        packed = 0
+        joined: Any = 0
         for byte in range(4):
             lane = 4 * word + byte
             if lane < lanes:
-                packed |= (np.int64(single[step * lanes + lane, row]) & 0xFF) << (8 * byte)
-        out[place, row] = np.uint32(packed)
+                joined |= (np.int64(single[step * lanes + lane, row]) & 0xFF) << (8 * byte)
+        out[place, row] = np.uint32(joined)
 
 
 def packed(lanes: int, spec: ScalarSpec, side: Side, rows: int) -> Any:
     """Return a side's integers of eight bits, four in a word, of shape (steps * words, rows)."""
     known = entry(spec)
     integers = (known.significand << np.maximum(known.exponent - spec.exp_min, 0)).astype(np.int16)
-    single = take(side, integers, rows)
+    single = take(side, integers, cuda.device_array((side.source.shape[0], rows), np.int16))
     steps, words = single.shape[0] // lanes, -(-lanes // 4)
     out = cuda.device_array((steps * words, rows), np.uint32)
     _pack_kernel[grid_of(out.size), 256](single, lanes, words, out)
@@ -174,16 +157,20 @@ def run_blocks(unit: DotProductUnit, how: Blocks, x: Side, y: Side, c: Any) -> A
     """Return the registers' codes; specials are float64's own."""
     args = []
     for side, spec, scale in ((x, unit.element_a, unit.scale_a), (y, unit.element_b, unit.scale_b)):
-        rows = -(-side.rows // SIDE) * SIDE
+        rows = padded(side.rows)
         if how.integer:
             args.append(packed(unit.lanes, spec, side, rows))
         else:
             known = entry(spec)
-            args.append(take(side, values(known, np.float64, special=True), rows))
-        args.append(take_scales(side, _scales(scale), rows) if how.scaled else no_codes(np.float64))
+            held = cuda.device_array((side.source.shape[0], rows), np.float64)
+            args.append(take(side, values(known, np.float64, special=True), held))
+        factors = no_codes(np.float64)
+        if how.scaled:
+            factors = cuda.device_array((side.scale_source.shape[0], rows), np.float64)
+            take_scales(side, _scales(scale), factors)
+        args.append(factors)
     out = cuda.device_array((x.rows, y.rows), np.uint32)
-    grid = (-(-y.rows // SIDE), -(-x.rows // SIDE))
-    _kernel(how)[grid, (THREADS, THREADS)](*args, no_codes(np.uint32) if c is None else c, out)
+    _kernel(how)[grid_for(x.rows, y.rows)](*args, no_codes(np.uint32) if c is None else c, out)
     return out
 
 

@@ -2,13 +2,15 @@
 """One lane into a float32 or float64 register on the GPU: a chain of its own fused multiply-adds."""
 
 from functools import lru_cache
+from math import isnan
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import cuda
 
-from hwsim.datapath.gpu.intrinsics import DOUBLE, SIDE, SINGLE, THREADS, TILE, Real
+from hwsim.datapath.gpu.intrinsics import DOUBLE, SINGLE
 from hwsim.datapath.gpu.operands import TABLE_BITS, Side, entry, no_codes, take, take_floats, values
+from hwsim.datapath.gpu.reals import SIDE, Real, cuda
+from hwsim.datapath.gpu.tiles import OUTPUTS, across, down, grid_for, load_tile, padded, start_of, store
 from hwsim.datapath.unit import DotProductUnit, ExactAlignment, FloatAccumulator, NanResult, ScalarSpec
 from hwsim.formats import FloatSpec, Overflow, Rounding, Specials
 
@@ -20,7 +22,6 @@ __all__ = [
 ]
 
 _DEPTH = 32  # products between two loads of a tile
-_U = np.uint32
 
 
 class Chain(NamedTuple):
@@ -82,57 +83,43 @@ def _kernel(how: Chain) -> Any:
     magnitude = codes((1 << (8 * np.dtype(dtype).itemsize - 1)) - 1)
 
     @cuda.jit(device=True)
-    def chosen(x: Any, y: Any, register: Any) -> Any:
-        """Return the NaN of a step."""
+    def first_nan(x: Any, y: Any, register: Any) -> Any:
+        """Return the NaN of a step whose result is one."""
         code = nan_code
-        if y != y:
+        if isnan(y):
             code = bits_of(y) | quiet
-        elif register != register:
+        elif isnan(register):
             code = bits_of(register) | quiet
-        elif x != x:
+        elif isnan(x):
             code = bits_of(x) | quiet
         return value_of(code)
 
     def kernel(x: Any, y: Any, c: Any, out: Any) -> None:
         xs = cuda.shared.array((_DEPTH, SIDE), dtype)
         ys = cuda.shared.array((_DEPTH, SIDE), dtype)
-        total = cuda.local.array((TILE, TILE), dtype)
-        tx, ty = _U(cuda.threadIdx.x), _U(cuda.threadIdx.y)
-        row0, column0 = _U(cuda.blockIdx.y * SIDE), _U(cuda.blockIdx.x * SIDE)
-        thread = cuda.threadIdx.y * THREADS + cuda.threadIdx.x
-        for i in range(TILE):
-            for j in range(TILE):
-                row, column = row0 + ty + _U(i * THREADS), column0 + tx + _U(j * THREADS)
-                total[i, j] = dtype(0)
-                if row < c.shape[0] and column < c.shape[1]:
-                    total[i, j] = value_of(c[row, column])
+        total = cuda.local.array(OUTPUTS, dtype)
+        for o in range(OUTPUTS):
+            total[o] = value_of(start_of(c, o))
         for begin in range(0, x.shape[0], _DEPTH):
+            many = min(_DEPTH, x.shape[0] - begin)
             cuda.syncthreads()
-            for place in range(thread, _DEPTH * SIDE, THREADS * THREADS):
-                k, r = _U(place // SIDE), _U(place % SIDE)
-                xs[k, r] = x[_U(begin) + k, row0 + r] if begin + k < x.shape[0] else dtype(0)
-                ys[k, r] = y[_U(begin) + k, column0 + r] if begin + k < x.shape[0] else dtype(0)
+            load_tile(xs, x, begin, many, cuda.blockIdx.y * SIDE)
+            load_tile(ys, y, begin, many, cuda.blockIdx.x * SIDE)
             cuda.syncthreads()
-            for k in range(_U(min(_DEPTH, x.shape[0] - begin))):
-                for i in range(TILE):
-                    value = xs[k, ty + _U(i * THREADS)]
-                    for j in range(TILE):
-                        before = total[i, j]
-                        after = fma(value, ys[k, tx + _U(j * THREADS)], before)
-                        if nan_operand:
-                            if after != after:
-                                after = chosen(value, ys[k, tx + _U(j * THREADS)], before)
-                        total[i, j] = after
-        for i in range(TILE):
-            for j in range(TILE):
-                row, column = row0 + ty + _U(i * THREADS), column0 + tx + _U(j * THREADS)
-                if row < out.shape[0] and column < out.shape[1]:
-                    code = bits_of(total[i, j])
-                    if total[i, j] != total[i, j] and not nan_operand:
-                        code = nan_code
-                    if code & magnitude == 0 and not signed_zero:
-                        code = codes(0)
-                    out[row, column] = code
+            for k in range(np.uint32(many)):
+                for o in range(OUTPUTS):
+                    left, right = xs[k, down(o)], ys[k, across(o)]
+                    after = fma(left, right, total[o])
+                    if nan_operand and isnan(after):
+                        after = first_nan(left, right, total[o])
+                    total[o] = after
+        for o in range(OUTPUTS):
+            code = bits_of(total[o])
+            if isnan(total[o]) and not nan_operand:
+                code = nan_code
+            if code & magnitude == 0 and not signed_zero:
+                code = codes(0)
+            store(out, o, code)
 
     return cuda.jit(kernel)
 
@@ -142,13 +129,11 @@ def run_chain(unit: DotProductUnit, how: Chain, x: Side, y: Side, c: Any) -> Any
     real = SINGLE if how.single else DOUBLE
     args = []
     for side, spec in ((x, unit.element_a), (y, unit.element_b)):
-        rows = -(-side.rows // SIDE) * SIDE
         if spec.bits > TABLE_BITS:
-            args.append(take_floats(side, rows, real))
+            args.append(take_floats(side, padded(side.rows), real))
         else:
-            known = entry(spec)
-            args.append(take(side, values(known, real.dtype, special=True), rows))
+            held = cuda.device_array((side.source.shape[0], padded(side.rows)), real.dtype)
+            args.append(take(side, values(entry(spec), real.dtype, special=True), held))
     out = cuda.device_array((x.rows, y.rows), real.codes)
-    grid = (-(-y.rows // SIDE), -(-x.rows // SIDE))
-    _kernel(how)[grid, (THREADS, THREADS)](*args, no_codes(real.codes) if c is None else c, out)
+    _kernel(how)[grid_for(x.rows, y.rows)](*args, no_codes(real.codes) if c is None else c, out)
     return out

@@ -6,14 +6,15 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from numba import cuda
 from numpy.typing import ArrayLike
 
 from hwsim.datapath.gpu.blocks import blocks, run_blocks
 from hwsim.datapath.gpu.chain import chain, run_chain
+from hwsim.datapath.gpu.cut import cut
 from hwsim.datapath.gpu.integers import integers, run_integers
 from hwsim.datapath.gpu.operands import Side, steps_of
-from hwsim.datapath.gpu.truncated import cut, run_truncated
+from hwsim.datapath.gpu.reals import cuda
+from hwsim.datapath.gpu.truncated import run_truncated
 from hwsim.datapath.matmul import _checked
 from hwsim.datapath.problem import Codes
 from hwsim.datapath.round_pack import round_pack
@@ -89,7 +90,7 @@ def _on_device(name: str, array: Any, bits: int) -> Any:
     """Return an array of the GPU's, of the dtype of codes so wide."""
     held = cuda.as_cuda_array(array) if not cuda.is_cuda_array(array) or not hasattr(array, "copy_to_host") else array
     if held.dtype != code_dtype(bits) or len(held.shape) != 2:
-        raise TypeError(f"{name} must be a matrix of {np.dtype(code_dtype(bits))} on the GPU, not {held.dtype}")
+        raise TypeError(f"{name} must be a matrix of {np.dtype(code_dtype(bits))} on the GPU, not of {held.dtype}")
     return held
 
 

@@ -5,10 +5,9 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import cuda
 from numpy.typing import NDArray
 
-from hwsim.datapath.gpu.intrinsics import Real
+from hwsim.datapath.gpu.reals import Real, cuda
 from hwsim.datapath.operands import unpack
 from hwsim.datapath.unit import DotProductUnit, ScalarSpec
 from hwsim.formats import Unpacked
@@ -118,23 +117,24 @@ def _take_kernel(by_k: bool) -> Any:
     return cuda.jit(kernel)
 
 
-def take(side: Side, table: NDArray[Any], rows: int) -> Any:
-    """Return table entries of a side's codes, of shape (steps * width, rows)."""
-    return _take(side, side.codes, side.source, table, (side.ignored_bits, side.infinity), rows)
+def take(side: Side, table: NDArray[Any], out: Any) -> Any:
+    """Look up a side's codes, to `out`: of shape (steps * width, rows), with zeros in rows beyond the side's."""
+    _take(side, side.codes, side.source, table, (side.ignored_bits, side.infinity), out)
+    return out
 
 
-def take_scales(side: Side, table: NDArray[Any], rows: int) -> Any:
-    """Return table entries of a side's block scales, one a step; of 1 if it has none, where the last entry is 1."""
+def take_scales(side: Side, table: NDArray[Any], out: Any) -> Any:
+    """Look up a side's block scales, to `out` of shape (steps, rows); the table's last entry where it has none."""
     if side.scales is None:
-        return cuda.to_device(np.full((side.scale_source.shape[0], rows), table[-1], table.dtype))
-    return _take(side, side.scales, side.scale_source, table, (0, 0), rows)
+        out.copy_to_device(np.full(out.shape, table[-1], table.dtype))
+    else:
+        _take(side, side.scales, side.scale_source, table, (0, 0), out)
+    return out
 
 
-def _take(side: Side, codes: Any, source: Any, table: NDArray[Any], ignored: tuple[int, int], rows: int) -> Any:
-    out = cuda.device_array((source.shape[0], rows), table.dtype)
+def _take(side: Side, codes: Any, source: Any, table: NDArray[Any], ignored: tuple[int, int], out: Any) -> None:
     kernel = _take_kernel(side.by_k)
     kernel[grid_of(out.size), _THREADS](codes, source, table_of(table), ignored, side.rows, out)
-    return out
 
 
 @lru_cache(maxsize=8)

@@ -7,155 +7,46 @@ below two to the digits of a significand; and the bits of such a sum are its int
 """
 
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numba import cuda
 from numpy.typing import NDArray
 
 from hwsim.datapath.align_add import add_two
 from hwsim.datapath.decode import decode_register, point_bits
-from hwsim.datapath.gpu.intrinsics import DOUBLE, SIDE, SINGLE, THREADS, TILE, Real, add_max
-from hwsim.datapath.gpu.operands import TABLE_BITS, Side, entry, grid_of, no_codes, table_of, take, take_scales, values
-from hwsim.datapath.plan import plan, register_packing
-from hwsim.datapath.round_pack import Packing, pack_float, packing
-from hwsim.datapath.unit import DotProductUnit, FloatAccumulator, TruncatedAlignment
+from hwsim.datapath.gpu.cut import NOTHING, Cut
+from hwsim.datapath.gpu.intrinsics import DOUBLE, SINGLE, add_max
+from hwsim.datapath.gpu.operands import Side, entry, grid_of, no_codes, take, take_scales, values
+from hwsim.datapath.gpu.reals import SIDE, cuda
+from hwsim.datapath.gpu.tiles import OUTPUTS, across, down, grid_for, load_tile, padded, start_of, store
+from hwsim.datapath.round_pack import pack_float
+from hwsim.datapath.unit import DotProductUnit, ScalarSpec
 from hwsim.formats import FloatSpec, Rounding
 from hwsim.formats.codes import NAN, NEGATIVE_INFINITY, POSITIVE_INFINITY, code_dtype
 
 __all__ = [
-    "Cut",
-    "cut",
     "run_truncated",
 ]
 
-_U = np.uint32  # an index that cannot be negative needs no test for it
-_NOTHING = -8192  # exponent of a zero: the sum of two, and of one with any exponent, is below all others and fits 16 bits
-
-
-class Cut(NamedTuple):
-    """A unit as the kernel takes it; all its numbers are constants when it is compiled."""
-
-    single: bool  # float32, else float64
-    width: int  # places of a step: the lanes, made even
-    scaled: bool
-    exp_floor: int
-    fraction_bits: int
-    register_left: int
-    register_right: int
-    fused: bool
-    low: int  # an exponent below is that of no product: all are zero
-    high: int  # above it all are cut to zero
-    lift: int  # b is multiplied by 2**-lift
-    pack: Packing
-    fields: tuple[int, int, int]  # exponent bits, mantissa bits and bias of the register
-    promote: int  # steps between two additions to the second register; 0: there is none
-    outer: Packing
-    outer_fields: tuple[int, int, int]
-
-
-def _fields(accumulator: FloatAccumulator) -> tuple[int, int, int]:
-    return accumulator.format.exp_bits, accumulator.format.man_bits, accumulator.format.bias
-
-
-def _register_packing(accumulator: FloatAccumulator) -> Packing:
-    rules = (accumulator.rounding, accumulator.overflow, accumulator.result_man_bits, accumulator.nan_code)
-    return packing(accumulator.format, *rules)
-
-
-@lru_cache(maxsize=256)
-def cut(unit: DotProductUnit) -> Cut | None:
-    """Return the kernel's form of a unit in float32 if that loses nothing, else in float64, else None.
-
-    """
-    inner, alignment = unit.inner, unit.alignment
-    if not isinstance(alignment, TruncatedAlignment) or not isinstance(unit.accumulator, FloatAccumulator):
-        return None
-    if not isinstance(unit.register, FloatAccumulator) or max(unit.register.bits, unit.accumulator.bits) > 32:
-        return None
-    odd = unit.register.flush or unit.register.signed_zero or unit.register.rounding is Rounding.STOCHASTIC
-    if not inner.is_plain or odd or unit.flush_operands or unit.sparsity:
-        return None
-    if max(unit.element_a.bits, unit.element_b.bits) > TABLE_BITS:
-        return None
-    how = plan(inner)
-    for real in (SINGLE, DOUBLE):
-        limits = _limits(inner, alignment, real)
-        if limits is not None:
-            return Cut(
-                single=real is SINGLE,
-                width=unit.lanes + unit.lanes % 2,
-                scaled=bool(unit.scales),
-                exp_floor=alignment.exp_floor,
-                fraction_bits=alignment.fraction_bits,
-                register_left=how.register_left,
-                register_right=how.register_right,
-                fused=alignment.with_accumulator,
-                low=limits[0],
-                high=limits[1],
-                lift=limits[2],
-                pack=register_packing(inner),
-                fields=_fields(unit.accumulator),
-                promote=unit.promotion.length // unit.lanes if unit.promotion else 0,
-                outer=_register_packing(unit.register),
-                outer_fields=_fields(unit.register),
-            )
-    return None
-
-
-def _limits(unit: DotProductUnit, alignment: TruncatedAlignment, real: Real) -> tuple[int, int, int] | None:
-    """Return low, high and lift of a `Cut`, or None where a float type cannot do it."""
-    a, b, fraction_bits = unit.element_a, unit.element_b, alignment.fraction_bits
-    how = plan(unit)
-    factors = 1
-    for spec in unit.scales:
-        factors *= spec.max_significand
-    largest = (unit.product_max * factors << how.cut_left >> how.cut_right) + 1
-    if (unit.product_max * factors).bit_length() > real.digits or largest * unit.lanes >= 1 << real.digits:
-        return None
-    scale_low = -sum(spec.man_bits for spec in unit.scales)  # exponents of the scales' last places and of their ends,
-    scale_high = len(unit.scales)  # both are taken without their leading exponents
-    low = a.exp_min + point_bits(a) + b.exp_min + point_bits(b)
-    high = a.exp_max + point_bits(a) + b.exp_max + point_bits(b) + fraction_bits + scale_high + 3
-    a_end = a.exp_max + a.max_significand.bit_length()
-    b_end = b.exp_max + b.max_significand.bit_length()
-    if max(abs(low), abs(high)) > -_NOTHING // 4:
-        return None
-    # The power 2**(fraction_bits + last_exp + lift - e) is normal for e in low..high, and a times it loses nothing.
-    least = max(
-        real.exp_low - scale_low + high - fraction_bits - real.last_exp,
-        high - fraction_bits - a.exp_min - scale_low,
-        b_end - real.exp_high,
-    )
-    most = min(
-        real.exp_high - scale_high + low - fraction_bits - real.last_exp,
-        real.exp_high - a_end - scale_high + low - fraction_bits - real.last_exp,
-        b.exp_min - real.last_exp,
-    )
-    return (low, high, (least + most) // 2) if least <= most else None
+_BOTH_NOTHING = (2 * NOTHING & 0xFFFF) | (2 * NOTHING << 16)
 
 
 @lru_cache(maxsize=64)
-def _kernel(how: Cut) -> Any:
+def _add_step(how: Cut) -> Any:
+    """Return a device function that adds a step's products to the register."""
     real = SINGLE if how.single else DOUBLE
-    dtype, multiply, power, code_of = real.dtype, real.multiply, real.power, real.code
-    magnitude = (1 << (8 * np.dtype(dtype).itemsize - 1)) - 1
+    magnitude = (1 << (8 * np.dtype(real.dtype).itemsize - 1)) - 1
     infinity = (2 * real.exp_high + 1) << real.man_bits
-    offset = how.fraction_bits + real.last_exp + how.lift
-    width, half, scaled, fused, promote = how.width, how.width // 2, how.scaled, how.fused, how.promote
-    low, high, exp_floor, fraction_bits = how.low, how.high, how.exp_floor, how.fraction_bits
-    left, right, pack, outer_pack = how.register_left, how.register_right, how.pack, how.outer
+    left, right, fused, fraction_bits = how.register_left, how.register_right, how.fused, how.fraction_bits
+    pack = how.pack
     exp_bits, man_bits, bias = how.fields
-    outer_exp_bits, outer_man_bits, outer_bias = how.outer_fields
-    nothing = (2 * _NOTHING & 0xFFFF) | (2 * _NOTHING << 16)
-
     single_of = real.single
     # Toward zero into float32, a normal result is the float of the sum, cut, with another exponent.
     short = fused and pack.rounding == Rounding.TOWARD_ZERO.index and how.fields == (8, 23, 127)
     kept = -1 << pack.dropped_bits
 
     @cuda.jit(device=True)
-    def step(register: int, bits: int, largest: int) -> int:
+    def add_step(register: Any, bits: Any, largest: Any) -> Any:
         """Add the products' sum, of which these are the bits, and the register, and round."""
         sig, exponent, special = decode_register(register, exp_bits, man_bits, bias)
         total = bits & magnitude
@@ -176,137 +67,149 @@ def _kernel(how: Cut) -> Any:
             total, unit = add_two(total, unit, sig, exponent)
         return pack_float(pack, total, unit, special)
 
-    def kernel(
-        x: Any, x_exp: Any, x_scale: Any, x_lead: Any, y: Any, y_exp: Any, y_scale: Any, y_lead: Any, c: Any, out: Any
-    ) -> None:
+    return add_step
+
+
+@lru_cache(maxsize=64)
+def _promote(how: Cut) -> Any:
+    """Return a device function that adds the first register to the second."""
+    exp_bits, man_bits, bias = how.fields
+    outer_exp_bits, outer_man_bits, outer_bias = how.outer_fields
+    pack = how.outer
+
+    @cuda.jit(device=True)
+    def promote(outer: Any, register: Any) -> Any:
+        sig, exponent, special = decode_register(register, exp_bits, man_bits, bias)
+        outer_sig, outer_exponent, outer_special = decode_register(outer, outer_exp_bits, outer_man_bits, outer_bias)
+        total, unit = add_two(sig, exponent, outer_sig, outer_exponent)
+        return pack_float(pack, total, unit, special | outer_special)
+
+    return promote
+
+
+@lru_cache(maxsize=64)
+def _align(how: Cut) -> Any:
+    """Return a device function that gives a step's largest exponent."""
+    exp_floor, fused = how.exp_floor, how.fused
+    exp_bits, man_bits, bias = how.fields
+
+    @cuda.jit(device=True)
+    def align(pair: Any, register: Any, lead: Any, scale: Any) -> Any:
+        """Return that of the products, scales included where they are not zero, and of the register."""
+        largest = max(pair >> 16, np.int32(pair << 16) >> 16) + lead if scale != 0 else exp_floor
+        if fused:
+            sig, exponent, _ = decode_register(register, exp_bits, man_bits, bias)
+            if sig != 0:
+                largest = max(largest, exponent + man_bits)
+        return max(largest, exp_floor)
+
+    return align
+
+
+@lru_cache(maxsize=64)
+def _kernel(how: Cut) -> Any:
+    real = SINGLE if how.single else DOUBLE
+    dtype, multiply, power, code_of = real.dtype, real.multiply, real.power, real.code
+    offset = how.fraction_bits + real.last_exp + how.lift
+    width, half, scaled, every, low, high = how.width, how.width // 2, how.scaled, how.promote, how.low, how.high
+    align, add_step, promote = _align(how), _add_step(how), _promote(how)
+
+    def kernel(x: Any, x_exp: Any, y: Any, y_exp: Any, steps: int, c: Any, out: Any) -> None:
         xs = cuda.shared.array((width, SIDE), dtype)
         ys = cuda.shared.array((width, SIDE), dtype)
         xe = cuda.shared.array((half, SIDE), np.int32)
         ye = cuda.shared.array((half, SIDE), np.int32)
-        top = cuda.local.array((TILE, TILE), np.int32)
-        factor = cuda.local.array((TILE, TILE), dtype)
-        total = cuda.local.array((TILE, TILE), dtype)
-        register = cuda.local.array((TILE, TILE), np.uint32)
-        outer = cuda.local.array((TILE, TILE), np.uint32)
-        tx, ty = _U(cuda.threadIdx.x), _U(cuda.threadIdx.y)
-        row0, column0 = _U(cuda.blockIdx.y * SIDE), _U(cuda.blockIdx.x * SIDE)
-        thread = cuda.threadIdx.y * THREADS + cuda.threadIdx.x
-        for i in range(TILE):
-            for j in range(TILE):
-                row, column = row0 + ty + _U(i * THREADS), column0 + tx + _U(j * THREADS)
-                start = np.uint32(0)
-                if c.shape[0] > row and c.shape[1] > column:
-                    start = np.uint32(c[row, column])
-                outer[i, j] = start
-                register[i, j] = np.uint32(0) if promote else start
-        steps = x.shape[0] // width
+        top = cuda.local.array(OUTPUTS, np.int32)
+        factor = cuda.local.array(OUTPUTS, dtype)
+        total = cuda.local.array(OUTPUTS, dtype)
+        register = cuda.local.array(OUTPUTS, np.uint32)
+        outer = cuda.local.array(OUTPUTS, np.uint32)
+        row, column = cuda.blockIdx.y * SIDE, cuda.blockIdx.x * SIDE
+        for o in range(OUTPUTS):
+            outer[o] = np.uint32(start_of(c, o))
+            register[o] = np.uint32(0) if every else outer[o]
         for at in range(steps):
             cuda.syncthreads()
-            for place in range(thread, width * SIDE, THREADS * THREADS):
-                k, r = _U(place // SIDE), _U(place % SIDE)
-                xs[k, r] = x[_U(at * width) + k, row0 + r]
-                ys[k, r] = y[_U(at * width) + k, column0 + r]
-            for place in range(thread, half * SIDE, THREADS * THREADS):
-                k, r = _U(place // SIDE), _U(place % SIDE)
-                xe[k, r] = x_exp[_U(at * half) + k, row0 + r]
-                ye[k, r] = y_exp[_U(at * half) + k, column0 + r]
+            load_tile(xs, x, at * width, width, row)
+            load_tile(ys, y, at * width, width, column)
+            load_tile(xe, x_exp, at * half, half, row)
+            load_tile(ye, y_exp, at * half, half, column)
             cuda.syncthreads()
-            for i in range(TILE):
-                for j in range(TILE):
-                    top[i, j] = nothing
-            for k in range(_U(half)):
-                for i in range(TILE):
-                    for j in range(TILE):
-                        top[i, j] = add_max(xe[k, ty + _U(i * THREADS)], ye[k, tx + _U(j * THREADS)], top[i, j])
-            for i in range(TILE):
-                for j in range(TILE):
-                    largest = max(top[i, j] >> 16, np.int32(top[i, j] << 16) >> 16)
-                    lead = 0
-                    scale = dtype(1)
-                    if scaled:
-                        scale = x_scale[at, row0 + ty + _U(i * THREADS)] * y_scale[at, column0 + tx + _U(j * THREADS)]
-                        lead = x_lead[at, row0 + ty + _U(i * THREADS)] + y_lead[at, column0 + tx + _U(j * THREADS)]
-                        largest = largest + lead if scale != 0 else exp_floor
-                    if fused:
-                        sig, exponent, _ = decode_register(np.int64(register[i, j]), exp_bits, man_bits, bias)
-                        if sig != 0:
-                            largest = max(largest, exponent + man_bits)
-                    largest = max(largest, exp_floor)
-                    top[i, j] = largest
-                    factor[i, j] = scale * power(offset - min(max(largest - lead, low), high))
-                    total[i, j] = dtype(0)
-            for k in range(_U(width)):
-                for i in range(TILE):
-                    value = xs[k, ty + _U(i * THREADS)]
-                    for j in range(TILE):
-                        total[i, j] += multiply(value * factor[i, j], ys[k, tx + _U(j * THREADS)])
-            for i in range(TILE):
-                for j in range(TILE):
-                    bits = code_of(total[i, j])
-                    register[i, j] = np.uint32(step(np.int64(register[i, j]), bits, np.int64(top[i, j])) & 0xFFFFFFFF)
-            if promote and ((at + 1) % promote == 0 or at == steps - 1):
-                for i in range(TILE):
-                    for j in range(TILE):
-                        sig, exponent, special = decode_register(np.int64(register[i, j]), exp_bits, man_bits, bias)
-                        sig_o, exponent_o, special_o = decode_register(
-                            np.int64(outer[i, j]), outer_exp_bits, outer_man_bits, outer_bias
-                        )
-                        added, unit = add_two(sig, exponent, sig_o, exponent_o)
-                        outer[i, j] = np.uint32(pack_float(outer_pack, added, unit, special | special_o))
-                        register[i, j] = np.uint32(0)
-        for i in range(TILE):
-            for j in range(TILE):
-                row, column = row0 + ty + _U(i * THREADS), column0 + tx + _U(j * THREADS)
-                if row < out.shape[0] and column < out.shape[1]:
-                    out[row, column] = outer[i, j] if promote else register[i, j]
+            for o in range(OUTPUTS):
+                top[o] = _BOTH_NOTHING
+            for k in range(np.uint32(half)):
+                for o in range(OUTPUTS):
+                    top[o] = add_max(xe[k, down(o)], ye[k, across(o)], top[o])
+            for o in range(OUTPUTS):
+                lead = 0
+                scale = dtype(1)
+                if scaled:  # they stand behind the elements
+                    scale = x[steps * width + at, row + down(o)] * y[steps * width + at, column + across(o)]
+                    lead = x_exp[steps * half + at, row + down(o)] + y_exp[steps * half + at, column + across(o)]
+                top[o] = align(top[o], np.int64(register[o]), lead, scale)
+                factor[o] = scale * power(offset - min(max(top[o] - lead, low), high))
+                total[o] = dtype(0)
+            for k in range(np.uint32(width)):
+                for o in range(OUTPUTS):
+                    total[o] += multiply(xs[k, down(o)] * factor[o], ys[k, across(o)])
+            for o in range(OUTPUTS):
+                register[o] = np.uint32(
+                    add_step(np.int64(register[o]), code_of(total[o]), np.int64(top[o])) & 0xFFFFFFFF
+                )
+            if every and ((at + 1) % every == 0 or at == steps - 1):
+                for o in range(OUTPUTS):
+                    outer[o] = np.uint32(promote(np.int64(outer[o]), np.int64(register[o])))
+                    register[o] = np.uint32(0)
+        for o in range(OUTPUTS):
+            store(out, o, outer[o] if every else register[o])
 
     return cuda.jit(kernel)
 
 
-def _exponents(side: Side, table: NDArray[np.int64], rows: int) -> Any:
-    """Return exponents of the products' places, two neighbours of K in a word."""
-    single = take(side, table.astype(np.int32), rows)
-    pairs = cuda.device_array((single.shape[0] // 2, rows), np.int32)
-    _pair_kernel[grid_of(pairs.size), 256](single, pairs)
-    return pairs
-
-
 @cuda.jit
-def _pair_kernel(single: Any, pairs: Any) -> None:
+def _pair_kernel(single: Any, pairs: Any, count: int) -> None:
+    """Put two neighbours of K into a word; what is behind them is copied."""
     at = cuda.grid(1)
     if at < pairs.shape[0] * pairs.shape[1]:
         k, row = at // pairs.shape[1], at % pairs.shape[1]
-        pairs[k, row] = (single[2 * k, row] & 0xFFFF) | (single[2 * k + 1, row] << 16)
+        if k < count:
+            pairs[k, row] = (single[2 * k, row] & 0xFFFF) | (single[2 * k + 1, row] << 16)
+        else:
+            pairs[k, row] = single[k + count, row]
 
 
 def run_truncated(unit: DotProductUnit, how: Cut, x: Side, y: Side, c: Any) -> Any:
     """Return the registers' codes; a special makes its own way, as that of the float type, to the sum of its step."""
-    real = SINGLE if how.single else DOUBLE
-    args: list[Any] = []
-    for side, spec, scale, lift in (
-        (x, unit.element_a, unit.scale_a, 0),
-        (y, unit.element_b, unit.scale_b, -how.lift),
-    ):
-        rows = -(-side.rows // SIDE) * SIDE
-        known = entry(spec)
-        lead = np.where(known.significand == 0, _NOTHING, known.exponent + point_bits(spec))
-        args.append(take(side, values(known, real.dtype, lift, special=True), rows))
-        args.append(_exponents(side, lead, rows))
-        if how.scaled:
-            factor, exponent = _scale_tables(unit, scale, real.dtype)
-            args.append(take_scales(side, factor, rows))
-            args.append(take_scales(side, exponent, rows))
-        else:
-            args.append(table_of(np.ones((1, 1), real.dtype)))
-            args.append(table_of(np.zeros((1, 1), np.int32)))
+    left = _operand(how, x, unit.element_a, unit.scale_a, 0)
+    right = _operand(how, y, unit.element_b, unit.scale_b, -how.lift)
     out = cuda.device_array((x.rows, y.rows), code_dtype(unit.register.bits))
     start = no_codes(out.dtype) if c is None else c
-    grid = (-(-y.rows // SIDE), -(-x.rows // SIDE))
-    _kernel(how)[grid, (THREADS, THREADS)](*args, start, out)
+    steps = x.source.shape[0] // how.width
+    _kernel(how)[grid_for(x.rows, y.rows)](*left, *right, steps, start, out)
     return out
 
 
-def _scale_tables(unit: DotProductUnit, spec: FloatSpec | None, dtype: Any) -> tuple[NDArray[Any], NDArray[np.int32]]:
+def _operand(how: Cut, side: Side, spec: ScalarSpec, scale: FloatSpec | None, lift: int) -> tuple[Any, Any]:
+    """Return values and pairs of exponents, of (steps * width, rows) and half so many, and those of scales behind."""
+    real = SINGLE if how.single else DOUBLE
+    rows, count = padded(side.rows), side.source.shape[0]
+    behind = side.scale_source.shape[0] if how.scaled else 0
+    floats = cuda.device_array((count + behind, rows), real.dtype)
+    single = cuda.device_array((count + behind, rows), np.int32)
+    pairs = cuda.device_array((count // 2 + behind, rows), np.int32)
+    known = entry(spec)
+    lead = np.where(known.significand == 0, NOTHING, known.exponent + point_bits(spec))
+    take(side, values(known, real.dtype, lift, special=True), floats[:count])
+    take(side, lead.astype(np.int32), single[:count])
+    if how.scaled:
+        factor, exponent = _scale_tables(scale, real.dtype)
+        take_scales(side, factor, floats[count:])
+        take_scales(side, exponent, single[count:])
+    _pair_kernel[grid_of(pairs.size), 256](single, pairs, count // 2)
+    return floats, pairs
+
+
+def _scale_tables(spec: FloatSpec | None, dtype: Any) -> tuple[NDArray[Any], NDArray[np.int32]]:
     """Return the scales in [0, 2) and the exponents that go with them; the last entry is 1."""
     if spec is None:
         return np.ones(1, dtype), np.zeros(1, np.int32)

@@ -12,7 +12,7 @@ __all__ = [
     "choose",
 ]
 
-NAMES = ("integer", "saturating", "blas", "chain", "rounded", "block", "truncated", "sliced", "staged")
+NAMES = ("bitplane", "integer", "saturating", "blas", "chain", "rounded", "block", "truncated", "sliced", "staged")
 """The modules of this folder, as they are asked."""
 
 

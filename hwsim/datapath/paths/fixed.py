@@ -24,7 +24,7 @@ __all__ = [
     "finish_registers",
     "grid_range",
     "grid_table",
-    "look_up",
+    "looked_up",
     "on_grid",
     "step_largest",
     "takes",
@@ -102,21 +102,25 @@ def on_grid(spec: ScalarSpec, codes: Codes, dtype: type[Number], offset: int = 0
 
 def _on_grid(spec: ScalarSpec, codes: Codes, dtype: type[Number], offset: int) -> NDArray[Number]:
     if spec.bits <= _TABLE_BITS:
-        out = np.empty(codes.shape, dtype)
-        table = (grid_table(spec) + offset).astype(dtype)
-        with threads_for(codes.size // 16):
-            if spec.bits <= _PERMUTE_BITS and out.itemsize == 1 and has_permute():
-                entries = np.resize(table.view(np.uint8), 1 << _PERMUTE_BITS)
-                _look_up_bytes(codes.reshape(-1), entries, out.reshape(-1).view(np.uint8))
-            else:
-                look_up(codes, table, out)
-        return out
+        return looked_up(spec, codes, (grid_table(spec) + offset).astype(dtype))
     parts = unpack(spec, codes)
     return ((parts.significand << (parts.exponent - spec.exp_min)) + offset).astype(dtype)
 
 
+def looked_up(spec: ScalarSpec, codes: Codes, table: NDArray[Number]) -> NDArray[Number]:
+    """Return the entries of a table of all codes, of C-contiguous rows of codes."""
+    out = np.empty(codes.shape, table.dtype)
+    with threads_for(codes.size // 16):
+        if spec.bits <= _PERMUTE_BITS and out.itemsize == 1 and has_permute():
+            entries = np.resize(table.view(np.uint8), 1 << _PERMUTE_BITS)
+            _look_up_bytes(codes.reshape(-1), entries, out.reshape(-1).view(np.uint8))
+        else:
+            _look_up(codes, table, out)
+    return out
+
+
 @numba.njit(cache=True, parallel=True)
-def look_up(codes: Codes, table: NDArray[Any], out: NDArray[Any]) -> None:
+def _look_up(codes: Codes, table: NDArray[Any], out: NDArray[Any]) -> None:
     """Fill out with the entries of the codes, rows of C-contiguous arrays; unchecked."""
     for row in numba.prange(codes.shape[0]):
         for column in range(codes.shape[1]):

@@ -111,7 +111,7 @@ def _saturate(
     clamped: bool,
     out: NDArray[Any],
 ) -> None:
-    """Run a span of steps, of so many lanes, on the registers; unchecked: left (rows, K), right (panels, K, columns)."""
+    """Run a span of steps of so many lanes on the registers; unchecked: left (rows, K), right (panels, K, columns)."""
     begin, end, lanes = span
     low, high = limits
     depth, width, columns = left.shape[1], out.shape[1], right.shape[2]

@@ -8,7 +8,7 @@ import numba
 import numpy as np
 
 from hwsim.datapath.decode import point_bits
-from hwsim.datapath.paths.truncated_kernel import COLUMNS, FIELD_SHIFT, Cut, narrow_kernel, wide_kernel
+from hwsim.datapath.paths.truncated_kernel import COLUMNS, FIELD_SHIFT, Cut, Flag, narrow_kernel, wide_kernel
 from hwsim.datapath.paths.truncated_operands import (
     TABLE_BITS,
     Leads,
@@ -28,6 +28,7 @@ from hwsim.datapath.staged import output
 from hwsim.datapath.threads import threads_for
 from hwsim.datapath.unit import DotProductUnit, FloatAccumulator, TruncatedAlignment
 from hwsim.formats import BlockSpec, Overflow, Rounding
+from hwsim.formats.codes import code_dtype
 
 __all__ = [
     "offer",
@@ -36,6 +37,7 @@ __all__ = [
 _NARROW_SPREAD = 126  # a zero's gap is one above the spread, and two of those are below 255
 _WIDE_SPREAD = 510
 _FIELD_MAX = 511
+_CARRIES = (1 << 31) - 64  # a sum from here on may become 2**31 as a float32
 
 
 class _Bounds(NamedTuple):
@@ -61,7 +63,11 @@ def _register(unit: DotProductUnit) -> FloatAccumulator | None:
 
 
 def _is_narrow(products: Leads, point: int, fraction_bits: int) -> bool:
-    """Tell whether gaps fit bytes, a product is a normal float32, and no factor that a product meets above 2**118."""
+    """Tell whether gaps fit bytes, a product is a normal float32, and no factor that a product meets above 2**118.
+
+    With `top` up to 60 a gap of 255 is at most -195, below any register's least exponent. The last place kept is at
+    least 2**-118, above that of a float32.
+    """
     least = products.top - products.spread
     return (
         products.spread <= _NARROW_SPREAD
@@ -113,6 +119,10 @@ def _bounds(unit: DotProductUnit, alignment: TruncatedAlignment, register: Float
     return _Bounds(wide, factor.bit_length(), chunk, sum_max, lead_min, product_min) if fits else None
 
 
+def _flag(holds: bool) -> Flag:
+    return 1 if holds else None
+
+
 def _cut(unit: DotProductUnit, alignment: TruncatedAlignment, register: FloatAccumulator, bounds: _Bounds) -> Cut:
     spec = register.format
     infinity = register.overflow is Overflow.INFINITY
@@ -128,20 +138,22 @@ def _cut(unit: DotProductUnit, alignment: TruncatedAlignment, register: FloatAcc
     return Cut(
         lanes=unit.lanes,
         chunk=bounds.chunk,
+        parted=_flag(bounds.chunk < unit.lanes),
         fraction_bits=alignment.fraction_bits,
         top=sum(each.top for each in ranges),
         most=sum(each.spread for each in ranges),
         floor=alignment.exp_floor,
-        scaled=int(bool(unit.scales)),
+        apart=_flag(bounds.wide or bool(unit.scales)),
+        scaled=_flag(bool(unit.scales)),
         a_steps=steps[0],
         b_steps=steps[1],
-        direct=int(direct),
-        long=int(bounds.sum_max >= 1 << 24),
-        carries=int(bounds.sum_max >= 1 << 31),
-        fine=int(bounds.product_min - alignment.fraction_bits < -149),
+        direct=_flag(direct),
+        long=_flag(direct and 1 << 24 <= bounds.sum_max < _CARRIES),
+        carries=_flag(bounds.sum_max >= _CARRIES),
+        fine=_flag(direct and bounds.product_min - alignment.fraction_bits < -149),
         exp_low=1 - spec.bias,
         man_bits=register.result_man_bits,
-        nearest=int(not toward_zero),
+        nearest=_flag(not toward_zero),
         largest=limits[0],
         beyond=0x7F800000 if infinity else limits[1],
     )
@@ -161,22 +173,20 @@ def offer(unit: DotProductUnit, depth: int) -> Path | None:
     if bounds is None:
         return None
     cut = _cut(unit, alignment, register, bounds)
-    parts = -(-unit.lanes // bounds.chunk)
+    total = bounds.sum_max.bit_length()
     proof = (
         f"products of {bounds.product_bits} bits are exact in float32's 24, and integers once they are cut at "
         f"{cut.fraction_bits} fraction bits; {bounds.chunk} of {unit.lanes} lanes stay below 2**31 in int32, and the "
-        f"{parts} such sums and the register take {bounds.sum_max.bit_length()} bits of a magnitude's 32, which is "
-        "rounded once"
+        f"sum of a step, with the register, takes {total} bits of a magnitude's 32 and is rounded once"
     )
-    operand_bytes = 6 if bounds.wide else 5
-    converted = 24 if unit.converts else 0
+    scale_bytes = 8 / unit.lanes if unit.scales else 0
     return Path(
         "truncated",
         proof,
         partial(_run, cut, bounds.wide),
-        operand_bytes,
-        operand_bytes + (5 if bounds.wide else 1) + (8 / unit.lanes if unit.scales else 0),
-        4 + 1 + converted,
+        9 + scale_bytes,
+        (12 if bounds.wide else 6) + scale_bytes,
+        4 + (24 if unit.converts else 0),
     )
 
 
@@ -186,25 +196,28 @@ def _run(cut: Cut, wide: bool, problem: Problem) -> Codes:
     assert isinstance(unit.accumulator, FloatAccumulator)
     specs = unit.element_a, unit.element_b
     shape = (problem.a.shape[0], problem.b.shape[0])
+    if 0 in shape:
+        return np.empty(shape, code_dtype(unit.output.bits))
     ranges = [leads(spec) for spec in specs]
     if wide:
         used = [used_leads(spec, codes) for spec, codes in zip(specs, (problem.a, problem.b), strict=True)]
         products = Leads(sum(each.top for each in used), sum(each.spread for each in used))
         if _is_narrow(products, sum(point_bits(spec) for spec in specs), cut.fraction_bits):
             wide, ranges = False, used
-            fine = int(products.top - products.spread - cut.fraction_bits < -149)
-            cut = cut._replace(top=products.top, most=products.spread, fine=fine)
+            cut = cut._replace(top=products.top, most=products.spread, fine=None, apart=None)
     registers = load_registers(unit.accumulator.format, problem.c, shape)
     with threads_for(problem.a.size * registers.shape[0] * COLUMNS):
         if wide:
             right = pack_panels(wide_table(specs[1]), problem.b, True)
-            wide_kernel(cut, *operand_rows(wide_table(specs[0]), problem.a), *right, registers)
+            wide_kernel(cut, *operand_rows(wide_table(specs[0]), problem.a, cut.lanes), *right, registers)
         else:
             tables = [narrow_table(spec, each.top, cut.most + 1) for spec, each in zip(specs, ranges, strict=True)]
             values, gaps, _ = pack_panels(tables[1], problem.b, False)
             a_scale = scale_rows(unit.scale_a, problem.a_scales, shape[0])
             b_scale = scale_panels(unit.scale_b, problem.b_scales, shape[1])
-            narrow_kernel(cut, *operand_rows(tables[0], problem.a), values, gaps, a_scale, b_scale, registers)
+            narrow_kernel(
+                cut, *operand_rows(tables[0], problem.a, cut.lanes), values, gaps, a_scale, b_scale, registers
+            )
     codes = read_registers(unit.accumulator.format, registers, shape[1])
     if not unit.converts:
         return codes

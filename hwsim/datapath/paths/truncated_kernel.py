@@ -38,6 +38,7 @@ __all__ = [
     "FIELD_SHIFT",
     "NO_LEAD",
     "Cut",
+    "Flag",
     "narrow_kernel",
     "wide_kernel",
 ]
@@ -54,25 +55,31 @@ FIELD_SHIFT = 100
 _ROWS = 32  # rows that share the operands of a step while they are in the first cache
 
 
+Flag = int | None
+"""1, or None for a no: of a type of its own, so that kernels are compiled for it and branch nowhere."""
+
+
 class Cut(NamedTuple):
     """A unit as the kernels take it."""
 
     lanes: int
     chunk: int  # lanes whose cut products an int32 sums
+    parted: Flag  # whether those are not all
     fraction_bits: int
     top: int  # the largest sum of two operands' exponents
     most: int  # how far below it that sum can be
     floor: int
-    scaled: int  # whether there are block scales
+    apart: Flag  # whether a gap of all ones is not enough to bring an exponent below any other
+    scaled: Flag  # whether there are block scales
     a_steps: int  # that share a scale of a
     b_steps: int
-    direct: int  # whether the register is a float32 rounded toward zero
-    long: int  # whether the sum of a step may be 2**24 or more
-    carries: int  # whether it may be 2**31 or more
-    fine: int  # whether products may have bits below the last place of a float32
+    direct: Flag  # whether the register is a float32 rounded toward zero
+    long: Flag  # whether the sum of a step may be 2**24 or more
+    carries: Flag  # whether it may be 2**31 or more
+    fine: Flag  # whether products may have bits below the last place of a float32
     exp_low: int  # exponent of the register's subnormals
     man_bits: int  # kept ones
-    nearest: int  # to nearest even, or toward zero
+    nearest: Flag  # to nearest even, or toward zero
     largest: int  # float32 bits of the register's largest finite number
     beyond: int  # of what is larger
 
@@ -122,7 +129,9 @@ def _power(exponent: Any) -> Any:
 def _largest_lead(cut: Cut, gap: Any, shift: Any, bits: Any) -> Any:
     """Return the exponent to which all addends of a step go, of the least gap below `top` and the register."""
     distance = convert(_split(gap, 4), np.int32)
-    products = select(compare_le(distance, cut.most), add(sub(cut.top, distance), shift), cut.floor)
+    products = add(sub(cut.top, distance), shift)
+    if cut.apart is not None:
+        products = select(compare_le(distance, cut.most), products, cut.floor)
     magnitude = bit_and(bits, 0x7FFFFFFF)
     exponent = maximum(sub(shift_right(magnitude, 23), 127), cut.exp_low)
     register = select(compare_eq(magnitude, 0), cut.floor, exponent)
@@ -155,7 +164,7 @@ def _scaled(cut: Cut, value: Any, lead: Any) -> Any:
 def _negative(cut: Cut, low: Any, high: Any) -> Any:
     """Return -1 where a sum is negative, else 0: `low` is the sum modulo 2**32, and `high` a quarter of it."""
     sign = shift_right(low, 31)
-    if cut.carries:  # a large sum has the sign of its quarter, a small one its own
+    if cut.carries is not None:  # a large sum has the sign of its quarter, a small one its own
         return select(compare_lt(1 << 27, high), 0, select(compare_lt(high, -(1 << 27)), -1, sign))
     return sign
 
@@ -172,18 +181,18 @@ def _toward_zero(cut: Cut, low: Any, high: Any, lead: Any, bits: Any) -> Any:
     """Return the float32 register: the sum toward zero, `man_bits` kept."""
     negative = _negative(cut, low, high)
     magnitude = sub(bit_xor(low, negative), negative)
-    if cut.fine:
+    if cut.fine is not None:
         places = minimum(maximum(sub(cut.fraction_bits - 149, lead), 0), 31)
         kept = shift_right(bitcast(magnitude, np.uint32), bitcast(places, np.uint32))
         magnitude = shift_left(bitcast(kept, np.int32), places)
-    if cut.carries:
+    if cut.carries is not None:
         whole = bitcast(magnitude, np.uint32)
         value = convert(whole, np.float32)
         up = compare_lt(whole, convert(value, np.uint32))
         value = bitcast(sub(bitcast(value, np.int32), convert(up, np.int32)), np.float32)
     else:
         value = convert(magnitude, np.float32)
-        if cut.long:
+        if cut.long is not None:
             up = compare_lt(magnitude, convert(value, np.int32))
             value = bitcast(sub(bitcast(value, np.int32), convert(up, np.int32)), np.float32)
     return _signed(bit_and(_scaled(cut, value, lead), -(1 << (23 - cut.man_bits))), negative, bits)
@@ -197,7 +206,7 @@ def _rounded(cut: Cut, low: Any, high: Any, lead: Any, bits: Any) -> Any:
     first = sub(31, bitcast(_leading_zeros(magnitude), np.int32))
     dropped = maximum(sub(first, cut.man_bits), sub(cut.exp_low - cut.man_bits + cut.fraction_bits, lead))
     places = bitcast(minimum(maximum(dropped, 0), 31), np.uint32)
-    if cut.nearest:
+    if cut.nearest is not None:
         half = shift_right(shift_left(_ones(places), places), 1)
         odd = bit_and(shift_right(magnitude, places), 1)
         more = maximum(bitcast(sub(add(half, odd), 1), np.int32), 0)
@@ -212,61 +221,90 @@ def _next(cut: Cut, low: Any, high: Any, lead: Any, bits: Any) -> Any:
     """Return the register after the products' sum."""
     kept = _cut_register(cut, lead, bits)
     low, high = add(low, kept), add(high, shift_right(kept, 2))
-    if cut.direct:
+    if cut.direct is not None:
         return _toward_zero(cut, low, high, lead, bits)
     return _rounded(cut, low, high, lead, bits)
+
+
+@numba.njit(forceinline=True)
+def _narrow_sum(a: Any, line: int, at: int, b: Any, right: int, factor: Any, count: int) -> Any:
+    """Return the sum of `count` products, each in units of the last kept place and cut."""
+    total = bit_and(bitcast(factor, np.int32), 0)
+    for k in range(count):
+        values = mul(tile_load(b, right + k * COLUMNS, 0, 1, 4, 16), a[line, at + k])
+        total = add(total, convert(mul(values, factor), np.int32))
+    return total
 
 
 @numba.njit(cache=True, parallel=True)
 def narrow_kernel(
     cut: Cut,
     a: NDArray[np.float32],
-    a_gap: NDArray[np.uint8],
+    a_gap: NDArray[np.uint32],
     b: NDArray[np.float32],
     b_gap: NDArray[np.uint8],
     a_scale: tuple[NDArray[np.int32], NDArray[np.float32]],
     b_scale: tuple[NDArray[np.int32], NDArray[np.float32]],
     registers: NDArray[np.float32],
 ) -> None:
-    """Add products of values to the registers; unchecked. The panels of b and the registers are 64 columns wide."""
+    """Add products of values to the registers; unchecked. The panels of b and the registers are 64 columns wide.
+
+    Gaps are bytes, those of a four times in an integer: a load then spreads it over a vector.
+    """
     panels, rows, _ = registers.shape
-    length, lanes = a.shape[1], cut.lanes
+    lanes = cut.lanes
+    length = a.shape[0] // rows * lanes
     blocks = (rows + _ROWS - 1) // _ROWS
     for task in numba.prange(panels * blocks):
         panel, begin = task // blocks, task % blocks * _ROWS
         for at in range(0, length, lanes):
             right = (panel * length + at) * COLUMNS
             for row in range(begin, min(begin + _ROWS, rows)):
+                line = at // lanes * rows + row
                 gap = splat(255, np.uint8, COLUMNS)
                 for k in range(lanes):
-                    gap = minimum(gap, add(load(b_gap, right + k * COLUMNS, COLUMNS), a_gap[row, at + k]))
+                    of_a = bitcast(splat(a_gap[line, k], np.uint32, 16), np.uint8)
+                    gap = minimum(gap, add(load(b_gap, right + k * COLUMNS, COLUMNS), of_a))
+                gap = select(compare_le(gap, min(cut.most, 254)), gap, 255)
                 place = (panel * rows + row) * COLUMNS
                 bits = bitcast(tile_load(registers, place, 0, 1, 4, 16), np.int32)
                 shift = sub(bits, bits)
-                of_a = at // lanes // cut.a_steps
+                block = at // lanes // cut.a_steps
                 of_b = (panel * b_scale[0].shape[1] + at // lanes // cut.b_steps) * COLUMNS
-                if cut.scaled:
-                    shift = add(tile_load(b_scale[0], of_b, 0, 1, 4, 16), a_scale[0][row, of_a])
+                if cut.scaled is not None:
+                    shift = add(tile_load(b_scale[0], of_b, 0, 1, 4, 16), a_scale[0][row, block])
                 lead = _largest_lead(cut, gap, shift, bits)
                 factor = _power(add(sub(cut.fraction_bits, lead), shift))
-                if cut.scaled:
-                    factor = mul(factor, mul(tile_load(b_scale[1], of_b, 0, 1, 4, 16), a_scale[1][row, of_a]))
-                low = sub(bits, bits)
-                high = low
-                for first in range(0, lanes, cut.chunk):
-                    part = sub(bits, bits)
-                    for k in range(first, min(first + cut.chunk, lanes)):
-                        values = mul(tile_load(b, right + k * COLUMNS, 0, 1, 4, 16), a[row, at + k])
-                        part = add(part, convert(mul(values, factor), np.int32))
-                    low, high = add(low, part), add(high, shift_right(part, 2))
+                if cut.scaled is not None:
+                    factor = mul(factor, mul(tile_load(b_scale[1], of_b, 0, 1, 4, 16), a_scale[1][row, block]))
+                low = _narrow_sum(a, line, 0, b, right, factor, min(lanes, cut.chunk))
+                high = shift_right(low, 2)
+                if cut.parted is not None:
+                    for first in range(cut.chunk, lanes, cut.chunk):
+                        count = min(cut.chunk, lanes - first)
+                        part = _narrow_sum(a, line, first, b, right + first * COLUMNS, factor, count)
+                        low, high = add(low, part), add(high, shift_right(part, 2))
                 tile_store(registers, place, 0, _next(cut, low, high, lead, bits))
+
+
+@numba.njit(forceinline=True)
+def _wide_sum(left: Any, line: int, at: int, right: Any, begin: int, start: Any, count: int) -> Any:
+    """Return the sum of `count` products, whose scales are `start` less the gaps of both operands."""
+    total = bitcast(bit_and(start, 0), np.int32)
+    for k in range(count):
+        of_a = bitcast(splat(left[1][line, at + k] << np.uint32(23), np.uint32, 16), np.uint16)
+        of_b = bitcast(tile_load(right[1], begin + k * COLUMNS, 0, 1, 4, 16), np.uint16)
+        factor = bitcast(sub_saturating(sub_saturating(start, of_a), of_b), np.float32)
+        values = mul(tile_load(right[0], begin + k * COLUMNS, 0, 1, 4, 16), left[0][line, at + k])
+        total = add(total, convert(mul(values, factor), np.int32))
+    return total
 
 
 @numba.njit(cache=True, parallel=True)
 def wide_kernel(
     cut: Cut,
     a: NDArray[np.float32],
-    a_gap: NDArray[np.uint16],
+    a_gap: NDArray[np.uint32],
     b: NDArray[np.float32],
     b_gap: NDArray[np.uint16],
     b_field: NDArray[np.uint32],
@@ -274,30 +312,28 @@ def wide_kernel(
 ) -> None:
     """Add products of significands, whose exponents are the gaps; unchecked. `b_field` is b_gap, left by 23 places."""
     panels, rows, _ = registers.shape
-    length, lanes = a.shape[1], cut.lanes
+    lanes = cut.lanes
+    length = a.shape[0] // rows * lanes
     blocks = (rows + _ROWS - 1) // _ROWS
     for task in numba.prange(panels * blocks):
         panel, begin = task // blocks, task % blocks * _ROWS
         for at in range(0, length, lanes):
             right = (panel * length + at) * COLUMNS
             for row in range(begin, min(begin + _ROWS, rows)):
+                line = at // lanes * rows + row
                 gap = splat(0xFFFF, np.uint16, COLUMNS)
                 for k in range(lanes):
-                    gap = minimum(gap, add(load(b_gap, right + k * COLUMNS, COLUMNS), a_gap[row, at + k]))
+                    gap = minimum(gap, add(load(b_gap, right + k * COLUMNS, COLUMNS), a_gap[line, k]))
                 place = (panel * rows + row) * COLUMNS
                 bits = bitcast(tile_load(registers, place, 0, 1, 4, 16), np.int32)
                 lead = _largest_lead(cut, gap, sub(bits, bits), bits)
                 field = sub(cut.top + cut.fraction_bits + 127 - FIELD_SHIFT, lead)
                 start = bitcast(shift_left(minimum(maximum(field, 0), 511), 23), np.uint16)
-                low = sub(bits, bits)
-                high = low
-                for first in range(0, lanes, cut.chunk):
-                    part = sub(bits, bits)
-                    for k in range(first, min(first + cut.chunk, lanes)):
-                        of_a = bitcast(splat(np.uint32(a_gap[row, at + k]) << np.uint32(23), np.uint32, 16), np.uint16)
-                        of_b = bitcast(tile_load(b_field, right + k * COLUMNS, 0, 1, 4, 16), np.uint16)
-                        factor = bitcast(sub_saturating(sub_saturating(start, of_a), of_b), np.float32)
-                        values = mul(tile_load(b, right + k * COLUMNS, 0, 1, 4, 16), a[row, at + k])
-                        part = add(part, convert(mul(values, factor), np.int32))
-                    low, high = add(low, part), add(high, shift_right(part, 2))
+                low = _wide_sum((a, a_gap), line, 0, (b, b_field), right, start, min(lanes, cut.chunk))
+                high = shift_right(low, 2)
+                if cut.parted is not None:
+                    for first in range(cut.chunk, lanes, cut.chunk):
+                        count, of_b = min(cut.chunk, lanes - first), right + first * COLUMNS
+                        part = _wide_sum((a, a_gap), line, first, (b, b_field), of_b, start, count)
+                        low, high = add(low, part), add(high, shift_right(part, 2))
                 tile_store(registers, place, 0, _next(cut, low, high, lead, bits))

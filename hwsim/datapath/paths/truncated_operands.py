@@ -85,22 +85,27 @@ def narrow_table(spec: ScalarSpec, top: int, zero_gap: int) -> _Table:
 
 
 @numba.njit(cache=True)
-def _used_kernel(codes: NDArray[np.unsignedinteger], gaps: NDArray[np.uint16]) -> tuple[int, int]:
-    """Return the least and the largest gap but for zeros; unchecked."""
-    least, largest = WIDE_ZERO_GAP, 0
+def _used_kernel(codes: NDArray[np.unsignedinteger], mask: int) -> tuple[int, int]:
+    """Return the least and the largest magnitude code but for zeros, less one; unchecked."""
+    least, largest = np.uint64(0xFFFFFFFFFFFFFFFF), np.uint64(0)
     for row in range(codes.shape[0]):
         for column in range(codes.shape[1]):
-            gap = int(gaps[codes[row, column]])
-            if gap != WIDE_ZERO_GAP:
-                least, largest = min(least, gap), max(largest, gap)
-    return least, largest
+            magnitude = np.uint64(codes[row, column]) & np.uint64(mask)
+            least = min(least, magnitude - np.uint64(1))  # of a zero the largest number there is
+            largest = max(largest, magnitude)
+    return int(least & np.uint64(mask)), int(largest)
 
 
 def used_leads(spec: ScalarSpec, codes: Codes) -> Leads:
-    """Return the exponents that numbers other than zero have in an array of a wide format."""
+    """Return the exponents that numbers other than zero have in an array; of a format that is no float, all it has."""
+    if not isinstance(spec, FloatSpec):
+        return leads(spec)
     across = codes if codes.flags.c_contiguous else codes.T
-    least, largest = _used_kernel(np.ascontiguousarray(across), wide_table(spec).gaps)
-    return Leads(leads(spec).top - min(least, largest), max(largest - least, 0))
+    least, largest = _used_kernel(np.ascontiguousarray(across), (1 << (spec.exp_bits + spec.man_bits)) - 1)
+    if largest == 0:
+        return Leads(0, 0)
+    low, top = (max(code >> spec.man_bits, 1) - spec.bias for code in (least + 1, largest))
+    return Leads(top, top - low)
 
 
 def _aligned(shape: tuple[int, ...], dtype: type[np.generic]) -> NDArray[Any]:
@@ -111,10 +116,14 @@ def _aligned(shape: tuple[int, ...], dtype: type[np.generic]) -> NDArray[Any]:
     return raw[begin : begin + size].view(dtype).reshape(shape)
 
 
-def operand_rows(of: _Table, codes: Codes) -> tuple[NDArray[np.float32], NDArray[Any]]:
-    """Return values and gaps of a, shape (M, K)."""
-    codes = np.ascontiguousarray(codes)
-    return np.take(of.values, codes), np.take(of.gaps, codes)
+def operand_rows(of: _Table, codes: Codes, lanes: int) -> tuple[NDArray[np.float32], NDArray[np.uint32]]:
+    """Return values and gaps of a, shape (steps * M, lanes); narrow gaps are four times in their 32 bits.
+
+    A step's operands of all rows are side by side: rows a power of two apart would evict one another from the cache.
+    """
+    codes = np.ascontiguousarray(codes.reshape(codes.shape[0], -1, lanes).transpose(1, 0, 2)).reshape(-1, lanes)
+    factor = 0x01010101 if of.gaps.dtype == np.uint8 else 1
+    return np.take(of.values, codes), np.take(of.gaps.astype(np.uint32) * np.uint32(factor), codes)
 
 
 @numba.njit(cache=True, parallel=True)

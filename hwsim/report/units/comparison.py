@@ -156,7 +156,10 @@ def _classes(ulps: NDArray[Any]) -> tuple[tuple[int, int, int], ...]:
     """Count distances in classes 0, 1, 2, 3..4, 5..8, and so on."""
     if not ulps.size:
         return ()
-    bits = np.array([0 if value == 0 else int(value - 1).bit_length() + 1 for value in ulps.tolist()])
+    if ulps.dtype == object:
+        bits = np.array([0 if value == 0 else int(value - 1).bit_length() + 1 for value in ulps.tolist()])
+    else:
+        bits = np.where(ulps == 0, 0, np.frexp(np.maximum(ulps - 1, 0).astype(np.float64))[1] + 1)
     counts = np.bincount(bits)
     found = []
     for width, number in enumerate(counts.tolist()):

@@ -22,7 +22,7 @@ def numerics(unit: DotProductUnit) -> dict[str, str]:
     """Return what there is to say of a unit's arithmetic, by topic."""
     found = {
         "order": _order(unit),
-        "products": "exact, of any operands; they neither overflow nor underflow",
+        "products": _products(unit),
         "sum of a step": _sum(unit),
         "register": _register(unit),
     }
@@ -52,6 +52,14 @@ def _order(unit: DotProductUnit) -> str:
     return ascending
 
 
+def _products(unit: DotProductUnit) -> str:
+    alignment, register = unit.alignment, unit.accumulator
+    if isinstance(alignment, CascadedAlignment) and isinstance(register, FloatAccumulator):
+        limit = register.format.exp_max + register.format.sig_bits
+        return f"exact, of any operands; one from 2^{limit} on counts as an infinity"
+    return "exact, of any operands; they neither overflow nor underflow"
+
+
 def _sum(unit: DotProductUnit) -> str:
     alignment = unit.alignment
     if isinstance(alignment, ExactAlignment):
@@ -63,10 +71,12 @@ def _sum(unit: DotProductUnit) -> str:
             "what lies below is dropped" if alignment.rounding is Rounding.TOWARD_ZERO else "what lies below is rounded"
         )
         how = "" if alignment.rounding is Rounding.TOWARD_ZERO else f" {ROUNDINGS[alignment.rounding]}"
+        own = "a product's exponent is the sum of its operands', even if it is 2 or more"
+        if alignment.group > 1:
+            own = "the exponent of such a sum is that of its scales"
         return (
             f"{of}{also} keep {alignment.fraction_bits} bits below 2^e, e the largest exponent of any of them; "
-            f"{lost}{how}, of each addend, before the sum; a product's exponent is the sum of its operands', "
-            "even if it is 2 or more"
+            f"{lost}{how}, of each addend, before the sum; {own}"
         )
     if isinstance(alignment, CascadedAlignment):
         return (

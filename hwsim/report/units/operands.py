@@ -192,7 +192,7 @@ def quantized(unit: DotProductUnit, name: str, values: NDArray[Any]) -> tuple[Co
 
 def encode(spec: ScalarSpec, values: NDArray[Any]) -> Codes:
     """Return the codes of values; finite ones saturate, and infinities and NaN stay such where the format has them."""
-    if isinstance(spec, FloatSpec):
+    if isinstance(spec, FloatSpec) and spec.has_nan:
         return np.asarray(spec.encode(values, "nearest_even", "propagate"))
     if isinstance(spec, CodebookSpec | PositSpec):
         return np.asarray(spec.encode(values))

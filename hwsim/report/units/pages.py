@@ -69,9 +69,10 @@ def index_page() -> str:
         _MADE,
         "# Units of real hardware",
         "",
-        f"The {total} matrix instructions and matrix products of the catalog. `hwsim units` prints a list, `hwsim units",
-        "NAME` shows one with its stages and widths, `hwsim units NAME --a a.npy --b b.npy` runs one, and two names, or",
-        "`--against d.npy`, compare: how many outputs differ, by how many ulps, and where the first one parts.",
+        f"The {total} matrix instructions and matrix products of the catalog. `hwsim units` prints a list, `hwsim",
+        "units NAME` shows one with its stages and widths, `hwsim units NAME --a a.npy --b b.npy` runs one, and two",
+        "names, or `--against d.npy`, compare: how many outputs differ, by how many ulps, and in which stage of which",
+        "step the first one parts.",
         "",
         f"A name may describe a unit, too: `{PATTERN}`.",
         "",
@@ -105,7 +106,7 @@ def _group(group: Sequence[Entry]) -> list[str]:
     for source in dict.fromkeys(entry.source for entry in group):
         lines += [f"Source: {source}.", ""]
     for note in dict.fromkeys(entry.note for entry in group if entry.note):
-        lines += [f"Note: {note}.", ""]
+        lines += [f"{_noted(group, note)}: {note}.", ""]
     lines += [f"Stages of `{first.name}`:", "", "```text", *diagram(unit), "```", ""]
     lines += [_line("what", "numerics"), "|---|---|"]
     lines += [_line(topic, words) for topic, words in numerics(unit).items()]
@@ -121,6 +122,15 @@ def _group(group: Sequence[Entry]) -> list[str]:
         for entry in group
     ]
     return lines
+
+
+def _noted(group: Sequence[Entry], note: str) -> str:
+    """Return of which units a note is."""
+    names = [f"`{entry.name}`" for entry in group if entry.note == note]
+    if len(names) == len(group):
+        return "Note"
+    others = f" and {count(len(names) - 3, 'other')}" if len(names) > 3 else ""
+    return f"Note on {', '.join(names[:3])}{others}"
 
 
 def _line(*cells: str) -> str:

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.table import Table
 
-from hwsim.datapath import DotProductUnit, FloatAccumulator, dot_exact, matmul
+from hwsim.datapath import DotProductUnit, dot_exact, matmul
 from hwsim.datapath.trace import element_rows
-from hwsim.formats import BlockSpec, FloatSpec, Quantized, Rounding
+from hwsim.formats import BlockSpec, FloatSpec, Quantized
 from hwsim.report.formats.text import code_text
 from hwsim.report.units.catalog import entries, unit_of
 from hwsim.report.units.comparison import Comparison, Exactness, compare, exactness
@@ -109,16 +109,8 @@ def _values(unit: DotProductUnit, operands: Operands, name: str) -> NDArray[np.f
     return np.asarray(spec.decode(codes), np.float64)
 
 
-def is_random(unit: DotProductUnit) -> bool:
-    """Tell whether a unit takes random words."""
-    return isinstance(unit.accumulator, FloatAccumulator) and unit.accumulator.rounding is Rounding.STOCHASTIC
-
-
-def _product(unit: DotProductUnit, operands: Operands, seed: int) -> Codes:
-    more: dict[str, Any] = {"seed": seed} if is_random(unit) else {}
-    return matmul(
-        unit, operands.a, operands.b, operands.c, a_scales=operands.a_scales, b_scales=operands.b_scales, **more
-    )
+def _product(unit: DotProductUnit, held: Operands, seed: int) -> Codes:
+    return matmul(unit, held.a, held.b, held.c, a_scales=held.a_scales, b_scales=held.b_scales, seed=seed)
 
 
 def _followed(name: str, unit: DotProductUnit, operands: Operands, place: tuple[int, int], seed: int) -> Followed:

@@ -93,6 +93,10 @@ class Task:
             raise ValueError(f"--distribution must be one of {', '.join(DISTRIBUTIONS)}, not {self.distribution!r}")
         if len(self.names) == 2 and (self.against is not None or self.output is not None):
             raise ValueError("--against and --output go with one unit, not with two")
+        if self.against is not None and self.output is not None:
+            raise ValueError("--output goes with a unit that is run, not with --against")
+        if self.values and self.output is None:
+            raise ValueError("--values goes with --output D.npy")
         if not 0 <= self.seed < 1 << 63:
             raise ValueError(f"--seed must be in 0..2**63 - 1, not {self.seed}")
         _ = self.shape, self.place
@@ -217,7 +221,10 @@ def fastest(unit: DotProductUnit, depth: int) -> dict[str, str]:
     """Return name and proof of the path that a product of this depth takes."""
     from hwsim.datapath.paths import choose
 
-    path = choose(unit, depth)
+    try:
+        path = choose(unit, depth)
+    except ValueError as error:
+        return {"name": "none", "proof": str(error)}
     return {"name": path.name, "proof": path.proof}
 
 

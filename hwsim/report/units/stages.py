@@ -16,7 +16,7 @@ from hwsim.datapath import (
 )
 from hwsim.datapath.decode import point_bits
 from hwsim.datapath.unit import ScalarSpec
-from hwsim.formats import BlockSpec, FloatSpec, IntegerSpec, Rounding
+from hwsim.formats import BlockSpec, IntegerSpec, Rounding
 from hwsim.report.units.words import OVERFLOWS, ROUNDINGS, count, layout, power, register_words
 
 __all__ = [
@@ -174,12 +174,10 @@ def _multiply(unit: DotProductUnit) -> Stage:
     does = [f"{count(unit.lanes, 'exact product')}: sign, {count(product_bits(unit), 'bit')} {exponents}".rstrip()]
     if unit.scales:
         names = " and ".join(dict.fromkeys(spec.name for spec in unit.scales))
-        of = [
-            count(number, f"scale of {letter}")
-            for letter, number in zip("ab", unit.scale_counts, strict=True)
-            if number
-        ]
-        does.append(f"{' and '.join(of)} a step ({names}): scale of a x scale of b for each product, exact")
+        of = [f"{number} of {letter}" for letter, number in zip("ab", unit.scale_counts, strict=True) if number]
+        does.append(
+            f"scales ({names}): {' and '.join(of)} a step; each product is multiplied by those of its blocks, exactly"
+        )
     tail = f" + exponent {_exponent_bits(low, high)}" if low != high else ""
     return Stage(name="multiply", does=tuple(does), out=f"{unit.lanes} x ({1 + product_bits(unit)} bits{tail})")
 
@@ -271,7 +269,7 @@ def _round_pack(unit: DotProductUnit) -> str:
     if not unit.converts:
         return "the register as it is"
     beyond = ""
-    if not isinstance(unit.output, FloatSpec) or unit.output != getattr(register, "format", None):
+    if isinstance(register, FixedAccumulator) or unit.output != register.format:
         beyond = f"; beyond the largest value: {OVERFLOWS[unit.overflow]}"
     return f"rounded to {unit.output.name} ({layout(unit.output)}), {ROUNDINGS[unit.rounding]}{beyond}"
 

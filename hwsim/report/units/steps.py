@@ -33,6 +33,8 @@ __all__ = [
     "term_text",
 ]
 
+_SHORT = 20  # characters
+_LINE = 126
 _LONG = 1 << 34  # longer significands are written in hexadecimal
 
 
@@ -46,6 +48,8 @@ def term_text(term: Term) -> str:
         return {NAN: "NaN", POSITIVE_INFINITY: "inf"}.get(term.special, "-inf")
     if term.significand == 0:
         return "-0" if term.minus else "0"
+    if abs(term.significand) >= _LONG:  # a sum brought to the exponent of a far smaller addend
+        return fraction_text(term_value(term))
     return f"{_integer(term.significand)}·{power(term.exponent)}" if term.exponent else _integer(term.significand)
 
 
@@ -68,6 +72,12 @@ def decimal(value: Fraction) -> str:
     if abs(value) >= 1 << 1023:
         return f"{'-' if value < 0 else ''}2^{abs(value.numerator).bit_length() - 1}.."
     return f"{float(value):.10g}".replace("e+", "e")
+
+
+def _amount(value: Fraction) -> str:
+    """Return a value as a dyadic fraction where that is short, and in decimals."""
+    exact = fraction_text(value)
+    return f"{exact} = {decimal(value)}" if len(exact) <= _SHORT else decimal(value)
 
 
 def _special_or_decimal(term: Term) -> str:
@@ -116,11 +126,13 @@ def step_table(followed: Followed, step: int, other: Followed | None = None, oth
     table = Table(box=SIMPLE, pad_edge=False, header_style="")
     scaled = bool(unit.scales)
     for heading in ("k", "a", "", "b", "", "product", *(["scaled"] if scaled else []), "e"):
-        table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column(heading, justify="right", overflow="fold")
     for at, (each, held) in enumerate(both, start=1):
         of = f" {at}" if other is not None else ""
-        table.add_column(f"kept{of}, x {power(_unit_exponent(each, held))}", justify="right", no_wrap=True)
-        table.add_column(f"lost{of}", justify="right", no_wrap=True)
+        unit_of_kept = _kept_exponent(each, held)
+        within = "" if unit_of_kept is None else f", x {power(unit_of_kept)}"
+        table.add_column(f"kept{of}{within}", justify="right", overflow="fold")
+        table.add_column(f"lost{of}", justify="right", overflow="fold")
     if other is not None:
         table.add_column("", no_wrap=True)
     lanes = [
@@ -151,22 +163,25 @@ def _differ(pair: list[Addend | None]) -> list[str]:
     return ["<" if None not in kept and kept[0] != kept[1] else ""]
 
 
-def _unit_exponent(followed: Followed, trace: StepTrace) -> int:
-    """Return the exponent of the place in whose units kept addends are written."""
+def _kept_exponent(followed: Followed, trace: StepTrace) -> int | None:
+    """Return the exponent of the place at which all addends are cut; None where there is no such place."""
     if isinstance(followed.unit.alignment, TruncatedAlignment) and not trace.total.special:
         return trace.total.exponent
-    terms = [addend.kept for addend in trace.addends if addend.kept.significand]
-    return min((term.exponent for term in terms), default=0)
+    return None
 
 
 def _kept_cells(followed: Followed, trace: StepTrace, addend: Addend | None) -> tuple[str, str]:
     if addend is None:
         return "in a sum", ""
-    if addend.kept.special:
+    if addend.kept.special or addend.exact.special:
         return term_text(addend.kept), ""
-    kept = term_value(addend.kept) / Fraction(2) ** _unit_exponent(followed, trace)
-    lost = "" if addend.exact.special or addend.lost == 0 else fraction_text(addend.lost)
-    return (_integer(kept.numerator) if kept.denominator == 1 else fraction_text(kept)), lost
+    lost = fraction_text(addend.lost) if addend.lost else ""
+    exponent = _kept_exponent(followed, trace)
+    if exponent is None:
+        return term_text(addend.kept) if lost else "all", lost
+    kept = term_value(addend.kept) / Fraction(2) ** exponent
+    assert kept.denominator == 1
+    return _integer(kept.numerator), lost
 
 
 def step_lines(followed: Followed, step: int) -> list[str]:
@@ -189,13 +204,14 @@ def step_lines(followed: Followed, step: int) -> list[str]:
         shown = trace.sums[-15:]
     lines += [_addend_line(addend_name(followed, step, addend.of), addend) for addend in shown]
     lost = sum((addend.lost for addend in trace.addends), Fraction(0))
-    away = f"; lost: {fraction_text(lost)} = {decimal(lost)}" if lost else ""
+    away = f"; lost: {_amount(lost)}" if lost else ""
     lines.append(f"sum         {term_text(trace.total)} = {_special_or_decimal(trace.total)}{away}")
     lines.append(f"register    {register_text(accumulator, trace.before)}")
     gone = lost_in_register(followed, step)
-    rounded = f"; lost: {fraction_text(gone)} = {decimal(gone)}" if gone else ""
+    rounded = f"; lost: {_amount(gone)}" if gone else ""
     random = f" (random word {trace.word})" if getattr(accumulator, "random_bits", 0) else ""
-    lines.append(f"         -> {register_text(accumulator, trace.after)}{rounded}{random}")
+    line = f"         -> {register_text(accumulator, trace.after)}{random}"
+    lines += [line + rounded] if len(line + rounded) <= _LINE else [line, f"            {rounded.removeprefix('; ')}"]
     if trace.promoted is not None:
         assert unit.promotion is not None
         lines.append(f"promoted -> {register_text(unit.promotion.accumulator, trace.promoted)}")

@@ -22,6 +22,7 @@ from hwsim.report.units.steps import (
     step_lines,
     step_table,
 )
+from hwsim.report.units.words import count
 
 __all__ = [
     "pair_as_dict",
@@ -38,7 +39,7 @@ _AROUND = 6  # steps that are listed before the one where two units part
 
 def trace_parts(followed: Followed) -> list[Part]:
     """Return every step of one unit."""
-    parts: list[Part] = [f"\n{followed.name}: {len(followed.steps)} steps"]
+    parts: list[Part] = [f"\n{followed.name}: {count(len(followed.steps), 'step')}"]
     for step in range(len(followed.steps)):
         parts += _step_parts(followed, step)
     return parts

@@ -50,7 +50,7 @@ _UNITS = {
 }
 _OPERANDS = (
     *("float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float6_e2m3fn", "float4_e2m1fn", "float16", "bfloat16"),
-    *("tfloat32", "int8", "uint4", "fixed12_8", "posit8_es1", "mxfp8_e4m3", "mxfp6_e3m2", "mxfp4", "nvfp4"),
+    *("tfloat32", "int8", "uint4", "fixed12_8", "posit8_1", "mxfp8_e4m3", "mxfp6_e3m2", "mxfp4", "nvfp4"),
 )
 _WIDE = ("hopper_bfloat16", "hopper_tfloat32", "bfloat16_register")
 _DISTRIBUTIONS = ("all", "sparse", "small", "large", "largest", "normal")
