@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Outputs of real tensor cores, all of them, beside the catalogued units: a line a case with the counts, and totals.
 
-Run ``python benchmarks/golden.py VECTORS``, where VECTORS holds ``hopper_h200`` (every instruction of an H200, and whole
+Run ``python benchmarks/golden.py VECTORS``, where VECTORS holds ``hopper_h200`` (every instruction of an H200, whole
 products of cuBLAS) and ``other_gpus`` (V100, A100, A2, L40S, RTX 1000 Ada, H100, H200, B200; by Khattak and Mikaitis).
 """
 

@@ -254,7 +254,7 @@ def cascaded_special(plan: Plan, a: Operand, x: int, b: Operand, y: int) -> int:
 
 @numba.njit(cache=True)
 def _part(plan: Plan, a: Operand, x: int, b: Operand, y: int, begin: int) -> tuple[int, int]:
-    """Return the sum of every `parts`-th product cut toward zero, and their largest exponent: `_NONE` of zeros alone."""
+    """Return the sum of every `parts`-th product cut toward zero, and their largest exponent, `_NONE` of zeros."""
     largest = _NONE
     for lane in range(begin, plan.lanes, plan.parts):
         if a.significand[x + lane] != 0 and b.significand[y + lane] != 0:

@@ -22,6 +22,7 @@ __all__ = [
     "chosen",
     "count",
     "cublas",
+    "few",
     "hopper",
     "main",
     "mismatches",
@@ -175,6 +176,13 @@ def mismatches(unit: DotProductUnit, tile: Tile, multiply: _Matmul = matmul) -> 
 def chosen(case: Case, stride: int) -> Case:
     """Return the first of every `stride` products."""
     return case._replace(tiles=case.tiles[::stride])
+
+
+def few(case: Case, rows: int) -> Case:
+    """Return the first so many dot products of a sample's case."""
+    a, b, c, d = case.tiles[0]
+    assert c is not None
+    return case._replace(tiles=[Tile(a[:rows], b[:, :rows], c[:rows], d[:rows])])
 
 
 def count(case: Case, multiply: _Matmul = matmul) -> tuple[int, int]:

@@ -96,19 +96,46 @@ def _difference(test: Any, datapath: Any) -> str:
     return _inner_difference(test, datapath)
 
 
+def _rare_units(test: Any, datapath: Any, source: random.Random) -> list[Any]:
+    """Return units with what a random one seldom has."""
+    narrow = datapath.named("float8_e5m2_float32")
+    register = dataclasses.replace(narrow.accumulator, format=narrow.a, result_man_bits=2)
+    own = dataclasses.replace(narrow, accumulator=register, output=narrow.a)
+    operand = dataclasses.replace(own, accumulator=dataclasses.replace(register, nan=datapath.NanResult.OPERAND))
+    signed = dataclasses.replace(own, accumulator=dataclasses.replace(register, signed_zero=True))
+    cascaded = datapath.CascadedAlignment(
+        fraction_bits=8, sum_fraction_bits=12, register_fraction_bits=9, register_reach=3
+    )
+    up = dataclasses.replace(narrow.accumulator, rounding=test.Rounding.UP)
+    return [
+        *(operand, signed, dataclasses.replace(own, lanes=4, alignment=cascaded)),
+        dataclasses.replace(datapath.named("float32_float32"), accumulator=up),
+        dataclasses.replace(datapath.named("bfloat16_l2_float32"), accumulator=up),
+        dataclasses.replace(datapath.named("float64_float64"), lanes=2),
+        *(test._random_fused(source) for _ in range(6)),
+    ]
+
+
 def _inner_difference(test: Any, datapath: Any) -> str:
     """Compare kernel and oracle on random streams, and exact products with Python's."""
     source = random.Random(1)
     hopper = datapath.named("hopper_e5m2_e5m2_float32")
     low = dataclasses.replace(hopper, alignment=datapath.TruncatedAlignment(fraction_bits=4, exp_floor=6))
     units = [datapath.named(name) for name in _UNITS] + [low]
-    for unit, streams in [(unit, 5) for unit in units] + [(test._random_unit(source), 1) for _ in range(160)]:
+    units += _rare_units(test, datapath, source)
+    for unit, streams in [(unit, 8) for unit in units] + [(test._random_unit(source), 1) for _ in range(160)]:
         try:
             datapath.plan.plan(unit)
         except ValueError:
             continue
         for _ in range(streams):
             test._compare(unit, test._random_stream(source, unit, 12))
+    for unit in [unit for unit in units if getattr(unit.accumulator, "signed_zero", False)]:
+        one, sign = int(unit.element_a.encode(1.0)), 1 << (unit.element_a.bits - 1)
+        few = np.array([0, sign, one, one | sign], np.uint64)
+        a, b, c = (side.reshape(-1, 1) for side in np.meshgrid(few, few, few))
+        marks = np.ones(len(a), np.bool_)
+        test._compare(unit, test.Stream(a, b, marks, marks, c[:, 0], None))
     corners = np.array([0x00, 0x80, 0x01, 0x3C, 0xBC, 0x7B, 0x7C, 0xFC, 0x7F])
     a, b = (side.reshape(-1, 1) for side in np.meshgrid(corners, corners))
     marks = np.ones(len(a), np.bool_)

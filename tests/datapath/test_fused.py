@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import random
 from fractions import Fraction
+from typing import Any
 
 import numba
 import numpy as np
@@ -8,9 +9,11 @@ import numpy as np
 from hwsim.datapath.fused import multiply_add
 
 
-@numba.njit
-def _compiled(a: float, b: float, c: float) -> float:
+def _call(a: float, b: float, c: float) -> float:
     return multiply_add(a, b, c)
+
+
+_compiled: Any = numba.njit(_call)
 
 
 def _random_float(source: random.Random) -> float:

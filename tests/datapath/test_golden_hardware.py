@@ -15,14 +15,15 @@ from hwsim.datapath.evidence import Evidence
 @pytest.mark.parametrize(
     ("file", "units", "outputs"), [("hopper_instructions.npz", 80, 1441), ("other_gpus.npz", 30, 959)]
 )
-def test_golden_sample(file: str, units: int, outputs: int, golden: ModuleType) -> None:
+def test_golden_sample(file: str, units: int, outputs: int, golden: ModuleType, interpreted: bool) -> None:
     seen, compared = set(), 0
     for case in golden.sample(golden.HERE / file):
-        count, wrong = golden.count(case)
+        count, wrong = golden.count(golden.few(case, 2) if interpreted else case)
         assert wrong == 0, case.unit
         seen.add(case.unit)
         compared += count
-    assert (len(seen), compared) == (units, outputs)
+    assert len(seen) == units
+    assert compared == outputs or interpreted
 
 
 def test_golden_sample_has_every_instruction_with_evidence(golden: ModuleType) -> None:

@@ -26,7 +26,7 @@ _EXACT = "the sums of these vectors lose nothing, or nothing that the result kee
 # What operands could tell but none of the vectors does: units, their mutants, and why.
 UNSEEN = (
     (
-        r"hopper_wgmma_m64n8k32_(f32_\w+|f16_e4m3_e4m3)|hopper_mma_\w+_f32_f16",
+        r"hopper_wgmma_m64n8k32_(f32_\w+|f16_e4m3_e4m3)|hopper_\w+_f32_f16",
         "signed_zero",
         _NO_ZEROS,
     ),
@@ -47,8 +47,7 @@ UNSEEN = (
     (r"(?!hopper)\w+_(f16_\w+|f32_bf16|f32_tf32)", "overflow", _TAME),
     (r"(?!hopper)\w+_(f16_f16|f32_bf16|f32_tf32)", r"exp_floor [-+]1", _TAME),
     (
-        r"(?!hopper|ada_mma_m16n8k32_f\d\d_e4m3|(ada|ampere)_mma_m16n8k8_f32_f16|blackwell_mma_m16n8k16_f\d\d_f16"
-        rf"|{_B_FP8}_f\d\d_e5m2).*",
+        r"(?!hopper|ada_\w+_e4m3|a(da|mpere)_\w+_f32_f16|blackwell_\w+(16_f\d\d_f16|32_f\d\d_e5m2_e5m2)).*",
         "flush_operands",
         _TAME,
     ),
@@ -90,21 +89,25 @@ def _killed(cases: Iterable[Any], golden: ModuleType, hardware_mutants: ModuleTy
 
 def _judge(found: dict[tuple[str, str], bool], hardware_mutants: ModuleType) -> dict[str, int]:
     """Fail on a mutant that nothing tells and nothing explains, or that is told in spite of its excuse."""
-    counts = {"killed": 0, "same": 0, "unseen": 0}
+    counts, wrong = {"killed": 0, "same": 0, "unseen": 0}, []
     for (unit, mutant), killed in found.items():
         shape = re.search(r"_m\d+n\d+k(\d+)_", unit)
         assert shape is not None
         same = hardware_mutants.same(named(unit), mutant, int(shape[1]))
-        assert killed == (not same and not _unseen(unit, mutant)), (unit, mutant, same)
+        if killed != (not same and not _unseen(unit, mutant)):
+            wrong.append((unit, mutant, killed, same))
         counts["killed" if killed else "same" if same else "unseen"] += 1
+    assert not wrong
     return counts
 
 
-def test_hardware_mutants_sample(golden: ModuleType, hardware_mutants: ModuleType) -> None:
+def test_hardware_mutants_sample(golden: ModuleType, hardware_mutants: ModuleType, interpreted: bool) -> None:
     files = ("hopper_instructions.npz", "other_gpus.npz")
     cases = [case for file in files for case in golden.sample(golden.HERE / file)]
+    if interpreted:  # a unit without chains, of which all mutants are killed
+        cases = [case for case in cases if case.unit == "hopper_mma_m16n8k4_f32_tf32"][:1]
     counts = _judge(_killed(cases, golden, hardware_mutants), hardware_mutants)
-    assert counts == {"killed": 1462, "same": 273, "unseen": 208}
+    assert counts == {"killed": 1462, "same": 273, "unseen": 208} or interpreted
 
 
 @pytest.mark.slow

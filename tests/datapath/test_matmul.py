@@ -247,7 +247,7 @@ def test_matmul_takes_quantized() -> None:
     x, y = source.normal(size=(5, 70)), source.normal(size=(70, 6))
     for name in ("mxfp4", "nvfp4", "int8"):
         a, b = quantize(x, name, axis=1), quantize(y, name, axis=0)
-        scales = {"a_scales": a.scales, "b_scales": b.scales} if name != "int8" else {}
+        scales: dict[str, Any] = {"a_scales": a.scales, "b_scales": b.scales} if name != "int8" else {}
         assert np.array_equal(matmul(named(name), a, b), matmul(named(name), a.codes, b.codes, **scales))
 
 

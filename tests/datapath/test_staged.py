@@ -8,7 +8,7 @@ import pytest
 
 from hwsim.datapath import DotProductUnit, FloatAccumulator, Row, dot_exact
 from hwsim.datapath.plan import plan
-from hwsim.datapath.problem import Problem
+from hwsim.datapath.problem import Codes, Problem
 from hwsim.datapath.staged import matmul_registers, matmul_staged, output
 from hwsim.datapath.words import word_exact
 from hwsim.formats import BlockSpec
@@ -29,15 +29,15 @@ def _problem(source: random.Random, unit: DotProductUnit, random_codes: Any) -> 
     if unit.sparsity is not None:
         kept = np.tile(np.arange(unit.sparsity.of) < unit.sparsity.kept, depth)[:depth]
         sides[0][:, ~kept] = int(unit.element_a.encode(0.0))
-    scales = []
-    for whole, spec, count in ((unit.a, unit.scale_a, 3), (unit.b, unit.scale_b, 4)):
-        if spec is None or not isinstance(whole, BlockSpec):
+    scales: list[Codes | None] = []
+    for whole, scale, count in ((unit.a, unit.scale_a, 3), (unit.b, unit.scale_b, 4)):
+        if scale is None or not isinstance(whole, BlockSpec):
             scales.append(None)
             continue
         blocks = depth // whole.block_size
-        codes = random_codes(source, spec, count * blocks, source.random() < 0.9).reshape(count, blocks)
-        codes = codes if spec.subnormals else codes % 15 + 120
-        scales.append(codes.astype(code_dtype(spec.bits)))
+        codes = random_codes(source, scale, count * blocks, source.random() < 0.9).reshape(count, blocks)
+        codes = codes if scale.subnormals else codes % 15 + 120
+        scales.append(codes.astype(code_dtype(scale.bits)))
     register = unit.accumulator.format
     c = random_codes(source, register, 12, finite).reshape(3, 4).astype(code_dtype(register.bits))
     return Problem(unit, sides[0], sides[1], c, scales[0], scales[1])

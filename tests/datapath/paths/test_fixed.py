@@ -98,9 +98,10 @@ def test_fixed_grid_is_the_formats(name: str, interpreted: bool) -> None:
     assert expected.max() <= high
     if interpreted:
         return
-    for given, wanted in ((codes, expected), (codes.T, expected.T)):
+    pairs: list[tuple[Any, Any]] = [(codes, expected), (codes.T, expected.T)]
+    for given, wanted in pairs:
         found = fixed.on_grid(spec, given, np.float64)
         assert np.array_equal(found, wanted)
         assert found.flags.c_contiguous == given.flags.c_contiguous
     if name in ("int8", "float4_e2m1fn", "ternary"):
-        assert np.array_equal(fixed.on_grid(spec, codes, np.uint8, 128), (expected + 128) % 256)
+        assert np.array_equal(fixed.on_grid(spec, pairs[0][0], np.uint8, 128), (expected + 128) % 256)
