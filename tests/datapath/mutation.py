@@ -107,9 +107,14 @@ def _rare_units(test: Any, datapath: Any, source: random.Random) -> list[Any]:
         fraction_bits=8, sum_fraction_bits=12, register_fraction_bits=9, register_reach=3
     )
     up = dataclasses.replace(narrow.accumulator, rounding=test.Rounding.UP)
+    fixed = datapath.FixedAccumulator(bits=32, fraction_bits=3, overflow=test.Overflow.WRAP)
+    promotion = datapath.Promotion(length=2, accumulator=up)
+    floor = datapath.TruncatedAlignment(fraction_bits=14, exp_floor=20)
     return [
         *(operand, signed, dataclasses.replace(own, lanes=4, alignment=cascaded)),
         dataclasses.replace(datapath.named("float32_float32"), accumulator=up),
+        dataclasses.replace(datapath.named("int8"), accumulator=fixed, promotion=promotion, output=up.format),
+        dataclasses.replace(datapath.named("hopper_e5m2_e5m2_float32"), alignment=floor),
         dataclasses.replace(datapath.named("bfloat16_l2_float32"), accumulator=up),
         dataclasses.replace(datapath.named("float64_float64"), lanes=2),
         *(test._random_fused(source) for _ in range(6)),
@@ -130,9 +135,10 @@ def _inner_difference(test: Any, datapath: Any) -> str:
             continue
         for _ in range(streams):
             test._compare(unit, test._random_stream(source, unit, 12))
-    for unit in [unit for unit in units if getattr(unit.accumulator, "signed_zero", False)]:
-        one, sign = int(unit.element_a.encode(1.0)), 1 << (unit.element_a.bits - 1)
-        few = np.array([0, sign, one, one | sign], np.uint64)
+    rules = [(unit, unit.accumulator) for unit in units if isinstance(unit.accumulator, datapath.FloatAccumulator)]
+    for unit in [unit for unit, rule in rules if rule.signed_zero or rule.nan is datapath.NanResult.OPERAND]:
+        one, sign, nan = int(unit.element_a.encode(1.0)), 1 << (unit.element_a.bits - 1), unit.element_a.nan_code
+        few = np.array([0, sign, one, one | sign, nan, nan | sign, nan - 1], np.uint64)
         a, b, c = (side.reshape(-1, 1) for side in np.meshgrid(few, few, few))
         marks = np.ones(len(a), np.bool_)
         test._compare(unit, test.Stream(a, b, marks, marks, c[:, 0], None))

@@ -40,12 +40,25 @@ class _Slices(NamedTuple):
 
 @lru_cache(maxsize=32)
 def _grid(spec: ScalarSpec) -> tuple[int, ...]:
-    """Return each code's significand in units of ``2**exp_min``, of any size; 0 for specials."""
+    """Return each code's significand in units of its last place, of any size; 0 for specials."""
     parts = spec.unpack(np.arange(1 << spec.bits, dtype=code_dtype(spec.bits)))
-    exponents = (parts.exponent - spec.exp_min).tolist()
+    places = (parts.exponent - _last_place(spec)).tolist()
     return tuple(
-        value << place if value else 0 for value, place in zip(parts.significand.tolist(), exponents, strict=True)
+        value << place if place >= 0 else value >> -place
+        for value, place in zip(parts.significand.tolist(), places, strict=True)
     )
+
+
+def _last_place(spec: ScalarSpec) -> int:
+    """Return the exponent of the lowest bit that a value can have: of posits that of the smallest one."""
+    return -spec.scale_max if isinstance(spec, PositSpec) else spec.exp_min
+
+
+def _shift(unit: DotProductUnit) -> int:
+    """Return the places by which products in those units go left to meet the register's; never negative."""
+    register = unit.accumulator
+    assert isinstance(register, FixedAccumulator)
+    return unit.product_last_exp + register.fraction_bits
 
 
 @lru_cache(maxsize=32)
@@ -61,12 +74,12 @@ def offer(unit: DotProductUnit, depth: int) -> Path | None:
     the sum modulo its width; one that saturates must be wide enough for the largest sum.
     """
     register = unit.accumulator
-    if not compiled() or not unit.is_plain or not isinstance(unit.alignment, ExactAlignment) or depth == 0:
+    if not compiled() or unit.inner is not unit or not isinstance(unit.alignment, ExactAlignment) or depth == 0:
         return None
     if not isinstance(register, FixedAccumulator) or max(unit.element_a.bits, unit.element_b.bits) > _TABLE_BITS:
         return None
     largest = _largest(unit.element_a) * _largest(unit.element_b)
-    saturates = (depth * largest << unit.sum_shift) >= 1 << (register.bits - 1)
+    saturates = (depth * largest << _shift(unit)) >= 1 << (register.bits - 1)
     # c may leave less room; where the register is wider than any code, there is none.
     if register.overflow is Overflow.SATURATE and (saturates or register.bits <= 64):
         return None
@@ -143,7 +156,7 @@ def _run(problem: Problem, *, slices: _Slices) -> Codes:
             first = slices.b - 1 - (weight - low)
             total = left[:, low * size : (high + 1) * size] @ right[:, first * size : (first + high - low + 1) * size].T
             with threads_for(total.size * 16):
-                _add(total, unit.sum_shift + weight * slices.width, limbs)
+                _add(total, _shift(unit) + weight * slices.width, limbs)
     return _finish(unit, limbs)
 
 

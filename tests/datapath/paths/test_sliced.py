@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import runpy
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -7,10 +8,10 @@ import numpy as np
 import pytest
 
 from hwsim import formats
-from hwsim.datapath import DotProductUnit, ExactAlignment, FixedAccumulator, named
+from hwsim.datapath import DotProductUnit, ExactAlignment, FixedAccumulator, matmul, named
 from hwsim.datapath.paths import sliced
 from hwsim.datapath.problem import Problem
-from hwsim.formats import Overflow, Rounding
+from hwsim.formats import Overflow, PositSpec, Rounding
 
 _TOOLS = runpy.run_path(str(Path(__file__).with_name("problems.py")))
 _problem: Any = _TOOLS["problem"]
@@ -81,3 +82,29 @@ def test_sliced_within_its_budget(interpreted: bool) -> None:
 )
 def test_sliced_leaves_what_it_cannot_prove(unit: DotProductUnit) -> None:
     assert sliced.offer(unit, 64) is None
+
+
+
+@pytest.mark.parametrize("name", ["posit8_0", "posit8_1", "posit8_2", "posit16_1"])
+def test_sliced_quire_rounds_the_exact_sum_once(name: str) -> None:
+    # The Posit Standard's rounding: the boundary between two neighbours is the posit of one more bit between them;
+    # beyond the largest is the largest, and nothing but zero becomes zero.
+    spec = formats.named(name)
+    assert isinstance(spec, PositSpec)
+    wide = PositSpec(bits=spec.bits + 1, es=spec.es)
+    generator = np.random.default_rng(spec.bits)
+    drawn = [generator.integers(0, 1 << spec.bits, shape).astype(np.uint16) for shape in ((8, 33), (33, 9))]
+    a, b = (np.where(codes == spec.nan_code, 0, codes) for codes in drawn)
+    found = matmul(named(f"{name}_quire"), a, b).astype(int)
+    left, right = ([[Fraction(value) for value in row] for row in spec.decode(codes).tolist()] for codes in (a, b.T))
+    for i, row in enumerate(left):
+        for j, column in enumerate(right):
+            exact = sum((x * y for x, y in zip(row, column, strict=True)), Fraction(0))
+            code = int(found[i, j]) if exact >= 0 else (1 << spec.bits) - int(found[i, j])
+            assert (code == 0) == (exact == 0)
+            assert code < spec.nan_code
+            if code > 1:
+                assert Fraction(float(wide.decode(2 * code - 1))) <= abs(exact)
+            if 0 < code < spec.nan_code - 1:
+                assert abs(exact) <= Fraction(float(wide.decode(2 * code + 1)))
+    assert found.size == 72
