@@ -209,7 +209,7 @@ def main(folder: Path, report: Callable[[str], Any] = print) -> int:
             total = totals.setdefault(key, [0, 0, 0])
             for at, add in enumerate((1, compared, wrong)):
                 total[at] += add
-    for key, (number, compared, wrong) in totals.items():
+    for key, (number, compared, wrong) in sorted(totals.items(), key=lambda item: item[1][1]):
         report(f"{key}: {number} cases, {compared:,} outputs compared, {wrong:,} differ")
     return totals["all"][2]
 

@@ -88,7 +88,7 @@ def multiply_on_device(unit: DotProductUnit, a: Any, b: Any, c: Any, a_scales: A
 
 def _on_device(name: str, array: Any, bits: int) -> Any:
     """Return an array of the GPU's, of the dtype of codes so wide."""
-    held = cuda.as_cuda_array(array) if not cuda.is_cuda_array(array) or not hasattr(array, "copy_to_host") else array
+    held = array if hasattr(array, "copy_to_host") else cuda.as_cuda_array(array)  # Numba's own, or another library's
     if held.dtype != code_dtype(bits) or len(held.shape) != 2:
         raise TypeError(f"{name} must be a matrix of {np.dtype(code_dtype(bits))} on the GPU, not of {held.dtype}")
     return held

@@ -28,6 +28,7 @@ __all__ = [
     "run_truncated",
 ]
 
+_PAIRS = 16  # of K in shared memory at a time: 40 KiB in float64, of the 48 that every GPU has
 _BOTH_NOTHING = (2 * NOTHING & 0xFFFF) | (2 * NOTHING << 16)
 
 
@@ -112,13 +113,14 @@ def _kernel(how: Cut) -> Any:
     dtype, multiply, power, code_of = real.dtype, real.multiply, real.power, real.code
     offset = how.fraction_bits + real.last_exp + how.lift
     width, half, scaled, every, low, high = how.width, how.width // 2, how.scaled, how.promote, how.low, how.high
+    chunk = min(half, _PAIRS)
     align, add_step, promote = _align(how), _add_step(how), _promote(how)
 
     def kernel(x: Any, x_exp: Any, y: Any, y_exp: Any, steps: int, c: Any, out: Any) -> None:
-        xs = cuda.shared.array((width, SIDE), dtype)
-        ys = cuda.shared.array((width, SIDE), dtype)
-        xe = cuda.shared.array((half, SIDE), np.int32)
-        ye = cuda.shared.array((half, SIDE), np.int32)
+        xs = cuda.shared.array((2 * chunk, SIDE), dtype)
+        ys = cuda.shared.array((2 * chunk, SIDE), dtype)
+        xe = cuda.shared.array((chunk, SIDE), np.int32)
+        ye = cuda.shared.array((chunk, SIDE), np.int32)
         top = cuda.local.array(OUTPUTS, np.int32)
         factor = cuda.local.array(OUTPUTS, dtype)
         total = cuda.local.array(OUTPUTS, dtype)
@@ -129,17 +131,17 @@ def _kernel(how: Cut) -> Any:
             outer[o] = np.uint32(start_of(c, o))
             register[o] = np.uint32(0) if every else outer[o]
         for at in range(steps):
-            cuda.syncthreads()
-            load_tile(xs, x, at * width, width, row)
-            load_tile(ys, y, at * width, width, column)
-            load_tile(xe, x_exp, at * half, half, row)
-            load_tile(ye, y_exp, at * half, half, column)
-            cuda.syncthreads()
             for o in range(OUTPUTS):
                 top[o] = _BOTH_NOTHING
-            for k in range(np.uint32(half)):
-                for o in range(OUTPUTS):
-                    top[o] = add_max(xe[k, down(o)], ye[k, across(o)], top[o])
+            for begin in range(0, half, chunk):
+                many = min(chunk, half - begin)
+                cuda.syncthreads()
+                load_tile(xe, x_exp, at * half + begin, many, row)
+                load_tile(ye, y_exp, at * half + begin, many, column)
+                cuda.syncthreads()
+                for k in range(np.uint32(many)):
+                    for o in range(OUTPUTS):
+                        top[o] = add_max(xe[k, down(o)], ye[k, across(o)], top[o])
             for o in range(OUTPUTS):
                 lead = 0
                 scale = dtype(1)
@@ -149,9 +151,15 @@ def _kernel(how: Cut) -> Any:
                 top[o] = align(top[o], np.int64(register[o]), lead, scale)
                 factor[o] = scale * power(offset - min(max(top[o] - lead, low), high))
                 total[o] = dtype(0)
-            for k in range(np.uint32(width)):
-                for o in range(OUTPUTS):
-                    total[o] += multiply(xs[k, down(o)] * factor[o], ys[k, across(o)])
+            for begin in range(0, width, 2 * chunk):
+                many = min(2 * chunk, width - begin)
+                cuda.syncthreads()
+                load_tile(xs, x, at * width + begin, many, row)
+                load_tile(ys, y, at * width + begin, many, column)
+                cuda.syncthreads()
+                for k in range(np.uint32(many)):
+                    for o in range(OUTPUTS):
+                        total[o] += multiply(xs[k, down(o)] * factor[o], ys[k, across(o)])
             for o in range(OUTPUTS):
                 register[o] = np.uint32(
                     add_step(np.int64(register[o]), code_of(total[o]), np.int64(top[o])) & 0xFFFFFFFF
