@@ -56,7 +56,10 @@ def load_exact(unit: DotProductUnit, c: int) -> Register:
 
 def operand_exact(unit: DotProductUnit, spec: ScalarSpec, code: int) -> Term:
     """Decode an operand's code as it enters a unit: without its ignored bits, and flushed where the unit does so."""
-    term = decode_exact(spec, _entering(unit, spec, code))
+    code = _entering(unit, spec, code)
+    if unit.unpacked is not None:
+        spec, code = unit.unpacked, int(unit.unpacked.encode(spec.decode(code), overflow="infinity"))
+    term = decode_exact(spec, code)
     if unit.flush_operands and isinstance(spec, FloatSpec) and abs(term.significand) < 1 << spec.man_bits:
         return term._replace(significand=0, minus=term.negative)
     return term

@@ -173,9 +173,7 @@ class Promotion:
     def __post_init__(self) -> None:
         check_int("length", self.length, 1, 1 << 20)
         if not isinstance(self.accumulator, FixedAccumulator | FloatAccumulator):
-            raise TypeError(
-                f"accumulator must be a FixedAccumulator or FloatAccumulator, not {self.accumulator!r}"
-            )
+            raise TypeError(f"accumulator must be a FixedAccumulator or FloatAccumulator, not {self.accumulator!r}")
 
     @property
     def name(self) -> str:

@@ -275,9 +275,7 @@ def _floor_shift(value: int, places: int) -> int:
 
 
 @numba.njit(cache=True)
-def add_cascaded(
-    plan: Plan, a: Operand, x: int, b: Operand, y: int, register: tuple[int, int]
-) -> tuple[int, int]:
+def add_cascaded(plan: Plan, a: Operand, x: int, b: Operand, y: int, register: tuple[int, int]) -> tuple[int, int]:
     """Add the products from element x of a and y of b on, and the register, as `add_truncated` takes it; unchecked."""
     total, top = _part(plan, a, x, b, y, 0)
     if plan.parts > 1:

@@ -35,6 +35,7 @@ def check_unit(unit: "DotProductUnit") -> None:
     _check_accumulator(unit)
     _check_output(unit)
 
+
 def _check_block(field: str, spec: BlockSpec) -> None:
     """Raise unless a unit can take a block format: one float scale a step, and elements of one format about zero."""
     if spec.block_size == 0 or spec.block_rows != 1:
@@ -43,9 +44,6 @@ def _check_block(field: str, spec: BlockSpec) -> None:
         raise ValueError(f"{field} must have neither zero points nor a choice of elements, and {spec.name} has")
     if not isinstance(spec.scale, FloatSpec) or not spec.scale.has_nan or spec.scale.has_inf:
         raise ValueError(f"{field} must have a float scale with a NaN and no infinity, and {spec.name} has not")
-
-
-
 
 
 def _check_kinds(unit: "DotProductUnit") -> None:
@@ -63,6 +61,7 @@ def _check_kinds(unit: "DotProductUnit") -> None:
         "order": (tuple,),
         "operand_rounding": (Rounding,),
         "sparsity": (Sparsity, type(None)),
+        "unpacked": (FloatSpec, type(None)),
     }
     for field, allowed in kinds.items():
         if not isinstance(getattr(unit, field), allowed):
@@ -109,6 +108,15 @@ def _check_entry(unit: "DotProductUnit") -> None:
             raise ValueError(
                 f"ignored_bits must leave {field}'s codes within 64 bits, not {unit.ignored_bits} below {spec.name}"
             )
+    if unit.unpacked is not None:
+        for field, spec in (("a", unit.a), ("b", unit.b)):
+            if not isinstance(spec, FloatSpec) or spec.bits > 16 or unit.ignored_bits:
+                raise ValueError(f"{field} must be a float of at most 16 bits to be unpacked, not {spec.name}")
+            wide = unit.unpacked
+            if wide.man_bits < spec.man_bits or wide.exp_min > spec.exp_min or wide.max_value < spec.max_value:
+                raise ValueError(f"unpacked must hold every value of {spec.name}, and {wide.name} does not")
+            if (spec.has_inf and not wide.has_inf) or (spec.has_nan and not wide.has_nan):
+                raise ValueError(f"unpacked must hold every value of {spec.name}, and {wide.name} does not")
     if unit.promotion is not None and unit.promotion.length % unit.width:
         raise ValueError(f"promotion.length must be a multiple of {unit.width}, a step, not {unit.promotion.length}")
 

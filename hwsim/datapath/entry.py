@@ -46,6 +46,9 @@ def enter(unit: DotProductUnit, name: str, spec: ScalarSpec, codes: Codes) -> Co
     if unit.ignored_bits:
         assert isinstance(spec, FloatSpec)
         codes = _drop_bits(spec, codes, unit.ignored_bits, unit.operand_rounding)
+    if unit.unpacked is not None:
+        assert isinstance(spec, FloatSpec)
+        codes, spec = _unpack_table(spec, unit.unpacked)[codes], unit.unpacked
     if unit.flush_operands and isinstance(spec, FloatSpec):
         codes = flush(spec, codes)
     count = period(unit)
@@ -61,6 +64,13 @@ def enter(unit: DotProductUnit, name: str, spec: ScalarSpec, codes: Codes) -> Co
         split = codes.reshape(codes.shape[0], -1, count)
         codes = np.ascontiguousarray(split[:, :, list(unit.order)]).reshape(codes.shape)
     return codes
+
+
+@lru_cache(maxsize=16)
+def _unpack_table(spec: FloatSpec, unpacked: FloatSpec) -> Codes:
+    """Return the code in a wider format of each code."""
+    codes = np.arange(1 << spec.bits, dtype=code_dtype(spec.bits))
+    return np.asarray(unpacked.encode(spec.decode(codes), overflow="infinity"))
 
 
 def _drop_bits(spec: FloatSpec, codes: Codes, ignored_bits: int, rounding: Rounding) -> Codes:
@@ -115,7 +125,7 @@ def check_sparse(unit: DotProductUnit, a: Codes) -> None:
     """Raise unless the rows of a are as sparse as the unit asks."""
     sparsity = unit.sparsity
     assert sparsity is not None
-    parts = unpack(unit.element_a, a)
+    parts = unpack(unit.inner.element_a, a)
     held = ((parts.significand != 0) | (parts.special != 0)).reshape(a.shape[0], -1, sparsity.of).sum(axis=-1)
     if (held > sparsity.kept).any():
         row, group = (int(at) for at in np.argwhere(held > sparsity.kept)[0])

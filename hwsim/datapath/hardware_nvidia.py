@@ -134,6 +134,7 @@ def _emulated(a: str, b: str, k: int, d: str) -> DotProductUnit:
         output=register.format,
         promotion=Promotion(length=k, accumulator=register),
         order=tuple(at for at in _HALVES if at < k),
+        unpacked=_float("float16"),
     )
 
 

@@ -219,9 +219,7 @@ def _point(unit: DotProductUnit) -> int:
     return point_bits(unit.element_a) + point_bits(unit.element_b) + scales
 
 
-def _truncated(
-    unit: DotProductUnit, base: Plan, accumulator: FloatAccumulator, alignment: TruncatedAlignment
-) -> Plan:
+def _truncated(unit: DotProductUnit, base: Plan, accumulator: FloatAccumulator, alignment: TruncatedAlignment) -> Plan:
     point, addend = _point(unit), unit.product_max * _factors(unit)
     if alignment.group > 1:  # aligned by its scale
         point -= point_bits(unit.element_a) + point_bits(unit.element_b) + unit.product_exp_min

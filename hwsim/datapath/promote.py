@@ -101,9 +101,7 @@ def _add_float(how: _Registers, pack: Packing, outer: int, inner: int, special: 
             return pack_register(pack, 0, 0, special | held, 0, 0)
         total, unit = merge_wide(inner >> 32, inner & 0xFFFFFFFF, -how.fraction_bits, sig, exponent)
         return pack_register(pack, total, unit, 0, 0, 0)
-    inner_sig, inner_exponent, special = decode_register(
-        inner, how.inner_exp_bits, how.inner_man_bits, how.inner_bias
-    )
+    inner_sig, inner_exponent, special = decode_register(inner, how.inner_exp_bits, how.inner_man_bits, how.inner_bias)
     total, unit = add_two(inner_sig, inner_exponent, sig, exponent)
     negative = (inner >> (how.inner_exp_bits + how.inner_man_bits)) & 1
     minus = int(inner_sig == 0 and negative == 1 and outer == pack.sign)

@@ -82,9 +82,7 @@ def round_pack_exact(
     lowest = 1 - spec.bias  # exponent of the smallest normal
     lead = max(abs(term.significand).bit_length() - 1 + term.exponent, lowest)
     unit = lead - spec.man_bits + dropped
-    rounded = round_shift_exact(
-        abs(term.significand), unit - term.exponent, negative, rounding, random, random_bits
-    )
+    rounded = round_shift_exact(abs(term.significand), unit - term.exponent, negative, rounding, random, random_bits)
     code = ((lead - lowest) << spec.man_bits) + (rounded << dropped)  # as if the exponent field had no upper limit
     if code > spec.max_magnitude_code:
         if overflow is Overflow.SATURATE:

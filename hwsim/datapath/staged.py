@@ -61,9 +61,7 @@ def _run_fixed(how: Plan, register: int, a: Operand, b: Operand, place: Place) -
 
 
 @numba.njit(cache=True)
-def _add_pairs(
-    how: Plan, pack: Packing, a: Operand, x: int, b: Operand, y: int, held: NDArray[np.int64]
-) -> int:
+def _add_pairs(how: Plan, pack: Packing, a: Operand, x: int, b: Operand, y: int, held: NDArray[np.int64]) -> int:
     """Return the register's code of the sum of products from x and y on, rounded pair by pair; unchecked."""
     count = 0
     for lane in range(how.lanes):
@@ -135,9 +133,7 @@ def _step(
     i, j, at = place
     lanes = how.lanes
     x, y = i * a.depth + at * lanes, j * b.depth + at * lanes
-    sig, exponent, special = decode_register(
-        register, how.register_exp_bits, how.register_man_bits, how.register_bias
-    )
+    sig, exponent, special = decode_register(register, how.register_exp_bits, how.register_man_bits, how.register_bias)
     flagged = a.flag[i * (a.depth // lanes) + at] | b.flag[j * (b.depth // lanes) + at]
     if how.nan_operand and (special == NAN or flagged != 0):
         named = operand_nan(how, a.code[x], b.code[y], register)
@@ -268,9 +264,7 @@ def _nan_rows(how: Plan, a: Operand) -> NDArray[np.bool_]:
     return found
 
 
-def matmul_staged(
-    problem: Problem, *, seed: int = 0, row: int = 0, column: int = 0, sparse: bool = False
-) -> Codes:
+def matmul_staged(problem: Problem, *, seed: int = 0, row: int = 0, column: int = 0, sparse: bool = False) -> Codes:
     """Return d of a matrix product through a unit with one register; arguments as of `matmul_registers`."""
     registers, specials = matmul_registers(problem, seed=seed, row=row, column=column, sparse=sparse)
     return output(problem.unit, registers, specials)

@@ -201,6 +201,7 @@ def _run_rows(
     unit: DotProductUnit, rows: _Rows, registers: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
     """Return the first registers at each row with `last`; `registers` are loaded at each with `first`."""
+    unit = unit if unit.unpacked is None else unit.inner
     how = plan(unit)
     sizes = [min(spec.block_size, unit.width) if isinstance(spec, BlockSpec) else 0 for spec in (unit.a, unit.b)]
     left = operand(how, unit.element_a, rows.a, unit.scale_a, rows.scales[0], sizes[0])

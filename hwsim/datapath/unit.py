@@ -78,6 +78,9 @@ class DotProductUnit:
         Whether subnormal operands, and a subnormal c, count as zero (DAZ).
     sparsity : Sparsity, optional
         Of a. A step then takes ``lanes * of / kept`` elements of K (`width`).
+    unpacked : FloatSpec, optional
+        The format to which both operands are converted as they enter, which holds all of their values: float16 where an
+        FP8 instruction is emulated by one on float16. They are aligned by its exponents.
 
     Raises
     ------
@@ -99,6 +102,7 @@ class DotProductUnit:
     operand_rounding: Rounding = Rounding.TOWARD_ZERO
     flush_operands: bool = False
     sparsity: Sparsity | None = None
+    unpacked: FloatSpec | None = None
 
     def __post_init__(self) -> None:
         check_unit(self)
@@ -116,6 +120,7 @@ class DotProductUnit:
         if self.ignored_bits:
             rounded = "" if self.operand_rounding is Rounding.TOWARD_ZERO else f"_{self.operand_rounding.value}"
             entry += f"_ignore{self.ignored_bits}{rounded}"
+        entry += f"_as_{self.unpacked.name}" if self.unpacked else ""
         entry += ("_daz" if self.flush_operands else "") + (f"_{self.sparsity.name}" if self.sparsity else "")
         convert = ""
         if self.converts:
@@ -142,7 +147,7 @@ class DotProductUnit:
         """
         output, rules = self.output, (self.rounding, self.overflow)
         if self.promotion is None:
-            if not (self.order or self.ignored_bits or self.flush_operands or self.sparsity):
+            if not (self.order or self.ignored_bits or self.flush_operands or self.sparsity or self.unpacked):
                 return self
         elif isinstance(self.accumulator, FloatAccumulator):
             output, rules = self.accumulator.format, (Rounding.NEAREST_EVEN, Overflow.INFINITY)
@@ -152,6 +157,8 @@ class DotProductUnit:
             output, rules = self.accumulator.format, (Rounding.NEAREST_EVEN, Overflow.WRAP)
         return replace(
             self,
+            a=self.unpacked or self.a,
+            b=self.unpacked or self.b,
             lanes=self.width,
             output=output,
             rounding=rules[0],
@@ -162,6 +169,7 @@ class DotProductUnit:
             operand_rounding=Rounding.TOWARD_ZERO,
             flush_operands=False,
             sparsity=None,
+            unpacked=None,
         )
 
     @property

@@ -53,6 +53,7 @@ def check_buildable(unit: DotProductUnit) -> None:
         "an order of its operands": bool(unit.order),
         "ignored operand bits": unit.ignored_bits > 0,
         "operands flushed to zero": unit.flush_operands,
+        "operands unpacked to another format": unit.unpacked is not None,
         "a sparse operand": unit.sparsity is not None,
         "several block scales a step": max(unit.scale_counts) > 1,
         "a posit output": isinstance(unit.output, PositSpec),
@@ -68,7 +69,8 @@ def check_buildable(unit: DotProductUnit) -> None:
         missing["NaN payloads"] = register.nan is NanResult.OPERAND
     found = [what for what, there in missing.items() if there]
     if found:
-        raise ValueError(f"unit {unit.name} must do without {', '.join(found)} to be built as RTL: only the model has that")
+        text = f"unit {unit.name} must do without {', '.join(found)} to be built as RTL"
+        raise ValueError(f"{text}: only the model has that")
 
 
 def ranks(unit: DotProductUnit) -> tuple[str, ...]:

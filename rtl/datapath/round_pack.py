@@ -7,7 +7,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib.wiring import In, Out
 
 from hwsim.datapath.unit import DotProductUnit, FixedAccumulator
-from hwsim.formats import FloatSpec, IntegerSpec, PositSpec, Overflow, Rounding
+from hwsim.formats import FloatSpec, IntegerSpec, Overflow, PositSpec, Rounding
 from rtl.arithmetic.rounder import Rounder, RounderSpec, round_increment
 from rtl.arithmetic.shift import shift_right_jam
 from rtl.datapath.decode import Decode

@@ -21,10 +21,14 @@ from hwsim.datapath import (
 )
 from hwsim.formats import BlockSpec, FloatSpec, Overflow, Rounding
 
-_FLOAT32 = formats.named("float32")
-_FLOAT16 = formats.named("float16")
-assert isinstance(_FLOAT32, FloatSpec)
-assert isinstance(_FLOAT16, FloatSpec)
+
+def _float(name: str) -> FloatSpec:
+    spec = formats.named(name)
+    assert isinstance(spec, FloatSpec)
+    return spec
+
+
+_FLOAT32, _FLOAT16 = _float("float32"), _float("float16")
 
 
 def _register(**changes: object) -> FloatAccumulator:
@@ -102,9 +106,7 @@ def test_alignments_cascaded(parts: int) -> None:
         expected = _floor(joined, _power(largest - 31)) + held
         found, _ = step_exact(unit, (c, 0), a, b)
         assert found == _nearest32(expected)
-        exact = sum(
-            (_value(_FLOAT16, x) * _value(_FLOAT16, y) for x, y in zip(a, b, strict=True)), _value(_FLOAT32, c)
-        )
+        exact = sum((_value(_FLOAT16, x) * _value(_FLOAT16, y) for x, y in zip(a, b, strict=True)), _value(_FLOAT32, c))
         inexact += exact != expected
         compared += 1
     assert compared == 1500
@@ -112,7 +114,7 @@ def test_alignments_cascaded(parts: int) -> None:
 
 
 def test_alignments_cascaded_large_product_is_infinite() -> None:
-    bfloat16 = formats.named("bfloat16")
+    bfloat16 = _float("bfloat16")
     alignment = CascadedAlignment(fraction_bits=24, sum_fraction_bits=31, register_fraction_bits=24)
     unit = DotProductUnit(
         a=bfloat16, b=bfloat16, lanes=2, alignment=alignment, accumulator=_register(), output=_FLOAT32
@@ -179,9 +181,7 @@ def test_alignments_truncated_rounding(rounding: Rounding, expected: float) -> N
 
 def test_alignments_groups_are_aligned_by_their_scales() -> None:
     # NVFP4's unit: of each 16 products the exact sum times both scales; its exponent is that of the scales.
-    element, scale = formats.named("float4_e2m1fn"), formats.named("float8_e4m3fn")
-    assert isinstance(element, FloatSpec)
-    assert isinstance(scale, FloatSpec)
+    element, scale = _float("float4_e2m1fn"), _float("float8_e4m3fn")
     block = formats.named("nvfp4")
     assert isinstance(block, BlockSpec)
     unit = DotProductUnit(
@@ -227,8 +227,8 @@ def test_alignments_exact_takes_several_scales() -> None:
         output=_FLOAT32,
     )
     assert unit.scale_counts == (2, 4)
-    one = int(formats.named("float4_e2m1fn").encode(1.0))
-    scales = [127, 128, *(int(formats.named("float8_e4m3fn").encode(2.0**at)) for at in range(4))]
+    one = int(_float("float4_e2m1fn").encode(1.0))
+    scales = [127, 128, *(int(_float("float8_e4m3fn").encode(2.0**at)) for at in range(4))]
     # Blocks of 16 ones: 16 * 1 * (1 + 2) with the first scale of a, and 16 * 2 * (4 + 8) with the second.
     expected = 16 * 1 * (1 + 2) + 16 * 2 * (4 + 8)
     assert step_exact(unit, (0, 0), [one] * 64, [one] * 64, scales) == (_nearest32(Fraction(expected)), 0)

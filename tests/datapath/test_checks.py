@@ -21,7 +21,7 @@ from hwsim.datapath import (
 )
 from hwsim.formats import FloatSpec, Overflow, Rounding
 
-_FLOAT32 = formats.named("float32")
+_FLOAT32, _FLOAT64 = formats.named("float32"), formats.named("float64")
 assert isinstance(_FLOAT32, FloatSpec)
 _REGISTER = FloatAccumulator(
     format=_FLOAT32, rounding=Rounding.NEAREST_EVEN, overflow=Overflow.INFINITY, result_man_bits=23
@@ -115,7 +115,12 @@ def test_checks_kind_wrong(field: str, text: str) -> None:
         ({"random_bits": 1}, ValueError, "random_bits must be in 0..0, not 1"),
         ({"rounding": Rounding.STOCHASTIC}, ValueError, "random_bits must be in 1..32, not 0"),
         (
-            {"format": formats.named("float64"), "result_man_bits": 52, "rounding": Rounding.STOCHASTIC, "random_bits": 8},
+            {
+                "format": formats.named("float64"),
+                "result_man_bits": 52,
+                "rounding": Rounding.STOCHASTIC,
+                "random_bits": 8,
+            },
             ValueError,
             "random_bits must be at most 4 for float64, not 8",
         ),
@@ -127,9 +132,9 @@ def test_checks_accumulator_field_wrong(changes: dict[str, object], error: type[
 
 
 def test_checks_alignment_field_wrong() -> None:
-    with pytest.raises(ValueError, match="^rounding of an alignment must be deterministic, not"):
+    with pytest.raises(ValueError, match=r"^rounding of an alignment must be deterministic, not"):
         TruncatedAlignment(fraction_bits=1, exp_floor=0, rounding=Rounding.STOCHASTIC)
-    with pytest.raises(TypeError, match="^rounding must be a Rounding, not 1$"):
+    with pytest.raises(TypeError, match=r"^rounding must be a Rounding, not 1$"):
         TruncatedAlignment(fraction_bits=1, exp_floor=0, rounding=1)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"^parts must be in 1..2, not 3$"):
         CascadedAlignment(fraction_bits=1, sum_fraction_bits=1, register_fraction_bits=1, parts=3)
@@ -138,7 +143,7 @@ def test_checks_alignment_field_wrong() -> None:
 def test_checks_promotion_field_wrong() -> None:
     with pytest.raises(ValueError, match=r"^length must be in 1..1048576, not 0$"):
         Promotion(length=0, accumulator=_REGISTER)
-    with pytest.raises(TypeError, match="^accumulator must be a FixedAccumulator or FloatAccumulator, not 'x'$"):
+    with pytest.raises(TypeError, match=r"^accumulator must be a FixedAccumulator or FloatAccumulator, not 'x'$"):
         Promotion(length=1, accumulator="x")  # type: ignore[arg-type]
 
 

@@ -148,7 +148,7 @@ def test_gpu_product_stays_on_the_device() -> None:
 
 def _refused(unit: DotProductUnit, error: type[Exception], text: str, *arrays: Any) -> None:
     with pytest.raises(error, match=f"^{re.escape(text)}"):
-        gpu.product(unit, *arrays)
+        gpu.product(unit, *arrays[:3], a_scales=arrays[3] if len(arrays) > 3 else None)
 
 
 @pytest.mark.usefixtures("device")
@@ -163,7 +163,8 @@ def test_gpu_product_arguments_wrong() -> None:
     _refused(unit, ValueError, "c must have the shape (3, 2), not (3, 3)", a, b, start)
     _refused(named("mxfp4"), ValueError, "a_scales must be given for the block format mxfp4", a, b)
     _refused(named("int8_to_int8"), ValueError, "unit must give its register, and", a, b)
-    with pytest.raises(TypeError, match="^unit must be a DotProductUnit, not 'int8'$"):
+    _refused(unit, ValueError, "a_scales must be None, for int8 has no block scales", a, b, None, a)
+    with pytest.raises(TypeError, match=r"^unit must be a DotProductUnit, not 'int8'$"):
         gpu.product("int8", a, b)  # type: ignore[arg-type]
 
 

@@ -39,9 +39,9 @@ def test_sparsity_prune_counts() -> None:
 
 
 def test_sparsity_prune_values_wrong() -> None:
-    with pytest.raises(TypeError, match="^values must be real numbers, not <U1$"):
+    with pytest.raises(TypeError, match=r"^values must be real numbers, not <U1$"):
         prune(["a"], Sparsity(kept=1, of=2))
-    with pytest.raises(ValueError, match="^values must be finite to be pruned$"):
+    with pytest.raises(ValueError, match=r"^values must be finite to be pruned$"):
         prune([1.0, np.nan], Sparsity(kept=1, of=2))
     with pytest.raises(ValueError, match=r"^values must have at least one axis, not the shape \(\)$"):
         prune(1.0, Sparsity(kept=1, of=2))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hwsim.datapath import DotProductUnit, FloatAccumulator, Row, dot_exact, matmul
+from hwsim.datapath import DotProductUnit, FloatAccumulator, Row, choose, dot_exact, matmul
 from hwsim.datapath.words import word_exact
 from hwsim.formats import BlockSpec
 
@@ -85,11 +85,11 @@ def _operands(
                     operands["a"][row, k] = _zero(unit.element_a)
     if source.random() < 0.6 and unit.register.bits <= 64:
         operands["c"] = random_codes(source, unit.register.format, rows * columns, finite).reshape(rows, columns)
-    for name, spec, size in (("a_scales", unit.a, rows), ("b_scales", unit.b, columns)):
-        if isinstance(spec, BlockSpec):
-            count = -(-depth // spec.block_size)
-            codes = random_codes(source, spec.scale, size * count, finite or source.random() < 0.5)
-            operands[name] = codes.reshape(size, count) if name == "a_scales" else codes.reshape(count, size)
+    for name, whole, lines in (("a_scales", unit.a, rows), ("b_scales", unit.b, columns)):
+        if isinstance(whole, BlockSpec):
+            count = -(-depth // whole.block_size)
+            codes = random_codes(source, whole.scale, lines * count, finite or source.random() < 0.5)
+            operands[name] = codes.reshape(lines, count) if name == "a_scales" else codes.reshape(count, lines)
     return operands
 
 
@@ -117,7 +117,8 @@ def test_whole_random_units(
             continue
         operands = _operands(unit, shape, source, random_codes, source.random() < 0.6)
         try:
-            compared += _compare(unit, operands, source.getrandbits(40))
-        except ValueError as error:
-            assert "only dot_exact runs this unit" in str(error) or "only step_exact runs this unit" in str(error)
+            choose(unit, shape[1])
+        except ValueError:  # too wide for any path: only the oracle runs it
+            continue
+        compared += _compare(unit, operands, source.getrandbits(40))
     assert compared >= wanted

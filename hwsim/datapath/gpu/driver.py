@@ -72,11 +72,13 @@ def multiply_on_device(unit: DotProductUnit, a: Any, b: Any, c: Any, a_scales: A
         ("a_scales", a_scales, unit.a, (shape[0], -1)),
         ("b_scales", b_scales, unit.b, (-1, shape[1])),
     ):
-        if (array is None) == isinstance(spec, BlockSpec):
-            raise ValueError(f"{name} must be given for block formats, and only for these, not for {spec.name}")
-        if array is None or not isinstance(spec, BlockSpec):
+        if not isinstance(spec, BlockSpec):
+            if array is not None:
+                raise ValueError(f"{name} must be None, for {spec.name} has no block scales")
             scales.append(None)
             continue
+        if array is None:
+            raise ValueError(f"{name} must be given for the block format {spec.name}")
         held = _on_device(name, array, spec.scale.bits)
         count = -(-left.shape[1] // spec.block_size)
         wanted = tuple(count if extent < 0 else extent for extent in expected)

@@ -40,6 +40,11 @@ def _with(**changes: Any) -> FloatAccumulator:
         ("float16_l4_float32", {"order": (3, 2, 1, 0)}, "an order of its operands"),
         ("float16_l4_float32", {"ignored_bits": 3}, "ignored operand bits"),
         ("float16_l4_float32", {"flush_operands": True}, "operands flushed to zero"),
+        (
+            "float8_e4m3fn_l4_float32",
+            {"unpacked": formats.named("float16")},
+            "operands unpacked to another format",
+        ),
         ("int8_l2", {"sparsity": Sparsity(kept=2, of=4)}, "a sparse operand"),
         ("nvfp4", {"lanes": 32}, "several block scales a step"),
         ("posit8_0", {"output": formats.named("posit8_0")}, "a posit output"),
