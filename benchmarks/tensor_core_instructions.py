@@ -48,7 +48,6 @@ class Instruction:
         self.a, self.b = operands[0], operands[-1]
         self.k = int(self.shape.rpartition("k")[2])
         self.rows = int(self.shape[1:].partition("n")[0])
-        self.emulated = self.kind == "mma" and self.a in _FP8
         self.unit: DotProductUnit = hardware.entry(f"hopper_{name}").unit
 
     def source(self) -> str:

@@ -15,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -26,7 +25,6 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.tensor_core_instructions import Instruction, instructions
-from hwsim import formats
 from hwsim.datapath import DotProductUnit, gpu, hardware, named
 from hwsim.datapath.unit import ScalarSpec
 from hwsim.formats import FloatSpec, IntegerSpec
@@ -89,19 +87,11 @@ class Codes:
         return (codes | low).astype(self._dtype)
 
 
-def through_float16(spec: ScalarSpec, codes: Any) -> Any:
-    """Return float16 codes of FP8 codes, as the instructions to which ptxas resolves FP8 mma.sync convert them."""
-    values = spec.decode(np.arange(256, dtype=np.uint8))
-    return cupy.asarray(values.astype(np.float16).view(np.uint16))[codes]
-
-
 def compare(instruction: Instruction, module: Any, side: int, seed: int) -> tuple[int, int]:
     """Return how many outputs were compared, and how many differ."""
     unit = instruction.unit
     ignored = unit.ignored_bits
     sources = [Codes(unit.element_a, ignored, seed), Codes(unit.element_b, ignored, seed + 1)]
-    if instruction.emulated:
-        unit = replace(unit, a=formats.named("float16"), b=formats.named("float16"))
     register = Codes(unit.register.format, 0, seed + 2)
     compared = differ = 0
     for distribution in DISTRIBUTIONS:
@@ -109,9 +99,6 @@ def compare(instruction: Instruction, module: Any, side: int, seed: int) -> tupl
         a, b = (source.draw(kind, (side, instruction.k)) for source in sources)
         c = register.draw("big" if distribution == "big_c" else kind, (side, side), instruction.k**0.5)
         expected = instruction.run(module, a, b, c)
-        if instruction.emulated:
-            specs = instruction.unit.element_a, instruction.unit.element_b
-            a, b = (through_float16(spec, x) for spec, x in zip(specs, (a, b), strict=True))
         found = cupy.asarray(gpu.product(unit, a, cupy.ascontiguousarray(b.T), c))
         wrong = found != expected
         count = int(wrong.sum())

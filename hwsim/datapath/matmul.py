@@ -19,6 +19,8 @@ from hwsim.formats import BlockSpec, FloatSpec, Quantized
 from hwsim.formats.codes import check_int
 
 __all__ = [
+    "Operands",
+    "checked",
     "matmul",
 ]
 
@@ -73,7 +75,7 @@ def matmul(
     if not isinstance(unit, DotProductUnit):
         raise TypeError(f"unit must be a DotProductUnit, not {unit!r}")
     check_int("seed", seed, 0, (1 << 62) - 1)
-    job = _checked(unit, a, b, c, a_scales, b_scales, seed)
+    job = checked(unit, a, b, c, a_scales, b_scales, seed)
     path = choose(unit, job.a.shape[1])
     rows, columns = job.a.shape[0], job.b.shape[0]
     height, wide = _block(path, unit, rows, columns, job.a.shape[1])
@@ -90,7 +92,7 @@ def matmul(
     return d
 
 
-class _Job(NamedTuple):
+class Operands(NamedTuple):
     """Checked operands, as they were given; b and its scales by columns."""
 
     a: Codes
@@ -101,15 +103,16 @@ class _Job(NamedTuple):
     seed: int
 
 
-def _checked(
+def checked(
     unit: DotProductUnit,
     a: ArrayLike | Quantized,
     b: ArrayLike | Quantized,
     c: ArrayLike | None,
     a_scales: ArrayLike | None,
     b_scales: ArrayLike | None,
-    seed: int,
-) -> _Job:
+    seed: int = 0,
+) -> Operands:
+    """Return the arguments of `matmul`, which see, as arrays of codes, or raise as it does."""
     a, a_scales = _taken("a", unit.a, a, a_scales, 1)
     b, b_scales = _taken("b", unit.b, b, b_scales, 0)
     left = check_operand("a", unit.element_a, a, unit.ignored_bits)
@@ -131,7 +134,7 @@ def _checked(
     for name, spec in (("a", unit.element_a), ("b", unit.element_b)):
         if left.shape[1] % period(unit) and zero_code(spec) is None:
             raise ValueError(f"{name} must fill its last step, for {spec.name} has no zero to fill it up with")
-    return _Job(
+    return Operands(
         left,
         right.T,
         start,
@@ -194,7 +197,7 @@ def _block(path: Path, unit: DotProductUnit, rows: int, columns: int, depth: int
     return max(height, 1), max(wide, 1)
 
 
-def _part(unit: DotProductUnit, path: Path, job: _Job, down: slice, across: slice) -> Codes:
+def _part(unit: DotProductUnit, path: Path, job: Operands, down: slice, across: slice) -> Codes:
     """Return a part of d: by the path where all is finite, and stage by stage in the other rows and columns."""
     a = enter(unit, "a", unit.element_a, job.a[down])
     b = enter(unit, "b", unit.element_b, job.b[across])

@@ -28,7 +28,7 @@ _CATALOGUED = (
     "hopper_wgmma_m64n8k16_f32_bf16",
     "hopper_wgmma_m64n8k16_f16_f16",
     "hopper_mma_m16n8k8_f32_tf32",
-    "hopper_mma_m16n8k32_f32_e4m3_e4m3",
+    "hopper_mma_m16n8k32_f32_e4m3_e5m2",
     "hopper_mma_m16n8k16_f16_e5m2_e4m3",
     "hopper_mma_m8n8k4_f64",
     "hopper_mma_m16n8k32_s32_u8_s8_sat",

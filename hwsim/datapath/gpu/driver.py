@@ -15,7 +15,7 @@ from hwsim.datapath.gpu.integers import integers, run_integers
 from hwsim.datapath.gpu.operands import Side, steps_of
 from hwsim.datapath.gpu.reals import cuda
 from hwsim.datapath.gpu.truncated import run_truncated
-from hwsim.datapath.matmul import _checked
+from hwsim.datapath.matmul import checked
 from hwsim.datapath.problem import Codes
 from hwsim.datapath.round_pack import round_pack
 from hwsim.datapath.unit import DotProductUnit
@@ -126,7 +126,7 @@ def multiply(
     """Return codes of the unit's output; see `hwsim.datapath.gpu.matmul`."""
     if not isinstance(unit, DotProductUnit):
         raise TypeError(f"unit must be a DotProductUnit, not {unit!r}")
-    job = _checked(unit, a, b, c, a_scales, b_scales, 0)
+    job = checked(unit, a, b, c, a_scales, b_scales)
     _kind(unit)
     shape = (job.a.shape[0], job.b.shape[0])
     if 0 in shape:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from hwsim.datapath.gpu.reals import Real, cuda
 from hwsim.datapath.operands import unpack
 from hwsim.datapath.unit import DotProductUnit, ScalarSpec
-from hwsim.formats import Unpacked
+from hwsim.formats import FloatSpec, Unpacked
 from hwsim.formats.codes import NAN, NEGATIVE_INFINITY, code_dtype
 
 __all__ = [
@@ -50,9 +50,12 @@ def grid_of(count: int) -> int:
     return max(1, -(-count // _THREADS))
 
 
-def entry(spec: ScalarSpec) -> Unpacked:
-    """Return the meaning of every code of a format, and a last one that is zero."""
-    parts = unpack(spec, np.arange(1 << spec.bits, dtype=code_dtype(spec.bits)))
+def entry(spec: ScalarSpec, unpacked: FloatSpec | None = None) -> Unpacked:
+    """Return the meaning of every code of a format, in another to which it is unpacked, and a last one that is zero."""
+    codes = np.arange(1 << spec.bits, dtype=code_dtype(spec.bits))
+    if unpacked is not None:
+        codes, spec = unpacked.encode(spec.decode(codes), overflow="infinity"), unpacked
+    parts = unpack(spec, codes)
     return Unpacked(
         np.append(parts.significand, 0), np.append(parts.exponent, spec.exp_min), np.append(parts.special, np.uint8(0))
     )

@@ -21,7 +21,7 @@ from hwsim.datapath.gpu.reals import SIDE, cuda
 from hwsim.datapath.gpu.tiles import OUTPUTS, across, down, grid_for, load_tile, padded, start_of, store
 from hwsim.datapath.round_pack import pack_float
 from hwsim.datapath.unit import DotProductUnit, ScalarSpec
-from hwsim.formats import FloatSpec, Rounding
+from hwsim.formats import FloatSpec, Rounding, Unpacked
 from hwsim.formats.codes import NAN, NEGATIVE_INFINITY, POSITIVE_INFINITY, code_dtype
 
 __all__ = [
@@ -114,11 +114,12 @@ def _kernel(how: Cut) -> Any:
     offset = how.fraction_bits + real.last_exp + how.lift
     width, half, scaled, every, low, high = how.width, how.width // 2, how.scaled, how.promote, how.low, how.high
     chunk = min(half, _PAIRS)
+    deep = 2 * chunk
     align, add_step, promote = _align(how), _add_step(how), _promote(how)
 
     def kernel(x: Any, x_exp: Any, y: Any, y_exp: Any, steps: int, c: Any, out: Any) -> None:
-        xs = cuda.shared.array((2 * chunk, SIDE), dtype)
-        ys = cuda.shared.array((2 * chunk, SIDE), dtype)
+        xs = cuda.shared.array((deep, SIDE), dtype)
+        ys = cuda.shared.array((deep, SIDE), dtype)
         xe = cuda.shared.array((chunk, SIDE), np.int32)
         ye = cuda.shared.array((chunk, SIDE), np.int32)
         top = cuda.local.array(OUTPUTS, np.int32)
@@ -151,8 +152,8 @@ def _kernel(how: Cut) -> Any:
                 top[o] = align(top[o], np.int64(register[o]), lead, scale)
                 factor[o] = scale * power(offset - min(max(top[o] - lead, low), high))
                 total[o] = dtype(0)
-            for begin in range(0, width, 2 * chunk):
-                many = min(2 * chunk, width - begin)
+            for begin in range(0, width, deep):
+                many = min(deep, width - begin)
                 cuda.syncthreads()
                 load_tile(xs, x, at * width + begin, many, row)
                 load_tile(ys, y, at * width + begin, many, column)
@@ -188,8 +189,8 @@ def _pair_kernel(single: Any, pairs: Any, count: int) -> None:
 
 def run_truncated(unit: DotProductUnit, how: Cut, x: Side, y: Side, c: Any) -> Any:
     """Return the registers' codes; a special makes its own way, as that of the float type, to the sum of its step."""
-    left = _operand(how, x, unit.element_a, unit.scale_a, 0)
-    right = _operand(how, y, unit.element_b, unit.scale_b, -how.lift)
+    left = _operand(how, x, entry(unit.element_a, unit.unpacked), unit.inner.element_a, unit.scale_a, 0)
+    right = _operand(how, y, entry(unit.element_b, unit.unpacked), unit.inner.element_b, unit.scale_b, -how.lift)
     out = cuda.device_array((x.rows, y.rows), code_dtype(unit.register.bits))
     start = no_codes(out.dtype) if c is None else c
     steps = x.source.shape[0] // how.width
@@ -197,15 +198,19 @@ def run_truncated(unit: DotProductUnit, how: Cut, x: Side, y: Side, c: Any) -> A
     return out
 
 
-def _operand(how: Cut, side: Side, spec: ScalarSpec, scale: FloatSpec | None, lift: int) -> tuple[Any, Any]:
-    """Return values and pairs of exponents, of (steps * width, rows) and half so many, and those of scales behind."""
+def _operand(
+    how: Cut, side: Side, known: Unpacked, spec: ScalarSpec, scale: FloatSpec | None, lift: int
+) -> tuple[Any, Any]:
+    """Return values and pairs of exponents, of (steps * width, rows) and half so many, and those of scales behind.
+
+    `known` is what the codes mean as they enter, in `spec`.
+    """
     real = SINGLE if how.single else DOUBLE
     rows, count = padded(side.rows), side.source.shape[0]
     behind = side.scale_source.shape[0] if how.scaled else 0
     floats = cuda.device_array((count + behind, rows), real.dtype)
     single = cuda.device_array((count + behind, rows), np.int32)
     pairs = cuda.device_array((count // 2 + behind, rows), np.int32)
-    known = entry(spec)
     lead = np.where(known.significand == 0, NOTHING, known.exponent + point_bits(spec))
     take(side, values(known, real.dtype, lift, special=True), floats[:count])
     take(side, lead.astype(np.int32), single[:count])
