@@ -5,14 +5,13 @@ from functools import cache
 from typing import Any
 
 from llvmlite import ir
-from numba import config, types
+from numba import types
 from numba.core.registry import cpu_target
 
-from hwsim.datapath.vectors import Vec, call_llvm, elementwise, intrinsic
+from hwsim.datapath.vectors import Vec, call_llvm, compiled, elementwise, intrinsic
 
 __all__ = [
     "VNNI_LANES",
-    "compiled",
     "count_ones",
     "dot_bytes",
     "dot_words",
@@ -22,11 +21,6 @@ __all__ = [
     "permute_bytes",
     "vnni_lanes",
 ]
-
-
-def compiled() -> bool:
-    """Tell whether kernels are compiled, and not run as Python, which has no vectors."""
-    return not getattr(config, "DISABLE_JIT", 0)
 
 
 @cache

@@ -21,6 +21,7 @@ __all__ = [
     "Vec",
     "address",
     "call_llvm",
+    "compiled",
     "dtype_of",
     "elementwise",
     "intrinsic",
@@ -38,6 +39,11 @@ Emit = Callable[..., Any]
 Typed = tuple[Any, Emit]
 
 intrinsic: Any = extending.intrinsic  # a checker would take the arguments of a definition for those of a call
+
+
+def compiled() -> bool:
+    """Tell whether vectors can be used: not where kernels run as Python, nor where every index is checked."""
+    return not (getattr(config, "DISABLE_JIT", 0) or getattr(config, "BOUNDSCHECK", 0))
 
 
 def _machine() -> tuple[int, int, bool]:

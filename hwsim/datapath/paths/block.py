@@ -12,10 +12,11 @@ from hwsim.datapath.paths.fixed import grid_range, on_grid, step_largest
 from hwsim.datapath.paths.integer import left_bytes, right_bytes, width_of
 from hwsim.datapath.paths.panels import filled, pack
 from hwsim.datapath.problem import Codes, Path, Problem
-from hwsim.datapath.simd_integer import compiled, vnni_lanes
+from hwsim.datapath.simd_integer import vnni_lanes
 from hwsim.datapath.staged import output
 from hwsim.datapath.threads import threads_for
 from hwsim.datapath.unit import DotProductUnit, ExactAlignment, FloatAccumulator, ScalarSpec
+from hwsim.datapath.vectors import compiled
 from hwsim.formats import BlockSpec, FloatSpec, Overflow, Rounding
 
 __all__ = [

@@ -13,7 +13,7 @@ from hwsim.datapath.simd import fma, fmuladd
 from hwsim.datapath.threads import threads_for
 from hwsim.datapath.tiles import tile_load, tile_step, tile_store
 from hwsim.datapath.unit import DotProductUnit, ExactAlignment, FloatAccumulator
-from hwsim.datapath.vectors import HAS_FMA, NATIVE, REGISTER_BITS, REGISTERS
+from hwsim.datapath.vectors import HAS_FMA, NATIVE, REGISTER_BITS, REGISTERS, compiled
 from hwsim.formats import Overflow, Rounding
 
 __all__ = [
@@ -72,7 +72,7 @@ def offer(unit: DotProductUnit, depth: int) -> Path | None:
     register = unit.accumulator
     if not isinstance(register, FloatAccumulator) or not isinstance(unit.alignment, ExactAlignment):
         return None
-    if getattr(numba.config, "DISABLE_JIT", 0) or not unit.is_plain or unit.lanes != 1 or unit.scales:
+    if not compiled() or not unit.is_plain or unit.lanes != 1 or unit.scales:
         return None
     if register.rounding is not Rounding.NEAREST_EVEN or register.overflow is not Overflow.INFINITY or depth < 1:
         return None

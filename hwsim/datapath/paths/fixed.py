@@ -12,10 +12,11 @@ from hwsim.datapath.operands import unpack
 from hwsim.datapath.problem import Codes, Problem
 from hwsim.datapath.round_pack import Packing, packing
 from hwsim.datapath.simd import load, store
-from hwsim.datapath.simd_integer import compiled, has_permute, permute_bytes
+from hwsim.datapath.simd_integer import has_permute, permute_bytes
 from hwsim.datapath.staged import output
 from hwsim.datapath.threads import threads_for
 from hwsim.datapath.unit import DotProductUnit, ExactAlignment, FixedAccumulator, ScalarSpec
+from hwsim.datapath.vectors import compiled
 from hwsim.formats import FloatSpec, Overflow, Rounding
 from hwsim.formats.codes import code_dtype
 

@@ -45,7 +45,7 @@ from hwsim.datapath.simd import (
 from hwsim.datapath.threads import threads_for
 from hwsim.datapath.tiles import tile_and, tile_load, tile_map, tile_splat, tile_step, tile_store
 from hwsim.datapath.unit import DotProductUnit, ExactAlignment, FloatAccumulator
-from hwsim.datapath.vectors import HAS_FMA, NATIVE, REGISTER_BITS, REGISTERS
+from hwsim.datapath.vectors import HAS_FMA, NATIVE, REGISTER_BITS, REGISTERS, compiled
 from hwsim.formats import Overflow, Rounding
 
 __all__ = [
@@ -348,7 +348,7 @@ def offer(unit: DotProductUnit, depth: int) -> Path | None:
     register = unit.accumulator
     if not isinstance(register, FloatAccumulator) or not isinstance(unit.alignment, ExactAlignment) or depth < 1:
         return None
-    if getattr(numba.config, "DISABLE_JIT", 0) or not unit.is_plain or unit.scales:
+    if not compiled() or not unit.is_plain or unit.scales:
         return None
     if register.rounding is not Rounding.NEAREST_EVEN or register.result_man_bits != register.format.man_bits:
         return None

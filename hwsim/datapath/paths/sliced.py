@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from hwsim.datapath.problem import Codes, Path, Problem
 from hwsim.datapath.round_pack import round_pack
-from hwsim.datapath.simd_integer import compiled
 from hwsim.datapath.threads import threads_for
 from hwsim.datapath.unit import DotProductUnit, ExactAlignment, FixedAccumulator, ScalarSpec
+from hwsim.datapath.vectors import compiled
 from hwsim.formats import IntegerSpec, Overflow, PositSpec
 from hwsim.formats.codes import code_dtype
 

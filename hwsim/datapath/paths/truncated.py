@@ -4,7 +4,6 @@
 from functools import partial
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
 from hwsim.datapath.decode import point_bits
@@ -27,6 +26,7 @@ from hwsim.datapath.problem import Codes, Path, Problem
 from hwsim.datapath.staged import output
 from hwsim.datapath.threads import threads_for
 from hwsim.datapath.unit import DotProductUnit, FloatAccumulator, TruncatedAlignment
+from hwsim.datapath.vectors import compiled
 from hwsim.formats import BlockSpec, Overflow, Rounding
 from hwsim.formats.codes import code_dtype
 
@@ -165,7 +165,7 @@ def offer(unit: DotProductUnit, depth: int) -> Path | None:
     Not where Numba does not compile, for its vectors are LLVM's.
     """
     alignment, register = unit.alignment, _register(unit)
-    if getattr(numba.config, "DISABLE_JIT", 0) or not isinstance(alignment, TruncatedAlignment) or not unit.is_plain:
+    if not compiled() or not isinstance(alignment, TruncatedAlignment) or not unit.is_plain:
         return None
     if register is None or not alignment.with_accumulator or depth == 0:
         return None

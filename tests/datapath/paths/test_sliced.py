@@ -85,6 +85,7 @@ def test_sliced_leaves_what_it_cannot_prove(unit: DotProductUnit) -> None:
 
 
 
+@pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize("name", ["posit8_0", "posit8_1", "posit8_2", "posit16_1"])
 def test_sliced_quire_rounds_the_exact_sum_once(name: str) -> None:
     # The Posit Standard's rounding: the boundary between two neighbours is the posit of one more bit between them;
