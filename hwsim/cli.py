@@ -31,6 +31,7 @@ DEFAULT_FORMATS = ("int8", "int4", "float8_e4m3fn", "float4_e2m1fn", "mxint8", "
 # A usage error of typer: of its own copy of click, or of click itself, by the version of typer.
 _UsageError: type[Any] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 _INTERRUPTED = 130
+_SYNTHESIZING = ("compare", "cost")
 _LAYER_SECONDS = 5.0
 
 
@@ -43,10 +44,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _fail(error.format_message())
     except (typer.Abort, KeyboardInterrupt):
         status = _INTERRUPTED
+    except MemoryError as error:
+        _fail(f"not enough memory: {error}".removesuffix(": "))
     except (LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
         _fail(str(error.args[0]) if isinstance(error, LookupError) and error.args else str(error))
     if status == _INTERRUPTED:
-        print("hwsim: interrupted; finished syntheses are kept, run it again to go on", file=sys.stderr)
+        kept = "; finished syntheses are kept, run it again to go on" if given[:1] and given[0] in _SYNTHESIZING else ""
+        print(f"hwsim: interrupted{kept}", file=sys.stderr)
     raise SystemExit(status if isinstance(status, int) else 0)
 
 
@@ -273,7 +277,7 @@ def units(
         str | None, typer.Option(metavar="ROW,COLUMN", help="Follow this element through every stage of every step.")
     ] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Write d to this .npy, as codes.")] = None,
-    values: Annotated[bool, typer.Option("--values", help="Write values in place of codes.")] = False,
+    values: Annotated[bool, typer.Option("--values", help="Write values (tensor scales multiplied in), not codes.")] = False,
     as_json: _JSON = False,
 ) -> None:
     """List units, show one, run one on two matrices, compare two bit by bit, trace where they part."""

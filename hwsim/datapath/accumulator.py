@@ -38,7 +38,8 @@ class FixedAccumulator:
     Parameters
     ----------
     bits : int
-        Width of the register, 2 to 1024 (the compiled model takes up to 63, and wider ones by the path ``sliced``).
+        Width of the register, 2 to 1024. The compiled model takes up to 63 in any unit; 64 by the paths of sums exact in
+        64 bits where d is the register or a float; 64 and more by the path ``sliced`` (`choose` tells).
     fraction_bits : int
         Position of the binary point: the unit of the register is ``2**-fraction_bits``.
     overflow : Overflow

@@ -25,7 +25,9 @@ class TruncatedAlignment:
     """The addends of a step are brought to the largest exponent among them and cut, as tensor cores do.
 
     An addend's exponent is the sum of its operands' exponents, not normalised: that of a product in [0, 4) * 2**e is e.
-    Addends that are zero have none.
+    Addends that are zero have none. An operand's exponent is that of the place where the leading bit of a significand
+    of its format's full width stands (`hwsim.datapath.decode.point_bits`): of floats, posits and codebooks the number's
+    own, but for subnormals; of integers a constant, so that a small one is cut as if it were large.
 
     Parameters
     ----------
@@ -102,7 +104,7 @@ class CascadedAlignment:
     Parameters
     ----------
     fraction_bits : int
-        Bits kept below ``2**e`` of the largest product exponent e, 0 to 30.
+        Bits kept below ``2**e`` of the largest product exponent e, 0 to 30; exponents as of `TruncatedAlignment`.
     sum_fraction_bits, register_fraction_bits : int
         Of the last sum, 0 to 40.
     parts : int

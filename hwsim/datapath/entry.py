@@ -75,19 +75,20 @@ def _unpack_table(spec: FloatSpec, unpacked: FloatSpec) -> Codes:
 
 def _drop_bits(spec: FloatSpec, codes: Codes, ignored_bits: int, rounding: Rounding) -> Codes:
     """Return `drop_bits_exact` of each code."""
-    dtype = code_dtype(spec.bits)
-    narrow = codes >> codes.dtype.type(ignored_bits)
+    kind = codes.dtype.type
+    narrow = (codes >> kind(ignored_bits)).astype(code_dtype(spec.bits))
     if rounding is Rounding.TOWARD_ZERO:
-        return narrow.astype(dtype)
-    wide = codes.astype(np.int64)
-    sign = 1 << (spec.bits - 1) if spec.signed else 0
-    magnitude = wide & ((sign << ignored_bits) - 1 if sign else -1)
-    half = 1 << (ignored_bits - 1)
-    even = (magnitude >> ignored_bits) & 1
-    rounded = (magnitude + (half - 1) + even) >> ignored_bits
-    limit = spec.inf_code << ignored_bits
-    result = np.where(magnitude >= limit, spec.inf_code, rounded) | (narrow.astype(np.int64) & sign)
-    return np.where(magnitude > limit, spec.nan_code, result).astype(dtype)
+        return narrow
+    narrow &= narrow.dtype.type((1 << (spec.bits - spec.signed)) - 1)
+    lost = codes & kind((1 << ignored_bits) - 1)
+    half = kind(1 << (ignored_bits - 1))
+    finite = narrow < spec.inf_code
+    nan = ~finite & ((lost != 0) | (narrow > spec.inf_code))
+    narrow += finite & ((lost > half) | ((lost == half) & (narrow & 1 == 1)))
+    if spec.signed:
+        narrow |= (codes >> kind(spec.bits - 1 + ignored_bits)).astype(narrow.dtype) << narrow.dtype.type(spec.bits - 1)
+    narrow[nan] = spec.nan_code
+    return narrow
 
 
 def flush(spec: FloatSpec, codes: Codes) -> Codes:
@@ -121,15 +122,27 @@ def special_of(spec: ScalarSpec, codes: Codes) -> NDArray[np.bool_] | None:
     return found if found is not None and found.any() else None
 
 
-def check_sparse(unit: DotProductUnit, a: Codes) -> None:
-    """Raise unless the rows of a are as sparse as the unit asks."""
+def check_sparse(unit: DotProductUnit, a: Codes, first: int = 0) -> None:
+    """Raise unless the rows of a, from row `first` on, as they enter, are as sparse as the unit asks."""
     sparsity = unit.sparsity
     assert sparsity is not None
-    parts = unpack(unit.inner.element_a, a)
-    held = ((parts.significand != 0) | (parts.special != 0)).reshape(a.shape[0], -1, sparsity.of).sum(axis=-1)
+    spec = unit.inner.element_a
+    if spec.bits <= _TABLE_BITS:
+        there = _nonzero_table(spec)[a]
+    else:
+        parts = unpack(spec, a)
+        there = (parts.significand != 0) | (parts.special != 0)
+    held = there.reshape(a.shape[0], -1, sparsity.of).sum(axis=-1)
     if (held > sparsity.kept).any():
         row, group = (int(at) for at in np.argwhere(held > sparsity.kept)[0])
         raise ValueError(
-            f"a must have at most {sparsity.kept} non-zeros in {sparsity.of} neighbours, and row {row} has "
+            f"a must have at most {sparsity.kept} non-zeros in {sparsity.of} neighbours, and row {first + row} has "
             f"{int(held[row, group])} from column {group * sparsity.of} on"
         )
+
+
+@lru_cache(maxsize=64)
+def _nonzero_table(spec: ScalarSpec) -> NDArray[np.bool_]:
+    parts = spec.unpack(np.arange(1 << spec.bits, dtype=code_dtype(spec.bits)))
+    found: NDArray[np.bool_] = (parts.significand != 0) | (parts.special != 0)
+    return found

@@ -22,6 +22,7 @@ _STEPS = {
 }
 _FLOOR = "exponent floors -133 and -21 as on Hopper"
 _FLOAT16_FLOOR = f"{_FLOOR}; a later B200TC.m of Khattak and Mikaitis has -15 for an f16 result"
+_OTHER_SHAPES = "the vectors are of m16n8k16 (f16, bf16) and four products of tf32; of this shape there are none"
 _SMALL = "FP6 and FP4 by analogy with FP8: MMA-Sim leaves them open"
 _SCALED = "an exponent floor of -133 is assumed, under which scales can get"
 _UE4M3 = "the sign bit of a ue4m3 scale is ignored by the hardware; the unit takes scales without one"
@@ -69,8 +70,7 @@ def _narrow(family: NvidiaFamily, begin: str) -> Iterator[Entry]:
 def _data_center() -> Iterator[Entry]:
     family = NvidiaFamily("blackwell", "Blackwell (sm_100a)")
     source = f"{KHATTAK}, B200; {MMA_SIM}"
-    note = f"{_FLOAT16_FLOOR}; the vectors of tf32 have four products"
-    yield from family.floats(_STEPS, 25, Evidence.REPRODUCED, source, note)
+    yield from family.floats(_STEPS, 25, Evidence.REPRODUCED, source, _FLOAT16_FLOOR, others=_OTHER_SHAPES)
     yield from family.emulations(Evidence.REPRODUCED, source)
     yield from family.integers(("m16n8k32", "m16n8k16"), 8, Evidence.LITERATURE, "PTX ISA, mma, .satfinite")
     for operand, lanes in (("tf32", 8), ("f16", 16), ("bf16", 16)):

@@ -189,15 +189,22 @@ class NvidiaFamily:
         source: str,
         note: str = "",
         names: str = "mma",
+        others: str | None = None,
     ) -> Iterator[Entry]:
-        """Make entries of instructions on f16, bf16 and tf32; `steps` has the products a step at most, and shapes."""
+        """Make entries of instructions on f16, bf16 and tf32; `steps` has the products a step at most, and shapes.
+
+        With `others`, the evidence is of the shapes in `_IN_VECTORS` alone, and the rest is literature with that note.
+        """
         for operand, (lanes, shapes) in steps.items():
             for shape in shapes:
                 k = int(shape.rpartition("k")[2])
+                known, said = evidence, note
+                if others is not None and (shape, operand) not in _IN_VECTORS[self.prefix]:
+                    known, said = Evidence.LITERATURE, f"{others}; {note}"
                 for d in ("f32", "f16") if operand == "f16" else ("f32",):
                     x = scalar(operand)
                     unit = tensor_core(x, x, min(lanes, k), fraction_bits, d)
-                    yield self.entry(f"{names}_{shape}_{d}_{operand}", unit, evidence, source, note)
+                    yield self.entry(f"{names}_{shape}_{d}_{operand}", unit, known, source, said)
 
     def integers(
         self, shapes: tuple[str, ...], bits: int, evidence: Evidence, source: str, note: str = "", names: str = "mma"
@@ -224,7 +231,15 @@ class NvidiaFamily:
                         yield self.entry(f"mma_m16n8k{k}_{d}_{a}_{b}", unit, known, source, _EMULATION)
 
 
-_GROUPING = "two steps where K is two steps long, lower K first: literature (MMA-Sim); the vectors have one step"
+_ONE_STEP = frozenset({("m16n8k8", "f16"), ("m16n8k8", "bf16"), ("m16n8k4", "tf32")})
+_IN_VECTORS = {
+    "ampere": _ONE_STEP,
+    "ada": _ONE_STEP,
+    "blackwell": frozenset({("m16n8k16", "f16"), ("m16n8k16", "bf16"), ("m16n8k4", "tf32")}),
+}
+"""Shapes of the vectors of Khattak and Mikaitis."""
+
+_TWO_STEPS = "a step is as in the shape of half the K, which equals the vectors; two, lower K first, are by MMA-Sim"
 _IMMA = "one clamp an instruction, as measured on Hopper, is assumed of .satfinite"
 
 
@@ -252,7 +267,7 @@ _AMPERE_STEPS = {
 def _ampere(prefix: str, architecture: str, gpus: str) -> Iterator[Entry]:
     family = NvidiaFamily(prefix, architecture)
     source = f"{KHATTAK}, {gpus}; {MMA_SIM}"
-    yield from family.floats(_AMPERE_STEPS, 24, Evidence.REPRODUCED, source, f"{_GROUPING}; {_A100_FLOOR}")
+    yield from family.floats(_AMPERE_STEPS, 24, Evidence.REPRODUCED, source, _A100_FLOOR, others=_TWO_STEPS)
     yield from family.integers(("m16n8k32", "m16n8k16", "m8n8k16"), 8, Evidence.LITERATURE, _PTX, _IMMA)
     yield from family.integers(("m16n8k64", "m16n8k32", "m8n8k32"), 4, Evidence.LITERATURE, _PTX, _IMMA)
 
@@ -286,10 +301,12 @@ def fp8_units(
 def _ada() -> Iterator[Entry]:
     yield from _ampere("ada", "Ada Lovelace (sm_89)", "L40S and RTX 1000 Ada")
     family = NvidiaFamily("ada", "Ada Lovelace (sm_89)")
-    note = "the order of the two steps of 16 is in the vectors; an L40S gave no f16 results"
+    order = "the order of the two steps of 16 is in the vectors; an L40S gave no f16 results"
+    other = "the vectors are of m16n8k32 and of two operands of one format; of this there are none"
     for name, unit in fp8_units("mma", ("m16n8k32", "m16n8k16"), 16, (13, 13)):
         same = name.endswith(("e4m3_e4m3", "e5m2_e5m2")) and "k32" in name
         evidence = Evidence.REPRODUCED if same else Evidence.LITERATURE
+        note = order if same else other
         yield family.entry(name, unit, evidence, f"{KHATTAK}, L40S and RTX 1000 Ada; {MMA_SIM}", note)
 
 

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Matrix products through a unit, bit for bit: the fastest way that loses nothing."""
 
+import math
+import sys
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -8,15 +11,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from hwsim.datapath.entry import check_sparse, enter, flush, period, zero_code
 from hwsim.datapath.operands import check_operand
-from hwsim.datapath.paths import choose
+from hwsim.datapath.paths import choose, choose_staged
 from hwsim.datapath.problem import Codes, Path, Problem
 from hwsim.datapath.promotion import SecondRegisters
 from hwsim.datapath.specials import flags, marked, product_specials, without_specials
-from hwsim.datapath.staged import matmul_registers, output
-from hwsim.datapath.unit import DotProductUnit, FixedAccumulator, FloatAccumulator
+from hwsim.datapath.staged import load, matmul_registers, output
+from hwsim.datapath.unit import DotProductUnit, FixedAccumulator, FloatAccumulator, ScalarSpec
 from hwsim.datapath.words import later_seed
-from hwsim.formats import BlockSpec, FloatSpec, Quantized
-from hwsim.formats.codes import check_int
+from hwsim.formats import BlockSpec, FloatSpec, Overflow, Quantized, Rounding
+from hwsim.formats.codes import check_int, code_dtype
 
 __all__ = [
     "Operands",
@@ -24,9 +27,14 @@ __all__ = [
     "matmul",
 ]
 
-_WORKING_BYTES = 160 << 20
-"""What a path may take beyond operands and result; entering them takes up to 32 MiB more."""
-_ENTRY_BYTES = 3.0
+_WORKING_BYTES = 144 << 20
+"""What a part of d may take beyond operands and result; so much is left for what was forgotten."""
+_ENTRY_COPIES = 3
+"""Of the codes of a part: as they enter, which are special, and without those."""
+_DEPTH = 1 << 16
+"""Of K, at a time, into a float register: paths fill up rows and columns to panels, and a panel must not be large."""
+_PANEL = (8, 64)
+_SPARSE_CHECKED = 1 << 20
 
 
 def matmul(
@@ -64,7 +72,8 @@ def matmul(
     -------
     ndarray of the smallest unsigned dtype that holds `unit.output.bits`, shape (M, N)
         Equal to `dot_exact` on the same rows, bit for bit, whatever the number of threads. The way is chosen by
-        `choose`; it takes at most 256 MiB beside operands and result (K up to 2**20; more for longer rows).
+        `choose`; it takes at most 256 MiB beside operands and result, up to K = 2**20; into a fixed register longer
+        rows take more.
 
     Raises
     ------
@@ -76,9 +85,10 @@ def matmul(
         raise TypeError(f"unit must be a DotProductUnit, not {unit!r}")
     check_int("seed", seed, 0, (1 << 62) - 1)
     job = checked(unit, a, b, c, a_scales, b_scales, seed)
-    path = choose(unit, job.a.shape[1])
+    depth = job.a.shape[1]
+    path = choose(unit, depth)
     rows, columns = job.a.shape[0], job.b.shape[0]
-    height, wide = _block(path, unit, rows, columns, job.a.shape[1])
+    height, wide = _block(path, unit, (rows, columns), min(depth, _length(unit)))
     parts = [
         (slice(top, min(top + height, rows)), slice(left, min(left + wide, columns)))
         for top in range(0, rows, height)
@@ -86,7 +96,7 @@ def matmul(
     ]
     if len(parts) == 1:
         return _part(unit, path, job, parts[0][0], parts[0][1])
-    d = np.empty((rows, columns), np.min_scalar_type((1 << unit.output.bits) - 1))
+    d = np.empty((rows, columns), code_dtype(unit.output.bits))
     for down, across in parts:
         d[down, across] = _part(unit, path, job, down, across)
     return d
@@ -101,6 +111,8 @@ class Operands(NamedTuple):
     a_scales: Codes | None
     b_scales: Codes | None
     seed: int
+    row: int = 0  # of the first one in the whole product, as its column
+    column: int = 0
 
 
 def checked(
@@ -134,6 +146,10 @@ def checked(
     for name, spec in (("a", unit.element_a), ("b", unit.element_b)):
         if left.shape[1] % period(unit) and zero_code(spec) is None:
             raise ValueError(f"{name} must fill its last step, for {spec.name} has no zero to fill it up with")
+    if unit.sparsity is not None:
+        lines = max(1, _SPARSE_CHECKED // left.shape[1])
+        for top in range(0, shape[0], lines):
+            check_sparse(unit, enter(unit, "a", unit.element_a, left[top : top + lines]), top)
     return Operands(
         left,
         right.T,
@@ -180,36 +196,86 @@ def _block_scales(name: str, spec: object, scales: ArrayLike | None, shape: tupl
     return codes if name == "a_scales" else codes.T
 
 
-def _block(path: Path, unit: DotProductUnit, rows: int, columns: int, depth: int) -> tuple[int, int]:
+def _length(unit: DotProductUnit) -> int:
+    """Return how much of K is multiplied at a time: all of it into a fixed register, which no code may hold."""
+    if isinstance(unit.register, FixedAccumulator):
+        return sys.maxsize
+    whole = math.lcm(period(unit), unit.promotion.length if unit.promotion else 1)
+    for spec in (unit.a, unit.b):
+        whole = math.lcm(whole, spec.block_size if isinstance(spec, BlockSpec) else 1)
+    return max(_DEPTH // whole, 1) * whole
+
+
+def _block(path: Path, unit: DotProductUnit, shape: tuple[int, int], depth: int) -> tuple[int, int]:
     """Return how many rows and columns of d to make at a time."""
-    entered = [_ENTRY_BYTES * spec.bits / 8 for spec in (unit.element_a, unit.element_b)]
+    entered = [_ENTRY_COPIES * np.dtype(code_dtype(spec.bits + unit.ignored_bits)).itemsize for spec in _elements(unit)]
     of_row, of_column = depth * (path.a_bytes + entered[0]), depth * (path.b_bytes + entered[1])
-    of_output = path.d_bytes + (8 if unit.promotion else 0)
-    if rows * of_row + columns * of_column + rows * columns * of_output <= _WORKING_BYTES:
-        return max(rows, 1), max(columns, 1)
+    of_output = path.d_bytes + (16 if unit.promotion else 0)
+    panel = (1, 1) if path.name == "staged" else _PANEL
+    full = [-(-count // side) * side for count, side in zip(shape, panel, strict=True)]
+    if full[0] * of_row + full[1] * of_column + full[0] * full[1] * of_output <= _WORKING_BYTES:
+        return max(shape[0], 1), max(shape[1], 1)
     share = _WORKING_BYTES / 3
-    height = min(rows, max(1, int(share // of_row)))
-    wide = min(columns, max(1, int(share // of_column), int((2 * share - height * of_row) // of_column)))
+    height = min(full[0], max(panel[0], int(share // of_row) // panel[0] * panel[0]))
+    left_over = 2 * share - height * of_row
+    wide = min(full[1], max(panel[1], int(left_over // of_column) // panel[1] * panel[1]))
     if of_output * height * wide > share:
-        side = max(1, int((share / of_output) ** 0.5))
+        side = max(panel[1], int((share / of_output) ** 0.5) // panel[1] * panel[1])
         height = min(height, max(side, int(share / of_output / wide)))
-        wide = min(wide, max(1, int(share / of_output / height)))
+        wide = min(wide, max(panel[1], int(share / of_output / height)))
     return max(height, 1), max(wide, 1)
 
 
+def _elements(unit: DotProductUnit) -> tuple[ScalarSpec, ScalarSpec]:
+    return unit.element_a, unit.element_b
+
+
 def _part(unit: DotProductUnit, path: Path, job: Operands, down: slice, across: slice) -> Codes:
-    """Return a part of d: by the path where all is finite, and stage by stage in the other rows and columns."""
-    a = enter(unit, "a", unit.element_a, job.a[down])
-    b = enter(unit, "b", unit.element_b, job.b[across])
-    c = None if job.c is None else job.c[down, across]
+    """Return a part of d, made of as much of K at a time as `_length` says, from register to register."""
+    length = _length(unit)
+    part = Operands(
+        job.a[down],
+        job.b[across],
+        None if job.c is None else job.c[down, across],
+        None if job.a_scales is None else job.a_scales[down],
+        None if job.b_scales is None else job.b_scales[across],
+        job.seed,
+        down.start,
+        across.start,
+    )
+    depth = job.a.shape[1]
+    if depth <= length:
+        return _product(unit, path, part)
+    register = unit.register
+    assert isinstance(register, FloatAccumulator)
+    on = replace(unit, output=register.format, rounding=Rounding.NEAREST_EVEN, overflow=Overflow.INFINITY)
+    d = part.c
+    for begin in range(0, depth, length):
+        end = min(begin + length, depth)
+        piece = part._replace(
+            a=part.a[:, begin:end],
+            b=part.b[:, begin:end],
+            c=d,
+            a_scales=_of_chunk(unit.a, part.a_scales, begin, end),
+            b_scales=_of_chunk(unit.b, part.b_scales, begin, end),
+            seed=later_seed(job.seed, begin // unit.width),
+        )
+        d = _product(on, choose(on, end - begin), piece)
+    assert d is not None
+    return output(unit, load(unit, d), np.zeros(d.shape, np.uint8)) if unit.converts else d
+
+
+def _product(unit: DotProductUnit, path: Path, part: Operands) -> Codes:
+    """Return d of operands that fit the memory: by the path where all is finite, and stage by stage in other rows."""
+    a = enter(unit, "a", unit.element_a, part.a)
+    b = enter(unit, "b", unit.element_b, part.b)
+    c = part.c
     if c is not None and unit.flush_operands and isinstance(unit.register, FloatAccumulator):
         c = flush(unit.register.format, c)
-    scales = _filled(unit.a, job.a_scales, down, a.shape[1]), _filled(unit.b, job.b_scales, across, b.shape[1])
+    scales = _filled(unit.a, part.a_scales, a.shape[1]), _filled(unit.b, part.b_scales, b.shape[1])
     problem = Problem(unit.inner, a, b, c, *scales)
-    if unit.sparsity is not None:
-        check_sparse(unit, a)
-    slow = _Slow(unit, job.seed, down.start, across.start)
-    run: _Way = slow if path.name == "staged" or _keeps_specials(unit) else _Fast(path)
+    slow = _Slow(unit, part)
+    run: _Way = slow if path.name == "staged" else _Fast(path)
     found = None if run is slow else flags(problem, unit.register)
     if found is None:
         return _through(unit, problem, run)
@@ -217,23 +283,30 @@ def _part(unit: DotProductUnit, path: Path, job: Operands, down: slice, across: 
         d = _through(unit, without_specials(problem, found), run)
         return marked(unit, d, product_specials(problem, found, sparse=unit.sparsity is not None))
     reached = found.rows[:, None] | found.columns
-    if 2 * int(reached.sum()) > reached.size:
-        return _through(unit, problem, slow)
-    d = _through(unit, without_specials(problem, found), run)
-    everywhere = np.ones_like(found.columns)
-    for rows, columns in ((found.rows, everywhere), (~found.rows, found.columns)):
-        if rows.any() and columns.any():
-            d[np.ix_(rows, columns)] = _through(unit, _taken_from(problem, rows, columns), slow)
+    d = np.empty(reached.shape, code_dtype(unit.output.bits))
+    if 2 * int(reached.sum()) < reached.size:
+        d = _through(unit, without_specials(problem, found), run)
+        _redo(unit, problem, slow, (np.flatnonzero(~found.rows), np.flatnonzero(found.columns)), d)
+        _redo(unit, problem, slow, (np.flatnonzero(found.rows), np.arange(len(b))), d)
+    else:
+        _redo(unit, problem, slow, (np.arange(len(a)), np.arange(len(b))), d)
     return d
 
 
-def _keeps_specials(unit: DotProductUnit) -> bool:
-    """Return whether a first register, fixed, hands specials to a second one, which codes of it cannot."""
-    return unit.promotion is not None and unit.inner.output != unit.accumulator.format
+def _redo(
+    unit: DotProductUnit, problem: Problem, slow: "_Slow", where: tuple[NDArray[np.intp], NDArray[np.intp]], d: Codes
+) -> None:
+    """Make the rows and columns of d stage by stage, as many at a time as fit the memory."""
+    path = choose_staged(unit)
+    height, wide = _block(path, unit, (len(where[0]), len(where[1])), problem.a.shape[1])
+    for top in range(0, len(where[0]), height):
+        for left in range(0, len(where[1]), wide):
+            rows, columns = where[0][top : top + height], where[1][left : left + wide]
+            d[np.ix_(rows, columns)] = _through(unit, _taken_from(problem, rows, columns), slow)
 
 
 class _Fast:
-    """A path's way: codes."""
+    """A path's way: codes of finite operands."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -249,9 +322,9 @@ class _Fast:
 class _Slow:
     """The way through the stages, which takes specials, and random words by the place in the whole product."""
 
-    def __init__(self, unit: DotProductUnit, seed: int, row: int, column: int) -> None:
+    def __init__(self, unit: DotProductUnit, part: Operands) -> None:
         self._sparse = unit.sparsity is not None
-        self._seed, self._row, self._column = seed, row, column
+        self._seed, self._row, self._column = part.seed, part.row, part.column
 
     def codes(self, problem: Problem) -> Codes:
         return output(problem.unit, *self.registers(problem, 0))
@@ -289,7 +362,7 @@ def _of_chunk(spec: object, scales: Codes | None, begin: int, end: int) -> Codes
     return scales[:, begin // spec.block_size : -(-end // spec.block_size)]
 
 
-def _taken_from(problem: Problem, rows: NDArray[np.bool_], columns: NDArray[np.bool_]) -> Problem:
+def _taken_from(problem: Problem, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Problem:
     """Return the problem of some rows and columns of d."""
     return problem._replace(
         a=problem.a[rows],
@@ -300,15 +373,14 @@ def _taken_from(problem: Problem, rows: NDArray[np.bool_], columns: NDArray[np.b
     )
 
 
-def _filled(spec: object, scales: Codes | None, part: slice, length: int) -> Codes | None:
+def _filled(spec: object, scales: Codes | None, length: int) -> Codes | None:
     """Return the scales of a part, and ones for the blocks by which its last step is filled up."""
     if scales is None:
         return None
     assert isinstance(spec, BlockSpec)
-    held = scales[part]
     blocks = -(-length // spec.block_size)
-    if held.shape[1] == blocks:
-        return held
-    filled = np.full((held.shape[0], blocks), int(spec.scale.encode(1.0)), held.dtype)
-    filled[:, : held.shape[1]] = held
+    if scales.shape[1] == blocks:
+        return scales
+    filled = np.full((scales.shape[0], blocks), int(spec.scale.encode(1.0)), scales.dtype)
+    filled[:, : scales.shape[1]] = scales
     return filled

@@ -54,14 +54,23 @@ class Operand(NamedTuple):
 
 
 def check_operand(name: str, spec: ScalarSpec, codes: object, ignored_bits: int = 0) -> NDArray[np.unsignedinteger]:
-    """Return codes, with `ignored_bits` below them, as an unsigned array, or raise with the operand's name."""
+    """Return codes, with `ignored_bits` below them, as an unsigned array, or raise with the operand's name.
+
+    Integers of signed types are taken as well, none of them negative.
+    """
     array = np.asarray(codes)
     bits = spec.bits + ignored_bits
     if array.dtype.kind not in "ui":
         raise TypeError(f"{name} must be an array of integers, the codes of {spec.name}, not of {array.dtype}")
-    if array.size and (array.min() < 0 or int(array.max()) >> bits):
-        bad = int(array.min()) if array.min() < 0 else int(array.max())
-        raise ValueError(f"{name} must hold codes of {spec.name}, in 0..2**{bits} - 1, not {bad}")
+    low, high = (int(array.min()), int(array.max())) if array.size else (0, 0)
+    if low < 0 or high >> bits:
+        hint = ""
+        if low < 0:
+            same = 8 * array.dtype.itemsize == bits
+            make = f"{name}.view(np.uint{bits})" if same else f"{name} & {(1 << bits) - 1:#x}"
+            hint = f": codes are unsigned, and `{make}` makes them of integers in two's complement"
+        bad = low if low < 0 else high
+        raise ValueError(f"{name} must hold codes of {spec.name}, in 0..2**{bits} - 1, not {bad}{hint}")
     return array.astype(code_dtype(bits), copy=False)
 
 

@@ -60,8 +60,10 @@ def prune(values: ArrayLike, sparsity: Sparsity) -> NDArray[np.float64]:
     Raises
     ------
     TypeError, ValueError
-        If the values are not numbers, not finite, or have no axis.
+        If the values are not numbers, not finite, or have no axis; if sparsity is no `Sparsity`.
     """
+    if not isinstance(sparsity, Sparsity):
+        raise TypeError(f"sparsity must be a Sparsity, such as Sparsity(kept=2, of=4), not {sparsity!r}")
     array = np.asarray(values)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"values must be real numbers, not {array.dtype}")

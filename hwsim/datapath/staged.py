@@ -6,6 +6,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.datapath.align_add import add_cascaded, add_grid, add_truncated, add_two, cascaded_special
+from hwsim.datapath.columns import (
+    KINDS,
+    Tile,
+    Work,
+    add_step,
+    clip_step,
+    decode_step,
+    fill_tile,
+    pack_step,
+    tile_of,
+    work_of,
+)
 from hwsim.datapath.decode import decode_register
 from hwsim.datapath.fused import operand_nan, run_fused
 from hwsim.datapath.multiply import product_minus, product_special, scale_of, step_minus, step_special
@@ -25,6 +37,7 @@ from hwsim.datapath.plan import (
 )
 from hwsim.datapath.problem import Codes, Problem
 from hwsim.datapath.round_pack import Packing, pack_register, round_pack
+from hwsim.datapath.rounded import Rule, rule_of
 from hwsim.datapath.threads import threads_for
 from hwsim.datapath.unit import DotProductUnit, FixedAccumulator, FloatAccumulator
 from hwsim.datapath.wide import add_limbs, add_wide, merge_wide
@@ -43,6 +56,10 @@ __all__ = [
 Place = tuple[int, int, int]  # a's row, b's row, and a step or how many
 
 _TILE = 64  # columns of b that a core works on while they are in its cache
+_VECTOR = 32  # columns that loops take at once: LLVM's widest vectors, four times
+_FEW = 4  # columns, of which less are faster one by one
+_ROWS = 32  # rows of a that a tile, once it is filled, serves
+_ELEMENTS = 64  # of a column that a tile has at least
 
 
 @numba.njit(cache=True)
@@ -212,6 +229,101 @@ def _matmul_kernel(
             )
 
 
+Rules = tuple[Rule, Rule]  # of the alignment, and of the register
+
+
+@numba.njit(cache=True)
+def _slow_columns(
+    how: Plan, pack: Packing, a: Operand, b: Operand, place: Place, work: Work, scratch: NDArray[np.int64]
+) -> None:
+    """Run a step of the columns marked slow one by one; `place` is a's row, the tile's first column and the step."""
+    row, begin, at = place
+    for c in range(min(work.slow.size, b.flag.size // (b.depth // how.lanes) - begin)):
+        if work.slow[c]:
+            where = (row, begin + c, at)
+            work.register[c] = _step(how, pack, work.register[c], a, b, where, work.word[c], scratch)
+
+
+@numba.njit(cache=True)
+def _float_step(
+    how: Plan,
+    pack: Packing,
+    rules: Rules,
+    a: Operand,
+    b: Operand,
+    place: Place,
+    tile: Tile,
+    held: int,
+    work: Work,
+    scratch: NDArray[np.int64],
+) -> None:
+    """Run a step of all columns of a tile; `place` as of `_slow_columns`, `held` is the step's number in the tile."""
+    row, begin, at = place
+    slow, minus = decode_step(how, work, tile.flag[held], pack.sign)
+    if a.flag[row * (a.depth // how.lanes) + at]:
+        work.slow[:] = 1
+        _slow_columns(how, pack, a, b, place, work, scratch)
+        return
+    slow |= add_step(how, rules[0], a, row, at * how.lanes, tile, held * how.lanes, work)
+    if how.signed_zero and minus and how.kind not in (TRUNCATED, CASCADED):
+        for c in range(min(work.slow.size, b.flag.size // (b.depth // how.lanes) - begin)):
+            alone = work.total[c] == 0 and work.register[c] == pack.sign and not work.slow[c]
+            work.minus[c] = step_minus(how, a, row, b, begin + c, at) if alone else 0
+    pack_step(how, pack, rules[1], work)
+    if slow:
+        _slow_columns(how, pack, a, b, place, work, scratch)
+
+
+@numba.njit(cache=True, parallel=True)
+def _columns_kernel(
+    how: Plan,
+    pack: Packing,
+    rules: Rules,
+    a: Operand,
+    b: Operand,
+    origin: Place,
+    skip: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+    out: NDArray[np.int64],
+    specials: NDArray[np.uint8],
+) -> None:
+    """Do what `_matmul_kernel` does, for units of `KINDS`, a tile of columns at a time; unchecked."""
+    rows, columns = out.shape
+    seed, first_row, first_column = origin
+    all_steps = a.depth // how.lanes
+    steps = min(max(_ELEMENTS // how.lanes, 1), all_steps)
+    row_parts = (rows + _ROWS - 1) // _ROWS
+    for part in numba.prange(row_parts * ((columns + _TILE - 1) // _TILE)):
+        begin = part // row_parts * _TILE
+        count = min(columns - begin, _TILE)
+        width = (count + _VECTOR - 1) // _VECTOR * _VECTOR
+        tile, work = tile_of(how, steps, width), work_of(how, width)
+        scratch = np.zeros(how.scratch, np.int64)
+        for first in range(0, all_steps, steps):
+            some = min(steps, all_steps - first)
+            fill_tile(how, b, tile, begin, count, first, some)
+            for row in range(part % row_parts * _ROWS, min((part % row_parts + 1) * _ROWS, rows)):
+                if skip[0][row]:
+                    continue
+                for c in range(count):
+                    work.register[c] = out[row, begin + c]
+                for held in range(some):
+                    at = first + held
+                    if how.kind == FIXED:
+                        add_step(how, rules[0], a, row, at * how.lanes, tile, held * how.lanes, work)
+                        clip_step(how, work)
+                        for c in range(count):
+                            if a.flag[row * all_steps + at] | tile.flag[held, c] and not skip[1][begin + c]:
+                                specials[row, begin + c] |= step_special(how, a, row, b, begin + c, at)
+                        continue
+                    if pack.random_bits:
+                        for c in range(count):
+                            work.word[c] = word(seed, first_row + row, first_column + begin + c, at, pack.random_bits)
+                    _float_step(how, pack, rules, a, b, (row, begin, at), tile, held, work, scratch)
+                for c in range(count):
+                    if not skip[1][begin + c]:
+                        out[row, begin + c] = work.register[c]
+
+
 def matmul_registers(
     problem: Problem, *, seed: int = 0, row: int = 0, column: int = 0, sparse: bool = False
 ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
@@ -249,7 +361,11 @@ def matmul_registers(
     else:
         registers[nan] = pack.nan
     with threads_for(shape[0] * shape[1] * a.shape[1]):
-        _matmul_kernel(how, pack, x, y, (seed, row, column), skip, registers, specials)
+        if how.kind in KINDS and shape[1] >= _FEW:
+            rules = rule_of(how.rounding), rule_of(pack.rounding)
+            _columns_kernel(how, pack, rules, x, y, (seed, row, column), skip, registers, specials)
+        else:
+            _matmul_kernel(how, pack, x, y, (seed, row, column), skip, registers, specials)
     return registers, specials
 
 

@@ -64,7 +64,8 @@ class DotProductUnit:
     output : IntegerSpec, FloatSpec or PositSpec
         Format of d. The (last) accumulator's own format, or one to which it is rounded after the last step.
     rounding, overflow : Rounding, Overflow
-        Of that last conversion.
+        Of that last conversion. An infinite register is no overflow: it becomes the output's infinity by either rule;
+        where the output has none, the largest finite value with SATURATE, else NaN (`round_pack_exact`).
     promotion : Promotion, optional
         A second register. c is in its format then, and d is read from it.
     order : tuple of int

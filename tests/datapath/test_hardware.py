@@ -56,6 +56,38 @@ def test_hardware_evidence_is_what_vectors_there_are() -> None:
     assert all(entry.evidence is Evidence.LITERATURE for entry in hardware_entries() if entry.vendor == "AMD")
 
 
+# What Khattak and Mikaitis captured: one step of f16, bf16 and tf32, and FP8 of two steps on Ada.
+@pytest.mark.parametrize(
+    ("name", "reproduced"),
+    [
+        ("volta_mma_m8n8k4_f32_f16", True),
+        *((f"{gpu}_mma_m16n8k8_{kind}", True) for gpu in ("ampere", "ada") for kind in ("f32_f16", "f16_f16")),
+        *((f"{gpu}_mma_m16n8k16_{kind}", False) for gpu in ("ampere", "ada") for kind in ("f32_f16", "f16_f16")),
+        *((f"{gpu}_mma_m16n8k8_f32_bf16", True) for gpu in ("ampere", "ada")),
+        *((f"{gpu}_mma_m16n8k16_f32_bf16", False) for gpu in ("ampere", "ada")),
+        *((f"{gpu}_mma_m16n8k4_f32_tf32", True) for gpu in ("ampere", "ada", "blackwell")),
+        *((f"{gpu}_mma_m16n8k8_f32_tf32", False) for gpu in ("ampere", "ada", "blackwell")),
+        ("ada_mma_m16n8k32_f32_e4m3_e4m3", True),
+        ("ada_mma_m16n8k16_f32_e4m3_e4m3", False),
+        ("ada_mma_m16n8k32_f32_e4m3_e5m2", False),
+        ("blackwell_mma_m16n8k16_f32_f16", True),
+        ("blackwell_mma_m16n8k8_f32_f16", False),
+        ("blackwell_mma_m16n8k32_f32_e4m3_e4m3", True),
+    ],
+)
+def test_hardware_evidence_of_shapes(name: str, reproduced: bool) -> None:
+    found = hardware_entry(name)
+    assert found.evidence is (Evidence.REPRODUCED if reproduced else Evidence.LITERATURE)
+    if not reproduced:
+        assert "vectors" in found.note
+
+
+def test_hardware_cdna1_lacks_later_instructions() -> None:
+    first = [entry.name for entry in hardware_entries() if entry.name.startswith("cdna1_")]
+    assert not any("f64" in name or "_1k" in name for name in first)
+    assert len(first) > 20
+
+
 # MMA-Sim @ c785138, arch_accum_fractional_bits and is_split_k; floors of Khattak and Mikaitis; K of a step.
 @pytest.mark.parametrize(
     ("name", "lanes", "fraction_bits", "floor"),

@@ -2,6 +2,7 @@
 """Whole matrix products of units of every kind against the oracle, whatever path and block they go through."""
 
 import random
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hwsim.datapath import DotProductUnit, FloatAccumulator, Row, choose, dot_exact, matmul
+from hwsim.datapath import DotProductUnit, FloatAccumulator, Row, choose, dot_exact, matmul, named
 from hwsim.datapath.words import word_exact
 from hwsim.formats import BlockSpec
 
@@ -122,3 +123,30 @@ def test_whole_random_units(
             continue
         compared += _compare(unit, operands, source.getrandbits(40))
     assert compared >= wanted
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("float8_e4m3fn_float32", "float8_e4m3fn_float16", "hopper_wgmma_m64n8k32_f32_e4m3_e4m3", "mxfp4", "int8"),
+        *("float8_e4m3fn", "cublas_hopper_e4m3_slow_bfloat16", "cublas_hopper_tf32_float32", "float8_e5m2_float16"),
+    ],
+)
+@pytest.mark.parametrize("finite", [True, False])
+def test_whole_cut_to_the_memory_changes_nothing(
+    name: str, finite: bool, random_codes: Callable[..., Codes], monkeypatch: pytest.MonkeyPatch, interpreted: bool
+) -> None:
+    unit = named(name)
+    source = random.Random(f"cut {name} {finite}")
+    shape = (3, 300, 5) if interpreted else (37, 900, 150)
+    operands = _operands(unit, shape, source, random_codes, finite)
+    if not finite:  # a few specials, so that rows and columns are made again
+        for side, spec in (("a", unit.element_a), ("b", unit.element_b)):
+            clean = random_codes(source, spec, operands[side].size, True).reshape(operands[side].shape)
+            keep = np.random.default_rng(1).random(clean.shape) < 0.0005
+            operands[side] = np.where(keep, operands[side], clean << np.uint64(unit.ignored_bits))
+    whole = matmul(unit, **operands)
+    cutting = sys.modules[matmul.__module__]
+    monkeypatch.setattr(cutting, "_DEPTH", 128)
+    monkeypatch.setattr(cutting, "_WORKING_BYTES", 1 << 16)
+    assert np.array_equal(matmul(unit, **operands), whole)

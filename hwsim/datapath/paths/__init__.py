@@ -2,17 +2,33 @@
 """The ways to a matrix product, the fastest first; the first that is exact for a unit and a depth is taken."""
 
 import importlib
+import sys
 from functools import lru_cache
 
+from hwsim.datapath.paths import staged
 from hwsim.datapath.problem import Path
 from hwsim.datapath.unit import DotProductUnit
+from hwsim.formats.codes import check_int
 
 __all__ = [
     "NAMES",
     "choose",
+    "choose_staged",
 ]
 
-NAMES = ("bitplane", "integer", "saturating", "blas", "chain", "rounded", "block", "truncated", "sliced", "staged")
+NAMES = (
+    "bitplane",
+    "integer",
+    "saturating",
+    "blas",
+    "chain",
+    "pairwise",
+    "rounded",
+    "block",
+    "truncated",
+    "sliced",
+    "staged",
+)
 """The modules of this folder, as they are asked."""
 
 
@@ -34,16 +50,31 @@ def choose(unit: DotProductUnit, depth: int) -> Path:
 
     Raises
     ------
-    ValueError
-        If no path is exact: then only `dot_exact` runs this unit.
+    TypeError, ValueError
+        If an argument is of the wrong kind or range; if no path is exact: then only `dot_exact` runs this unit.
     """
+    if not isinstance(unit, DotProductUnit):
+        raise TypeError(f"unit must be a DotProductUnit, not {unit!r}")
+    check_int("depth", depth, 1, sys.maxsize)
     inner = unit.inner
+    if unit.promotion is not None and inner.output != unit.accumulator.format:
+        return choose_staged(unit)  # a fixed register hands specials on, which its codes cannot
     steps = -(-depth // inner.lanes)
     if unit.promotion is not None:
         steps = min(steps, unit.promotion.length // inner.lanes)
-    for name in NAMES:
-        module = importlib.import_module(f"{__name__}.{name}")
-        path: Path | None = module.offer(inner, steps * inner.lanes)
+    for name in NAMES[:-1]:
+        path: Path | None = importlib.import_module(f"{__name__}.{name}").offer(inner, steps * inner.lanes)
         if path is not None:
             return path
-    raise AssertionError("the last path takes what it can, or says why it cannot")
+    return choose_staged(unit)
+
+
+def choose_staged(unit: DotProductUnit) -> Path:
+    """Return the general path, for any operands.
+
+    Raises
+    ------
+    ValueError
+        If the unit is too wide for it: then only `dot_exact` runs this unit.
+    """
+    return staged.offer(unit.inner, 1)

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from hwsim.datapath.operands import unpack
 from hwsim.datapath.problem import Codes, Problem
-from hwsim.datapath.round_pack import Packing, packing
+from hwsim.datapath.round_pack import Packing, packing, round_pack
 from hwsim.datapath.simd import load, store
 from hwsim.datapath.simd_integer import has_permute, permute_bytes
 from hwsim.datapath.staged import output
 from hwsim.datapath.threads import threads_for
 from hwsim.datapath.unit import DotProductUnit, ExactAlignment, FixedAccumulator, ScalarSpec
 from hwsim.datapath.vectors import compiled
-from hwsim.formats import FloatSpec, Overflow, Rounding
+from hwsim.formats import FloatSpec, IntegerSpec, Overflow, Rounding
 from hwsim.formats.codes import code_dtype
 
 __all__ = [
@@ -38,6 +38,7 @@ _PERMUTE_BITS = 6
 _RUN = 1 << 12  # bytes that a thread looks up at a time
 _EXACT_BITS = 53  # float64 holds every integer up to 2**53
 _WIDEST_BITS = 64
+_PACKED_BITS = 62  # of a magnitude that `round_pack` takes
 _EVEN, _AWAY, _ZERO, _UP, _DOWN, _ODD = (
     mode.index
     for mode in (
@@ -80,13 +81,17 @@ def step_largest(unit: DotProductUnit) -> int:
 
 
 def takes(unit: DotProductUnit) -> bool:
-    """Whether a unit is a plain one with a fixed register of up to 64 bits, compiled kernels, and whole bits to add."""
+    """Whether a unit is a plain one with a fixed register of up to 64 bits, compiled kernels, and whole bits to add.
+
+    Not where 64 bits become another integer format, which may keep every one of them: `round_pack` takes one fewer.
+    """
+    integers = isinstance(unit.output, IntegerSpec) and unit.converts
     return (
         compiled()
         and unit.is_plain
         and isinstance(unit.accumulator, FixedAccumulator)
         and isinstance(unit.alignment, ExactAlignment)
-        and unit.accumulator.bits <= _WIDEST_BITS
+        and unit.accumulator.bits <= (_PACKED_BITS + 1 if integers else _WIDEST_BITS)
         and unit.sum_shift < _WIDEST_BITS - 1
     )
 
@@ -182,8 +187,24 @@ def _codes(unit: DotProductUnit, total: NDArray[Any], start: Codes, shift: int, 
             return out
         values = np.empty(total.shape, np.int64)
         _values(total, start, (shift, bits), values)
+    if bits > _PACKED_BITS + 1:
+        return _wide_floats(unit, values)
     codes: Codes = output(unit, values, np.zeros(values.shape, np.uint8))
     return codes
+
+
+def _wide_floats(unit: DotProductUnit, values: NDArray[np.int64]) -> Codes:
+    """Round registers of 64 bits to a float format.
+
+    From 2**62 on a magnitude is rounded to odd at its third bit: 60 bits or more are kept, of which no float needs more
+    than 53 and two to round by.
+    """
+    register = unit.accumulator
+    assert isinstance(register, FixedAccumulator)
+    large = (values >= 1 << _PACKED_BITS) | (values < -(1 << _PACKED_BITS))
+    places = np.where(large, np.int64(2), np.int64(0))
+    odd = (values >> places) | (large & (values & 3 != 0))
+    return round_pack(unit.output, odd, places - register.fraction_bits, 0, unit.rounding, unit.overflow)
 
 
 def _far(register: FixedAccumulator, c: Codes | None, largest: int) -> NDArray[np.intp]:

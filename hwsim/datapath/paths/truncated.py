@@ -47,7 +47,7 @@ class _Bounds(NamedTuple):
     product_bits: int  # of a product's significand, block scales included
     chunk: int  # lanes that an int32 sums
     sum_max: int  # the largest sum of a step, in units of the last kept place
-    lead_min: int  # the least exponent of a step in which an addend is not zero
+    lead_min: int  # the least exponent of a step in which an addend is not zero; of other steps the kernels' floor
     product_min: int  # in which a product is not zero
 
 
@@ -78,7 +78,12 @@ def _is_narrow(products: Leads, point: int, fraction_bits: int) -> bool:
 
 
 def _bounds(unit: DotProductUnit, alignment: TruncatedAlignment, register: FloatAccumulator) -> _Bounds | None:
-    """Return the bounds of a unit whose sums int32 and float32 lanes hold, or None."""
+    """Return the bounds of a unit whose sums int32 and float32 lanes hold, or None.
+
+    No step goes to an exponent below `lead_min`, which the kernels take for the floor: one with an addend other than
+    zero never does, and of zeros alone the sum is 0 at any. The last place kept is thus at least 2**-250, and `_scaled`
+    makes it of two powers whose exponent fields are 2 or more.
+    """
     elements = (unit.element_a, unit.element_b)
     if any(spec.bits > TABLE_BITS for spec in elements):
         return None
@@ -142,7 +147,7 @@ def _cut(unit: DotProductUnit, alignment: TruncatedAlignment, register: FloatAcc
         fraction_bits=alignment.fraction_bits,
         top=sum(each.top for each in ranges),
         most=sum(each.spread for each in ranges),
-        floor=alignment.exp_floor,
+        floor=bounds.lead_min,  # not the alignment's own: in a step of zeros alone that may be beyond all fields
         apart=_flag(bounds.wide or bool(unit.scales)),
         scaled=_flag(bool(unit.scales)),
         a_steps=steps[0],

@@ -68,7 +68,7 @@ class Cut(NamedTuple):
     fraction_bits: int
     top: int  # the largest sum of two operands' exponents
     most: int  # how far below it that sum can be
-    floor: int
+    floor: int  # at least the unit's own, and no addend other than zero has an exponent below
     apart: Flag  # whether a gap of all ones is not enough to bring an exponent below any other
     scaled: Flag  # whether there are block scales
     a_steps: int  # that share a scale of a
@@ -153,7 +153,11 @@ def _cut_register(cut: Cut, lead: Any, bits: Any) -> Any:
 
 @numba.njit(forceinline=True)
 def _scaled(cut: Cut, value: Any, lead: Any) -> Any:
-    """Return the bits of the float32 value in units of the last kept place: exact, or of an infinity."""
+    """Return the bits of the float32 value in units of the last kept place: exact, or of an infinity.
+
+    The unit, 2**-250 or more by the proof of the path, a step of zeros included, is the product of two powers of two:
+    their exponent fields are in 2..247, so that neither is a zero, an infinity or a NaN.
+    """
     unit = minimum(sub(lead, cut.fraction_bits), 240)
     first = shift_left(add(shift_right(unit, 1), 127), 23)
     second = sub(shift_left(add(unit, 254), 23), first)

@@ -24,6 +24,7 @@ __all__ = [
     "Comparison",
     "Exactness",
     "compare",
+    "compare_values",
     "exactness",
     "ordered",
 ]
@@ -97,26 +98,58 @@ def _significant_bits(spec: Output) -> int:
     return spec.bits if isinstance(spec, IntegerSpec) else spec.sig_bits
 
 
-def compare(specs: tuple[Output, Output], results: tuple[Codes, Codes]) -> Comparison:
-    """Compare two results of one shape, codes of a format each."""
+def compare(
+    specs: tuple[Output, Output], results: tuple[Codes, Codes], scales: tuple[float, float] = (1.0, 1.0)
+) -> Comparison:
+    """Compare two results of one shape, codes of a format each.
+
+    `scales` are what their values are multiplied by. Where the two differ, so do the codes of equal values: then values
+    are compared, and ulps are those of the coarser format at the scaled values.
+    """
     coarse = min(specs, key=_significant_bits)
-    values = tuple(np.asarray(spec.decode(codes), np.float64) for spec, codes in zip(specs, results, strict=True))
+    first, second = (np.asarray(spec.decode(codes), np.float64) for spec, codes in zip(specs, results, strict=True))
+    if scales[0] != scales[1]:
+        return compare_values(coarse, (first * scales[0], second * scales[1]))
+    differ = _unequal(first, second)
+    apart = np.zeros(first.shape, np.bool_)
+    if specs[0] == specs[1]:
+        apart = results[0] != results[1]
+        if isinstance(specs[0], IntegerSpec):
+            differ = apart  # float64 does not tell all of 64 bits apart
+    at = np.nonzero(differ & np.isfinite(first) & np.isfinite(second))
+    left, right = (
+        ordered(coarse, codes[at] if spec == coarse else encode(coarse, value[at]))
+        for spec, codes, value in zip(specs, results, (first, second), strict=True)
+    )
+    return _comparison(coarse, (first * scales[0], second * scales[0]), differ, apart, np.abs(right - left))
+
+
+def compare_values(spec: Output, values: tuple[NDArray[np.float64], NDArray[np.float64]]) -> Comparison:
+    """Compare two results that are no codes; ulps are those of a format to which the values are rounded."""
     first, second = values
-    nan = np.isnan(first), np.isnan(second)
-    both_nan = nan[0] & nan[1]
-    differ = (first != second) & ~both_nan
-    if specs[0] == specs[1] and isinstance(specs[0], IntegerSpec):
-        differ = results[0] != results[1]  # float64 does not tell all of 64 bits apart
-    same_format = specs[0] == specs[1]
-    apart = (results[0] != results[1]) if same_format else np.zeros(first.shape, bool)
+    differ = _unequal(first, second)
+    apart = (first == second) & (np.signbit(first) != np.signbit(second))
+    at = np.nonzero(differ & np.isfinite(first) & np.isfinite(second))
+    left, right = (ordered(spec, encode(spec, value[at])) for value in values)
+    return _comparison(spec, values, differ, apart, np.abs(right - left))
+
+
+def _unequal(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.bool_]:
+    return (first != second) & ~(np.isnan(first) & np.isnan(second))
+
+
+def _comparison(
+    coarse: Output,
+    values: tuple[NDArray[np.float64], NDArray[np.float64]],
+    differ: NDArray[np.bool_],
+    apart: NDArray[np.bool_],
+    ulps: NDArray[Any],
+) -> Comparison:
+    """Count: `apart` are those of unlike codes, `ulps` the distances of the finite ones that differ, in their order."""
+    first, second = values
     finite = np.isfinite(first) & np.isfinite(second)
     places = np.argwhere(differ)
     at = np.nonzero(differ & finite)
-    left, right = (
-        ordered(coarse, codes[at] if spec == coarse else encode(coarse, value[at]))
-        for spec, codes, value in zip(specs, results, values, strict=True)
-    )
-    ulps = np.abs(right - left)
     absolute = np.abs(second[at] - first[at])
     scale = np.maximum(np.abs(first[at]), np.abs(second[at]))
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
@@ -135,7 +168,7 @@ def compare(specs: tuple[Output, Output], results: tuple[Codes, Codes]) -> Compa
         differ=int(differ.sum()),
         specials=int((differ & ~finite).sum()),
         zero_signs=int((apart & (first == 0) & (second == 0)).sum()),
-        nan_codes=int((apart & both_nan).sum()),
+        nan_codes=int((apart & np.isnan(first) & np.isnan(second)).sum()),
         above=int((second[at] > first[at]).sum()),
         below=int((second[at] < first[at]).sum()),
         histogram=_classes(ulps),

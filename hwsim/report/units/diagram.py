@@ -12,21 +12,25 @@ __all__ = [
 
 _WIDTH = 104  # between the outer edges of a box
 _MARGIN = 14  # of the names
+_RESTART = 60  # where the arrow from a promotion back to the first register stands
 _LOOP = 6  # columns on the right for what goes back
 
 
 def diagram(unit: DotProductUnit) -> list[str]:
-    """Return the stages as boxes, one below the other; the register's way back is drawn on the right."""
+    """Return the stages as boxes, one below the other; each register's way back is drawn on the right."""
     boxes = stages(unit)
     back_from = next(i for i, stage in enumerate(boxes) if stage.name == "accumulate")
     back_to = back_from - 1 if is_fused(unit) else back_from
     lines = [f"  {line}" for line in inputs(unit)]
     lines.append(_wire("", turn=" "))
     for at, stage in enumerate(boxes):
-        lines += _box(stage, enters=at == back_to, leaves=at == back_from)
+        alone = stage.name == "promote"  # a register that its own sums go back to
+        lines += _box(stage, enters=alone or at == back_to, leaves=alone or at == back_from)
         passing = back_to <= at < back_from
         last = at == len(boxes) - 1
         lines.append(_wire(stage.out, turn="│" if passing else " ", end=last))
+        if not last and boxes[at + 1].name == "promote":
+            lines[-1] = lines[-1].rstrip().ljust(_RESTART) + "▲  restarts at 0"
     return [line.rstrip() for line in lines]
 
 

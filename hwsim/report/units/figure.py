@@ -17,12 +17,13 @@ _HASH_SALT = "hwsim"
 _COLUMNS = 84  # characters of a line in a box
 _LINE, _PAD, _GAP = 0.24, 0.2, 0.46  # inches: of a line of text, above and below it, between boxes
 _LEFT, _RIGHT, _WIDTH = 0.35, 8.55, 9.4
+_MIDDLE = 5.0
 _FACES = {False: "#eff6ff", True: "#fef3c7"}
 _EDGES = {False: "#1d4ed8", True: "#b45309"}
 
 
 def stages_figure(name: str, unit: DotProductUnit, path: str | Path) -> Path:
-    """Draw a unit: a box a stage, the width of each signal between them, and the register's way back.
+    """Draw a unit: a box a stage, the width of each signal between them, and each register's way back.
 
     Raises
     ------
@@ -53,11 +54,18 @@ def stages_figure(name: str, unit: DotProductUnit, path: str | Path) -> Path:
             axes.text(_LEFT + 0.1, y, line, fontsize=10, va="center")
             y -= _LINE
         y += _LINE / 2
-        middles: dict[str, float] = {}
+        loops: list[tuple[float, float]] = []  # from where a register's value goes back, and to where
+        target = 0.0
         _arrow(axes, (1.0, y - 0.05), (1.0, y - _GAP), "")
         y -= _GAP
         for stage, text, height in zip(boxes, texts, heights, strict=True):
-            middles[stage.name] = y - height / 2
+            middle = y - height / 2
+            target = middle if stage.name == "align_add" else target
+            if stage.register:
+                fused = stage.name == "accumulate" and is_fused(unit)
+                loops.append((middle - 0.12, (target if fused else middle) + 0.12))
+            if stage.name == "promote":
+                _arrow(axes, (_MIDDLE, y), (_MIDDLE, y + _GAP), "restarts at 0", _EDGES[True])
             box = Rectangle(
                 (_LEFT, y - height),
                 _RIGHT - _LEFT,
@@ -73,11 +81,10 @@ def stages_figure(name: str, unit: DotProductUnit, path: str | Path) -> Path:
             y -= height
             _arrow(axes, (1.0, y), (1.0, y - _GAP), stage.out)
             y -= _GAP
-        target = middles["align_add" if is_fused(unit) else "accumulate"] + 0.12
-        source = middles["accumulate"] - 0.12
         turn = _RIGHT + 0.4
-        axes.plot([_RIGHT, turn, turn], [source, source, target], color=_EDGES[True], linewidth=1.4)
-        _arrow(axes, (turn, target), (_RIGHT, target), "", _EDGES[True])
+        for source, end in loops:
+            axes.plot([_RIGHT, turn, turn], [source, source, end], color=_EDGES[True], linewidth=1.4)
+            _arrow(axes, (turn, end), (_RIGHT, end), "", _EDGES[True])
         figure.savefig(file, dpi=150, metadata={"Date": None} if file.suffix == ".svg" else None)
         plt.close(figure)
     return file

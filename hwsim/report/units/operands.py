@@ -3,7 +3,7 @@
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +16,14 @@ from hwsim.formats.codes import code_dtype
 __all__ = [
     "DISTRIBUTIONS",
     "Operands",
+    "Recorded",
+    "Rounded",
     "draw",
+    "encode",
     "from_files",
+    "quantized",
     "read_array",
-    "read_codes",
+    "read_recorded",
 ]
 
 Codes = NDArray[np.unsignedinteger]
@@ -29,19 +33,29 @@ _MOST = 1 << 28  # elements of a drawn matrix
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operands:
-    """Codes of a (M, K), b (K, N), and, where there are, c (M, N) and block scales; `notes` say how they were made."""
+    """Codes of a (M, K), b (K, N), and, where there are, c (M, N) and block scales; `notes` say how they were made.
+
+    `tensor_scales`, of a and of b, stand above the block scales of values that were quantized. No unit sees them: a
+    value of d is that of its code times both.
+    """
 
     a: Codes
     b: Codes
     c: Codes | None = None
     a_scales: Codes | None = None
     b_scales: Codes | None = None
+    tensor_scales: tuple[float, float] = (1.0, 1.0)
     notes: tuple[str, ...] = field(default=())
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """M, K and N."""
         return self.a.shape[0], self.a.shape[1], self.b.shape[1]
+
+    @property
+    def scale(self) -> float:
+        """What the values of d's codes are multiplied by: the product of both tensor scales."""
+        return self.tensor_scales[0] * self.tensor_scales[1]
 
     def row(self, place: tuple[int, int]) -> dict[str, Any]:
         """Return what one element of d is made from, as `hwsim.datapath.trace.element_rows` takes it."""
@@ -73,10 +87,15 @@ def read_array(path: str | Path, what: str) -> NDArray[Any]:
         array = np.load(file, allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
         raise ValueError(f"{file}: not a .npy file of numbers for {what}") from error
+    except MemoryError:
+        raise ValueError(f"{file}: the array that its header tells of, for {what}, is larger than memory") from None
     if not isinstance(array, np.ndarray):
         raise ValueError(f"{file}: must be a .npy file with one array for {what}, not a .npz")
-    if array.dtype.kind == "V" and array.dtype.fields is None and array.dtype.itemsize in (1, 2, 4):
-        array = array.view(f"u{array.dtype.itemsize}")  # how NumPy reads back bfloat16 and small floats of ml_dtypes
+    if array.dtype.kind == "V" and array.dtype.fields is None:  # how NumPy reads back bfloat16 and float8 of ml_dtypes
+        raise TypeError(
+            f"{file}: {what} is of raw bytes ({array.dtype.str}), for a .npy file does not keep the name of such a type "
+            f"(bfloat16, float8): save codes, .view(np.uint{8 * array.dtype.itemsize}), or values, .astype(np.float32)"
+        )
     if array.dtype.kind not in "uif":
         raise TypeError(f"{file}: {what} must be unsigned codes or values, not {array.dtype}")
     return array
@@ -92,8 +111,9 @@ def from_files(
 ) -> Operands:
     """Return a unit's operands from .npy files, checked.
 
-    Unsigned integers are codes; floats are values and rounded to the unit's formats: to nearest, ties to even, finite
-    values saturating, without a scale; to a block format along K, which makes its block scales.
+    Unsigned integers are codes; floats are values and rounded to the unit's formats: to nearest, ties to even,
+    saturating (infinities, too, where the format has none), without a scale; to a block format along K, which makes
+    block scales and may make a tensor scale. c is divided by the tensor scales of a and b.
 
     Raises
     ------
@@ -107,31 +127,35 @@ def from_files(
     if left.shape[1] != right.shape[0]:
         raise ValueError(f"{b}: b must have as many rows as a has columns, {left.shape[1]}, not {right.shape[0]}")
     notes: list[str] = []
-    x, x_scales = _operand(unit, "a", left, a, a_scales, notes)
-    y, y_scales = _operand(unit, "b", right, b, b_scales, notes)
+    x, x_scales, above_x = _operand(unit, "a", left, a, a_scales, notes)
+    y, y_scales, above_y = _operand(unit, "b", right, b, b_scales, notes)
     start = None
     if c is not None:
-        start = _start(unit, read_array(c, "c"), c, (left.shape[0], right.shape[1]), notes)
-    return Operands(a=x, b=y, c=start, a_scales=x_scales, b_scales=y_scales, notes=tuple(notes))
+        shape = left.shape[0], right.shape[1]
+        start = _start(unit, read_array(c, "c"), c, shape, above_x * above_y, notes)
+    scales = above_x, above_y
+    return Operands(
+        a=x, b=y, c=start, a_scales=x_scales, b_scales=y_scales, tensor_scales=scales, notes=tuple(notes)
+    )
 
 
 def _operand(
     unit: DotProductUnit, name: str, array: NDArray[Any], file: Path, scales: Path | None, notes: list[str]
-) -> tuple[Codes, Codes | None]:
-    """Return codes and block scales of one operand."""
+) -> tuple[Codes, Codes | None, float]:
+    """Return codes, block scales and tensor scale of one operand."""
     spec = unit.a if name == "a" else unit.b
     element = unit.element_a if name == "a" else unit.element_b
     if array.dtype.kind == "f":
         if scales is not None:
             raise ValueError(f"{scales}: {name}'s scales go with codes, and {file} holds values")
-        codes, made, note = quantized(unit, name, array)
-        notes.append(f"{file}: {note}")
-        return codes, made
+        made = quantized(unit, name, array)
+        notes.append(f"{file}: {made.note}")
+        return made.codes, made.scales, made.tensor_scale
     codes = _in_range(array, element, element.bits + unit.ignored_bits, f"{file}: codes of {name}, {element.name},")
     if not isinstance(spec, BlockSpec):
         if scales is not None:
             raise ValueError(f"{scales}: {spec.name} has no block scales")
-        return codes, None
+        return codes, None, 1.0
     if scales is None:
         raise ValueError(f"{file}: codes of {spec.name} need --{name}-scales FILE.npy, a code a block along K")
     held = read_array(scales, f"{name}'s scales")
@@ -141,9 +165,8 @@ def _operand(
         raise ValueError(
             f"{scales}: {name}'s scales must be unsigned codes of the shape {shape}, not {held.dtype} of {held.shape}"
         )
-    return codes, _in_range(
-        held, spec.scale, spec.scale.bits, f"{scales}: codes of {name}'s scales, {spec.scale.name},"
-    )
+    what = f"{scales}: codes of {name}'s scales, {spec.scale.name},"
+    return codes, _in_range(held, spec.scale, spec.scale.bits, what), 1.0
 
 
 def _in_range(array: NDArray[Any], spec: ScalarSpec, bits: int, what: str) -> Codes:
@@ -171,46 +194,73 @@ def _container(unit: DotProductUnit, element: ScalarSpec) -> ScalarSpec:
     return element
 
 
-def quantized(unit: DotProductUnit, name: str, values: NDArray[Any]) -> tuple[Codes, Codes | None, str]:
-    """Round values to an operand's format; the third result says how."""
+class Rounded(NamedTuple):
+    """Values in an operand's format: codes, block scales, tensor scale, and a sentence on how they came to be."""
+
+    codes: Codes
+    scales: Codes | None
+    tensor_scale: float
+    note: str
+
+
+def quantized(unit: DotProductUnit, name: str, values: NDArray[Any]) -> Rounded:
+    """Round values to an operand's format."""
     spec = unit.a if name == "a" else unit.b
     if isinstance(spec, BlockSpec):
         made = quantize(values, spec, axis=1 if name == "a" else 0)
-        above = (
-            "" if made.tensor_scale == 1 else f", above them a tensor scale of {made.tensor_scale:.7g}, left out of d"
-        )
+        above = "" if made.tensor_scale == 1 else f", and a tensor scale of {made.tensor_scale:.7g}"
         note = f"values quantized to {spec.name} along K, blocks of {spec.block_size}{above}"
-        return made.codes, np.asarray(made.scales, code_dtype(spec.scale.bits)), note
+        return Rounded(made.codes, np.asarray(made.scales, code_dtype(spec.scale.bits)), made.tensor_scale, note)
     element = _container(unit, spec)
     codes = encode(element, values)
     with np.errstate(invalid="ignore"):
         back = np.asarray(element.decode(codes), np.float64)
         changed = int(((back != values.astype(np.float64)) & ~np.isnan(values)).sum())
-    note = f"values rounded to {spec.name} without a scale (to nearest, ties to even, saturating): "
-    return codes, None, note + (f"{changed:,} of {values.size:,} changed" if changed else "all exact")
+    beyond = "" if np.isfinite(values).all() else ", infinities kept" if element.has_inf else ", infinities too"
+    note = f"values rounded to {spec.name} without a scale (to nearest, ties to even, saturating{beyond}): "
+    note += f"{changed:,} of {values.size:,} changed" if changed else "all exact"
+    return Rounded(codes, None, 1.0, note)
 
 
 def encode(spec: ScalarSpec, values: NDArray[Any]) -> Codes:
-    """Return the codes of values; finite ones saturate, and infinities and NaN stay such where the format has them."""
-    if isinstance(spec, FloatSpec) and spec.has_nan:
+    """Return the codes of values; they saturate, but for infinities of a format that has them."""
+    if isinstance(spec, FloatSpec) and spec.has_inf:
         return np.asarray(spec.encode(values, "nearest_even", "propagate"))
     if isinstance(spec, CodebookSpec | PositSpec):
         return np.asarray(spec.encode(values))
     return np.asarray(spec.encode(values, "nearest_even", "saturate"))
 
 
-def _start(unit: DotProductUnit, array: NDArray[Any], file: Path, shape: tuple[int, int], notes: list[str]) -> Codes:
+def _start(
+    unit: DotProductUnit, array: NDArray[Any], file: Path, shape: tuple[int, int], scale: float, notes: list[str]
+) -> Codes:
     register = unit.register.format
     if array.shape != shape:
         raise ValueError(f"{file}: c must have the shape {shape}, not {array.shape}")
     if array.dtype.kind == "f":
-        notes.append(f"{file}: values rounded to {register.name}, the register's format")
-        return encode(register, array)
+        divided = "" if scale == 1 else "divided by the tensor scales and "
+        notes.append(f"{file}: values {divided}rounded to {register.name}, the register's format")
+        return encode(register, array if scale == 1 else array.astype(np.float64) / scale)
+    if scale != 1:
+        raise TypeError(
+            f"{file}: c must be values, not codes, where values of a and b are quantized with tensor scales, {scale:.7g} "
+            "together: c's codes do not say whether they are to be divided by them"
+        )
     return _in_range(array, register, register.bits, f"{file}: codes of c, {register.name},")
 
 
-def read_codes(path: Path, spec: IntegerSpec | FloatSpec | PositSpec, shape: tuple[int, int]) -> tuple[Codes, str]:
-    """Return a recorded d: codes of its format, or values that it holds exactly; and which of the two it was.
+class Recorded(NamedTuple):
+    """A recorded d: its codes, or, of units with tensor scales, values of a type; and which of the two it was."""
+
+    codes: Codes | None
+    values: NDArray[Any]
+    what: str
+
+
+def read_recorded(path: Path, spec: IntegerSpec | FloatSpec | PositSpec, operands: Operands) -> Recorded:
+    """Return a recorded d: codes of its format, or values.
+
+    Values are those of codes, exactly; only with tensor scales, which are multiplied in, they may be any.
 
     Raises
     ------
@@ -218,12 +268,17 @@ def read_codes(path: Path, spec: IntegerSpec | FloatSpec | PositSpec, shape: tup
         If the file is none, of another shape, or its values are none of the format.
     """
     array = read_array(path, "d")
+    shape = operands.shape[0], operands.shape[2]
     if array.shape != shape:
         raise ValueError(f"{path}: d must have the shape {shape}, not {array.shape}")
     if array.dtype.kind != "f":
-        return _in_range(array, spec, spec.bits, f"{path}: codes of d, {spec.name},"), "codes"
+        codes = _in_range(array, spec, spec.bits, f"{path}: codes of d, {spec.name},")
+        said = "codes" if operands.scale == 1 else "codes, before the tensor scales"
+        return Recorded(codes, np.asarray(spec.decode(codes)), said)
+    if operands.scale != 1:
+        return Recorded(None, array, f"values ({array.dtype}), the tensor scales multiplied in")
     if isinstance(spec, FloatSpec) and spec.name == array.dtype.name:
-        return array.view(f"u{array.dtype.itemsize}"), "values, bit for bit"
+        return Recorded(array.view(f"u{array.dtype.itemsize}"), array, "values, bit for bit")
     codes = encode(spec, array)
     back = np.asarray(spec.decode(codes), np.float64)
     wrong = (back != array.astype(np.float64)) & ~(np.isnan(back) & np.isnan(array))
@@ -232,7 +287,7 @@ def read_codes(path: Path, spec: IntegerSpec | FloatSpec | PositSpec, shape: tup
         raise ValueError(
             f"{path}: d must hold values of {spec.name}, and {array[row, column]!s} at {row},{column} is none"
         )
-    return codes, "values"
+    return Recorded(codes, array, "values")
 
 
 def draw(unit: DotProductUnit, shape: tuple[int, int, int], distribution: str, seed: int) -> Operands:
@@ -264,7 +319,7 @@ def draw(unit: DotProductUnit, shape: tuple[int, int, int], distribution: str, s
     if min(shape) < 1 or max(rows * depth, depth * columns, rows * columns) > _MOST:
         raise ValueError(f"--random MxKxN must be positive, with matrices of up to 2**28 elements, not {shape}")
     rng = np.random.default_rng(seed)
-    drawn = {}
+    drawn: dict[str, tuple[Codes, Codes | None, float]] = {}
     for name, size in (("a", (rows, depth)), ("b", (depth, columns))):
         spec, element = (unit.a, unit.element_a) if name == "a" else (unit.b, unit.element_b)
         if distribution == "all":
@@ -273,18 +328,20 @@ def draw(unit: DotProductUnit, shape: tuple[int, int, int], distribution: str, s
             if name == "a" and unit.sparsity is not None:
                 kept = prune(rng.random(size) + 1, unit.sparsity) != 0
                 made = np.where(kept, made, encode(_container(unit, element), np.zeros(1))[0])
-            drawn[name] = made, _some_scales(rng, spec, size, name)
+            drawn[name] = made, _some_scales(rng, spec, size, name), 1.0
         else:
             values = rng.standard_normal(size) if distribution == "normal" else _wide(rng, element, size)
             if isinstance(element, IntegerSpec):
                 values = values * (element.max_int / 3 if distribution == "normal" else 1) * 2.0**-element.fraction_bits
             if name == "a" and unit.sparsity is not None:
                 values = prune(values, unit.sparsity)
-            codes, scales, _ = quantized(unit, name, values)
-            drawn[name] = codes, scales
-    note = f"{rows} x {depth} by {depth} x {columns}, drawn: {distribution}, seed {seed}"
-    (a, a_scales), (b, b_scales) = drawn["a"], drawn["b"]
-    return Operands(a=a, b=b, a_scales=a_scales, b_scales=b_scales, notes=(note,))
+            drawn[name] = quantized(unit, name, values)[:3]
+    notes = [f"{rows} x {depth} by {depth} x {columns}, drawn: {distribution}, seed {seed}"]
+    (a, a_scales, above_a), (b, b_scales, above_b) = drawn["a"], drawn["b"]
+    if (above_a, above_b) != (1, 1):
+        notes.append(f"tensor scales of a and b: {above_a:.7g} and {above_b:.7g}")
+    scales = above_a, above_b
+    return Operands(a=a, b=b, a_scales=a_scales, b_scales=b_scales, tensor_scales=scales, notes=tuple(notes))
 
 
 def _wide(rng: np.random.Generator, element: ScalarSpec, size: tuple[int, int]) -> NDArray[np.float64]:

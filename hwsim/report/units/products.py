@@ -15,8 +15,18 @@ from hwsim.datapath.trace import element_rows
 from hwsim.formats import BlockSpec, FloatSpec, Quantized
 from hwsim.report.formats.text import code_text
 from hwsim.report.units.catalog import entries, unit_of
-from hwsim.report.units.comparison import Comparison, Exactness, compare, exactness
-from hwsim.report.units.operands import Codes, Operands, draw, encode, from_files, quantized, read_array, read_codes
+from hwsim.report.units.comparison import Comparison, Exactness, compare, compare_values, exactness
+from hwsim.report.units.operands import (
+    Codes,
+    Operands,
+    Recorded,
+    draw,
+    encode,
+    from_files,
+    quantized,
+    read_array,
+    read_recorded,
+)
 from hwsim.report.units.parting import Followed, follow
 from hwsim.report.units.show import Shown, Task, percent
 from hwsim.report.units.tables import differences_table, histogram_table
@@ -41,7 +51,7 @@ def run(task: Task, units: list[DotProductUnit], progress: Callable[[str], None]
         raise ValueError(f"--trace must be within {shape[0]} rows and {shape[2]} columns, not {task.trace}")
     recorded = None
     if task.against is not None:
-        recorded = read_codes(task.against, first.output, (shape[0], shape[2]))
+        recorded = read_recorded(task.against, first.output, operands)
     results = []
     for name, unit, held in zip(task.names, units, others, strict=True):
         progress(f"unit {name}")
@@ -62,7 +72,10 @@ def _operands(task: Task, unit: DotProductUnit) -> Operands:
 
 
 def _also(task: Task, first: DotProductUnit, operands: Operands, second: DotProductUnit) -> Operands:
-    """Return the operands of a second unit: the same codes, or the same values in its formats."""
+    """Return the operands of a second unit: the same codes, or the same values in its formats.
+
+    Codes that are converted have the values that they were made of, tensor scales included.
+    """
     same = (first.a, first.b, first.ignored_bits) == (second.a, second.b, second.ignored_bits)
     if same and (operands.c is None or first.register.format == second.register.format):
         return operands
@@ -76,33 +89,42 @@ def _also(task: Task, first: DotProductUnit, operands: Operands, second: DotProd
 def _converted(first: DotProductUnit, operands: Operands, second: DotProductUnit) -> Operands:
     """Return the operands' values in the formats of another unit."""
     notes = []
-    made: dict[str, tuple[Codes, Codes | None]] = {}
-    for name in ("a", "b"):
+    made: dict[str, tuple[Codes, Codes | None, float]] = {}
+    for at, name in enumerate("ab"):
+        if first.ignored_bits == second.ignored_bits and getattr(first, name) == getattr(second, name):
+            held = (operands.a, operands.a_scales) if name == "a" else (operands.b, operands.b_scales)
+            made[name] = *held, operands.tensor_scales[at]
+            continue
         values = _values(first, operands, name)
         if not np.isfinite(values).all():
             raise ValueError(
                 f"{name} must be finite to be rounded to unit 2's {second.a.name if name == 'a' else second.b.name}; "
                 "codes with specials can be compared in units of the same formats"
             )
-        codes, scales, note = quantized(second, name, values)
-        notes.append(f"for unit 2, {name}: {note}")
-        made[name] = codes, scales
+        rounded = quantized(second, name, values)
+        notes.append(f"{name}: {rounded.note}")
+        made[name] = rounded[:3]
+    (a, a_scales, above_a), (b, b_scales, above_b) = made["a"], made["b"]
     c = None
     if operands.c is not None:
-        c = encode(second.register.format, np.asarray(first.register.format.decode(operands.c), np.float64))
-        notes.append(f"for unit 2, c: values rounded to {second.register.format.name}")
-    (a, a_scales), (b, b_scales) = made["a"], made["b"]
-    return Operands(a=a, b=b, c=c, a_scales=a_scales, b_scales=b_scales, notes=tuple(notes))
+        start = np.asarray(first.register.format.decode(operands.c), np.float64)
+        c = encode(second.register.format, start * (operands.scale / (above_a * above_b)))
+        notes.append(f"c: values rounded to {second.register.format.name}, the register's format")
+    scales = above_a, above_b
+    return Operands(
+        a=a, b=b, c=c, a_scales=a_scales, b_scales=b_scales, tensor_scales=scales, notes=tuple(notes)
+    )
 
 
 def _values(unit: DotProductUnit, operands: Operands, name: str) -> NDArray[np.float64]:
-    """Return an operand's values."""
+    """Return an operand's values, its tensor scale multiplied in."""
     spec = unit.a if name == "a" else unit.b
     codes = operands.a if name == "a" else operands.b
     if isinstance(spec, BlockSpec):
         scales = operands.a_scales if name == "a" else operands.b_scales
         assert scales is not None
-        held = Quantized(codes=codes, scales=scales, tensor_scale=1.0, format=spec, axis=1 if name == "a" else 0)
+        above = operands.tensor_scales[0 if name == "a" else 1]
+        held = Quantized(codes=codes, scales=scales, tensor_scale=above, format=spec, axis=1 if name == "a" else 0)
         return held.dequantize()
     if unit.ignored_bits and isinstance(spec, FloatSpec):
         spec = replace(spec, man_bits=spec.man_bits + unit.ignored_bits)
@@ -125,12 +147,13 @@ def _head(operands: Operands) -> list[str]:
 def _ran(task: Task, unit: DotProductUnit, operands: Operands, codes: Codes) -> Shown:
     name = task.names[0]
     exact = exactness(unit, operands, codes)
-    values = np.asarray(unit.output.decode(codes), np.float64)
+    values = _scaled(unit, operands, codes)
     finite = values[np.isfinite(values)]
     figures: dict[str, Any] = {
         "unit": name,
         "shape": list(operands.shape),
         "notes": list(operands.notes),
+        "tensor_scale": operands.scale,
         "output": unit.output.name,
         "exactness": asdict(exact),
         "nan": int(np.isnan(values).sum()),
@@ -141,11 +164,12 @@ def _ran(task: Task, unit: DotProductUnit, operands: Operands, codes: Codes) -> 
     parts: list[Part] = [*_head(operands), f"through {name}: d in {unit.output.name}"]
     span = f"values {finite.min():.7g} to {finite.max():.7g}" if finite.size else "no finite value"
     parts.append(f"{span}; {figures['nan']:,} NaN, {figures['infinite']:,} infinite")
+    parts += _scale_notes([operands])
     if values.size <= 64:
         parts.append(np.array2string(values, max_line_width=120, threshold=64))
     parts.append(differences_table([name], [exact]))
     if task.output is not None:
-        what = _write(task.output, unit, codes, values, as_values=task.values)
+        what = _write(task.output, unit, codes, values if task.values else None, operands.scale)
         figures["file"] = str(task.output)
         parts.append(f"{what} written to {task.output}")
     if task.place is not None:
@@ -155,23 +179,48 @@ def _ran(task: Task, unit: DotProductUnit, operands: Operands, codes: Codes) -> 
     return Shown(figures=figures, parts=parts)
 
 
-def _write(file: Path, unit: DotProductUnit, codes: Codes, values: NDArray[np.float64], *, as_values: bool) -> str:
+def _scaled(unit: DotProductUnit, operands: Operands, codes: Codes) -> NDArray[np.float64]:
+    """Return the values of d, tensor scales multiplied in."""
+    values: NDArray[np.float64] = np.asarray(unit.output.decode(codes), np.float64)
+    return values if operands.scale == 1 else values * operands.scale
+
+
+def _scale_notes(held: list[Operands]) -> list[str]:
+    """Say what becomes of tensor scales, if there are any."""
+    scales = [each.scale for each in held]
+    if all(scale == 1 for scale in scales):
+        return []
+    if len(set(scales)) == 1:
+        by = f"{scales[0]:.9g}"
+    else:
+        by = " and ".join(f"{scale:.9g} (unit {at})" for at, scale in enumerate(scales, start=1))
+    return [f"values are those of d's codes times the tensor scales, {by}; traces and codes are before them"]
+
+
+def _write(file: Path, unit: DotProductUnit, codes: Codes, values: NDArray[np.float64] | None, scale: float) -> str:
     """Write codes, or values as float32 where that holds them all; and say which."""
-    if not as_values:
-        np.save(file, codes)
-        return f"codes of {unit.output.name} ({codes.dtype})"
-    with np.errstate(over="ignore", invalid="ignore"):
-        single = values.astype(np.float32)
-    held = single if np.array_equal(single.astype(np.float64), values, equal_nan=True) else values
-    np.save(file, held)
-    return f"values ({held.dtype})"
+    held: NDArray[Any] = codes
+    what = f"codes of {unit.output.name} ({codes.dtype})"
+    if values is not None:
+        with np.errstate(over="ignore", invalid="ignore"):
+            single = values.astype(np.float32)
+        held = single if np.array_equal(single.astype(np.float64), values, equal_nan=True) else values
+        what = f"values ({held.dtype})"
+    if scale != 1:
+        what += " without the tensor scales" if values is None else " with the tensor scales"
+    try:
+        np.save(file, held)
+    except OSError as error:
+        raise OSError(f"cannot write {str(file)!r}: {error.strerror or error}") from error
+    return what
 
 
 def _compared(task: Task, units: list[DotProductUnit], operands: list[Operands], results: list[Codes]) -> Shown:
-    found = compare((units[0].output, units[1].output), (results[0], results[1]))
+    scales = operands[0].scale, operands[1].scale
+    found = compare((units[0].output, units[1].output), (results[0], results[1]), scales)
     exact = [exactness(*each) for each in zip(units, operands, results, strict=True)]
-    notes = list(dict.fromkeys(note for each in operands for note in each.notes))
-    figures = _figures(list(task.names), operands[0], notes, found, exact)
+    notes = _notes(operands)
+    figures = _figures(list(task.names), operands, notes, found, exact)
     parts: list[Part] = [f"1: {task.names[0]}", f"2: {task.names[1]}", *notes]
     parts += _summary(found, operands[0], "unit 2")
     parts.append(differences_table(task.names, exact))
@@ -188,34 +237,50 @@ def _compared(task: Task, units: list[DotProductUnit], operands: list[Operands],
     return Shown(figures=figures, parts=parts)
 
 
-def _against(task: Task, unit: DotProductUnit, operands: Operands, codes: Codes, recorded: tuple[Codes, str]) -> Shown:
+def _notes(operands: list[Operands]) -> list[str]:
+    """Return how the operands of two units were made: what is said of both once, else of which."""
+    first, second = operands
+    both = [note for note in first.notes if note in second.notes or first is second]
+    drawn = [note for note in first.notes if " drawn: " in note and note not in both]
+    found = [*both, *drawn]
+    for at, each in enumerate(operands, start=1):
+        found += [f"unit {at}: {note}" for note in each.notes if note not in found]
+    return found + _scale_notes(operands)
+
+
+def _against(task: Task, unit: DotProductUnit, operands: Operands, codes: Codes, recorded: Recorded) -> Shown:
     """Compare a unit with a result that was recorded elsewhere."""
     name, file = task.names[0], str(task.against)
-    found = compare((unit.output, unit.output), (codes, recorded[0]))
-    exact = [exactness(unit, operands, each) for each in (codes, recorded[0])]
+    if recorded.codes is not None:
+        scales = operands.scale, operands.scale
+        found = compare((unit.output, unit.output), (codes, recorded.codes), scales)
+    else:
+        found = compare_values(unit.output, (_as_recorded(unit, operands, codes, recorded), _float64(recorded)))
+    results = [(name, codes)] + ([] if recorded.codes is None else [(file, recorded.codes)])
+    exact = [exactness(unit, operands, each) for _, each in results]
     wrong = found.differ + found.zero_signs + found.nan_codes
-    figures = _figures([name, file], operands, list(operands.notes), found, exact)
-    head = [*operands.notes, f"{file}: {recorded[1]}, {unit.output.name}"]
-    others = _others(unit, operands, recorded[0], found, task.seed) if wrong else []
+    notes = [*operands.notes, *_scale_notes([operands])]
+    figures = _figures([name, file], [operands], notes, found, exact)
+    others = _others(unit, operands, recorded, found, task.seed) if wrong else []
     figures["others"] = others
     parts: list[Part] = [
         f"unit:     {name}",
         f"recorded: {file}",
-        *head,
+        *notes,
+        f"{file}: {recorded.what}, {unit.output.name}",
         *_summary(found, operands, "the recorded result"),
     ]
-    parts.append(differences_table([name, file], exact))
+    parts.append(differences_table([called for called, _ in results], exact))
     if wrong:
         same = ", ".join(others) or "none"
         parts.append(f"units of the catalog that give every recorded bit on these operands: {same}")
     place = task.place or (found.places[0] if found.places else None)
     if place is not None:
         followed = _followed(name, unit, operands, place, task.seed)
-        code = int(recorded[0][place])
-        text = code_text(code, unit.output.bits)
+        held, text = _recorded_at(unit, recorded, place)
         parts.append(f"\n{'element' if task.place else 'the first that differs:'} row {place[0]}, column {place[1]}")
-        parts.append(f"recorded: {text} = {float(unit.output.decode(code)):.10g}")
-        figures["trace"] = {"place": list(place), "recorded": code}
+        parts.append(f"recorded: {text}")
+        figures["trace"] = {"place": list(place), "recorded": held}
         if others:
             other = _followed(others[0], unit_of(others[0]), operands, place, task.seed)
             figures["trace"] |= pair_as_dict(followed, other)
@@ -226,19 +291,45 @@ def _against(task: Task, unit: DotProductUnit, operands: Operands, codes: Codes,
     return Shown(figures=figures, parts=parts, passed=wrong == 0)
 
 
-def _others(unit: DotProductUnit, operands: Operands, recorded: Codes, found: Comparison, seed: int) -> list[str]:
-    """Return the catalog's units that take the same codes and give the recorded ones."""
+def _float64(recorded: Recorded) -> NDArray[np.float64]:
+    return recorded.values.astype(np.float64)
+
+
+def _as_recorded(unit: DotProductUnit, operands: Operands, codes: Codes, recorded: Recorded) -> NDArray[np.float64]:
+    """Return the values of d, tensor scales multiplied in, as the recorded type holds them: rounded once to it."""
+    with np.errstate(over="ignore"):
+        return _scaled(unit, operands, codes).astype(recorded.values.dtype).astype(np.float64)
+
+
+def _recorded_at(unit: DotProductUnit, recorded: Recorded, place: tuple[int, int]) -> tuple[int | float, str]:
+    """Return code, or value where there is none, of a recorded element; and both in words."""
+    if recorded.codes is None:
+        value = float(recorded.values[place])
+        return value, f"{value:.10g}"
+    code = int(recorded.codes[place])
+    return code, f"{code_text(code, unit.output.bits)} = {float(unit.output.decode(code)):.10g}"
+
+
+def _others(unit: DotProductUnit, operands: Operands, recorded: Recorded, found: Comparison, seed: int) -> list[str]:
+    """Return the catalog's units that take the same codes and give what was recorded."""
     names: dict[DotProductUnit, list[str]] = {}
     for entry in entries():
         if _signature(entry.unit) == _signature(unit) and entry.unit != unit:
             names.setdefault(entry.unit, []).append(entry.name)
+
+    def equal(codes: Any, place: Any = ...) -> bool:
+        if recorded.codes is not None:
+            return np.array_equal(codes, recorded.codes[place])
+        held = _as_recorded(unit, operands, np.asarray(codes), recorded)
+        return np.array_equal(held, _float64(recorded)[place], equal_nan=True)
+
     same = []
     for other, called in names.items():
         looked = all(
-            dot_exact(other, element_rows(other, **operands.row(place), seed=seed))[0] == recorded[place]
+            equal(dot_exact(other, element_rows(other, **operands.row(place), seed=seed))[0], place)
             for place in found.places[:_LOOKED]
         )
-        if looked and np.array_equal(_product(other, operands, seed), recorded):
+        if looked and equal(_product(other, operands, seed)):
             same += called
     return same
 
@@ -249,12 +340,13 @@ def _signature(unit: DotProductUnit) -> tuple[Any, ...]:
 
 
 def _figures(
-    names: list[str], operands: Operands, notes: list[str], found: Comparison, exact: list[Exactness]
+    names: list[str], operands: list[Operands], notes: list[str], found: Comparison, exact: list[Exactness]
 ) -> dict[str, Any]:
     return {
         "results": names,
-        "shape": list(operands.shape),
+        "shape": list(operands[0].shape),
         "notes": notes,
+        "tensor_scales": [each.scale for each in operands],
         **asdict(found),
         "exactness": [asdict(each) for each in exact],
     }
@@ -283,7 +375,8 @@ def _summary(found: Comparison, operands: Operands, second: str) -> list[Part]:
         ("relative to the larger", found.largest_relative),
     ):
         if worst is not None:
-            parts.append(f"largest difference, {what}: {worst[0]:.6g} at row {worst[1][0]}, column {worst[1][1]}")
+            amount = f"{worst[0]:,}" if isinstance(worst[0], int) else f"{worst[0]:.6g}"
+            parts.append(f"largest difference, {what}: {amount} at row {worst[1][0]}, column {worst[1][1]}")
     if len(found.places) > 1:
         shown = "; ".join(f"{row},{column}" for row, column in found.places)
         parts.append(f"first places: {shown}" + (" ..." if found.differ > len(found.places) else ""))

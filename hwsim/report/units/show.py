@@ -2,8 +2,9 @@
 """What `hwsim units` shows: the catalog, one unit, a product through one, two units or a recorded result compared."""
 
 import re
+import textwrap
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from rich.table import Table
 
 from hwsim.datapath import DotProductUnit
 from hwsim.report.plots import check_plot_file
-from hwsim.report.units.catalog import PATTERN, alike, entries, entry_of, row, unit_of
+from hwsim.report.units.catalog import PATTERN, aliases_of, alike, entries, entry_of, row, unit_of
 from hwsim.report.units.diagram import diagram
 from hwsim.report.units.numerics import numerics
 from hwsim.report.units.operands import DISTRIBUTIONS
@@ -26,6 +27,8 @@ __all__ = [
     "about",
     "run",
 ]
+
+_LINE = 126
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +62,11 @@ class Task:
             raise ValueError("--architecture and --evidence select from the catalog; they go with no unit")
         if given and self.random is not None:
             raise ValueError(f"--random draws the operands; it does not go with {given[0]}")
+        if self.architecture == "":
+            raise ValueError("--architecture must be a word of an architecture or a vendor, not empty")
         if given and (self.a is None or self.b is None):
-            raise ValueError(f"{given[0]} goes with --a A.npy and --b B.npy")
+            missing = " and ".join(option for option in ("--a", "--b") if files[option] is None)
+            raise ValueError(f"operands are two matrices, --a A.npy and --b B.npy: {missing} is missing")
         self._check_operands()
         if self.names and self.diagram is not None:
             check_plot_file(self.diagram)
@@ -83,8 +89,10 @@ class Task:
             raise ValueError("operands go through a unit: name one, or two to compare")
         elif self.depth is not None or self.diagram is not None:
             raise ValueError("--depth and --diagram show a unit; they do not go with operands")
-        if self.depth is not None and (self.depth < 1 or not self.names):
-            raise ValueError(f"--depth goes with a unit, and must be at least 1, not {self.depth}")
+        if self.depth is not None and not self.names:
+            raise ValueError("--depth goes with the name of a unit")
+        if self.depth is not None and self.depth < 1:
+            raise ValueError(f"--depth must be at least 1, not {self.depth}")
         if self.diagram is not None and not self.names:
             raise ValueError("--diagram goes with the name of a unit")
         if self.distribution is not None and self.random is None:
@@ -159,6 +167,7 @@ def run(task: Task, progress: Callable[[str], None]) -> Shown:
     if not task.names:
         return _catalog(task)
     units = [unit_of(name) for name in task.names]
+    task = replace(task, names=tuple(name.lower() for name in task.names))
     if not task.has_operands:
         return _one(task, task.names[0], units[0])
     from hwsim.report.units import products
@@ -184,14 +193,15 @@ def about(name: str, unit: DotProductUnit) -> dict[str, str]:
     """Return what is known of a unit: where it is from, and how that is known."""
     entry = entry_of(name)
     if entry is None:
-        return {"unit": "described by its name", "spec": unit.name}
+        return {"unit": "described by its name", **({"in full": unit.name} if unit.name != name else {})}
+    others = [other for other in (entry.name, *aliases_of(entry)) if other != name]
     return {
+        **({"also called": ", ".join(others)} if others else {}),
         "architecture": f"{entry.vendor} {entry.architecture}",
         "instruction": entry.instruction,
         "evidence": entry.evidence.value,
         "source": entry.source,
         **({"note": entry.note} if entry.note else {}),
-        "spec": unit.name,
     }
 
 
@@ -208,7 +218,8 @@ def _one(task: Task, name: str, unit: DotProductUnit) -> Shown:
     if task.depth is not None:
         path = fastest(unit, task.depth)
         figures["path"] = {"depth": task.depth, **path}
-        parts.append(f"fastest exact path for K = {task.depth}: {path['name']}: {path['proof']}")
+        said = f"fastest exact path for K = {task.depth}: {path['name']}: {path['proof']}"
+        parts.append(textwrap.fill(said, _LINE, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False))
     if task.diagram is not None:
         from hwsim.report.units.figure import stages_figure
 

@@ -85,11 +85,11 @@ def stages(unit: DotProductUnit) -> list[Stage]:
     )
     if unit.promotion is not None:
         words = register_words(unit.promotion.accumulator, "at each addition")
-        every = f"every {unit.promotion.length} products, and at the end: added to a second register"
+        every = f"every {unit.promotion.length} products, and at the end: the register is added to a second one"
         found.append(
             Stage(
                 name="promote",
-                does=(f"{every}; the first restarts at 0", *words),
+                does=(every, *words, "then the first register restarts at 0"),
                 out=f"second register, {unit.promotion.accumulator.bits} bits",
                 register=True,
             )

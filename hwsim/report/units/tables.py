@@ -7,8 +7,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from hwsim.datapath.hardware import Entry
+from hwsim.report.units.catalog import aliases_of
 from hwsim.report.units.comparison import Comparison, Exactness
-from hwsim.report.units.words import alignment_text, operands_text, register_text, step_text
+from hwsim.report.units.words import alignment_text, count, operands_text, register_text, step_text
 
 __all__ = [
     "about_table",
@@ -19,6 +20,7 @@ __all__ = [
 ]
 
 _BAR = 40
+_CLASSES = 8  # of distances, a line each
 
 
 def _columns(table: Table, *headings: str) -> None:
@@ -31,7 +33,7 @@ def _columns(table: Table, *headings: str) -> None:
 def kinds_table(groups: Sequence[Sequence[Entry]]) -> Table:
     """Return one row a way of adding, architecture by architecture."""
     total = sum(map(len, groups))
-    table = Table(title=f"{total} units, {len(groups)} ways of adding", title_justify="left")
+    table = Table(title=f"{count(total, 'unit')}, {len(groups)} ways of adding", title_justify="left")
     _columns(table, "for example", "units", "products", "alignment", "register", "evidence")
     architecture = None
     for group in groups:
@@ -48,7 +50,7 @@ def kinds_table(groups: Sequence[Sequence[Entry]]) -> Table:
 
 def catalog_table(entries: Sequence[Entry]) -> Table:
     """Return one row a unit."""
-    table = Table(title=f"{len(entries)} units", title_justify="left")
+    table = Table(title=count(len(entries), "unit"), title_justify="left")
     _columns(table, "unit", "operands", "products", "alignment", "register", "evidence")
     architecture = None
     for entry in entries:
@@ -59,6 +61,8 @@ def catalog_table(entries: Sequence[Entry]) -> Table:
         unit = entry.unit
         cells = operands_text(unit), step_text(unit), alignment_text(unit), register_text(unit)
         table.add_row(entry.name, *cells, entry.evidence.name.lower())
+        for alias in aliases_of(entry):
+            table.add_row(f"  = {alias}")
     return table
 
 
@@ -73,15 +77,27 @@ def about_table(title: str, rows: dict[str, str]) -> Table:
 
 
 def histogram_table(found: Comparison) -> Table:
-    """Return how many outputs lie how many ulps apart."""
+    """Return how many outputs lie how many ulps apart; of many classes two are a line each."""
     table = Table(title=f"finite differences in ulps of {found.format}", title_justify="left")
     _columns(table, "ulps", "outputs")
     table.add_column("", no_wrap=True)
-    most = max((number for _, _, number in found.histogram), default=1)
-    for low, high, number in found.histogram:
-        label = str(low) if low == high else f"{low}..{high}"
+    classes = found.histogram if len(found.histogram) <= _CLASSES else _joined(found.histogram)
+    most = max((number for _, _, number in classes), default=1)
+    for low, high, number in classes:
+        label = f"{low:,}" if low == high else f"{low:,}..{high:,}"
         table.add_row(label, f"{number:,}", "█" * max(1, round(_BAR * number / most)))
     return table
+
+
+def _joined(classes: Sequence[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
+    """Join classes of distances by fours: 0, 1, 2..4, 5..16, 17..64, and so on."""
+    found: dict[int, tuple[int, int, int]] = {}
+    for low, high, number in classes:
+        bits = (max(high, 1) - 1).bit_length()
+        top = (1 << (bits + bits % 2)) if high else 0
+        bottom = low if top <= 1 else top // 4 + 1
+        found[top] = bottom, top, number + found.get(top, (0, 0, 0))[2]
+    return list(found.values())
 
 
 def differences_table(names: Sequence[str], exact: Sequence[Exactness]) -> Table:
@@ -95,7 +111,7 @@ def differences_table(names: Sequence[str], exact: Sequence[Exactness]) -> Table
             name,
             f"{each.outputs:,}",
             f"{each.equal:,}",
-            f"{each.mean_ulps:.4g}",
+            f"{each.mean_ulps:,.0f}" if each.mean_ulps >= 100 else f"{each.mean_ulps:.3g}",
             f"{each.largest_ulps:,}",
             f"{each.largest_relative:.3g}",
             f"{each.left_out:,}",

@@ -84,7 +84,9 @@ def pair_parts(first: Followed, second: Followed, *, full: bool) -> list[Part]:
     parts: list[Part] = []
     for number, each in enumerate((first, second), start=1):
         parts.append(f"  {number}: {output_text(each)}   {each.name}")
-    parts.append(f"  exact: {_exact(first)}")
+    exact = [_exact(first), _exact(second)]
+    same = exact[0] == exact[1]
+    parts.append(f"  exact: {exact[0]}" if same else f"  exact, each of its own operands: {exact[0]}; {exact[1]}")
     parts += ["", _overview(first, second, parting)]
     if parting.stage == "none":
         parts.append(parting.says)

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import itertools
 import os
 import random
 import subprocess
@@ -207,6 +208,79 @@ def test_truncated_wide_exponents_by_both_kernels(name: str, monkeypatch: pytest
         assert ran.pop() == kernel
     nothing = problem._replace(a=np.zeros_like(problem.a))
     assert np.array_equal(path.run(nothing), _by_rows(nothing))
+
+
+_ZEROS_OF = (
+    *("float4_e2m1fn", "float6_e2m3fn", "float6_e3m2fn", "float8_e4m3fn", "float8_e5m2", "int8", "posit8_1"),
+    *("float16", "bfloat16", "tfloat32", "mxfp4", "mxfp8_e4m3", "nvfp4"),
+)
+_ZEROS_FRACTIONS = (0, 3, 9, 13, 16, 20, 23, 24, 25, 29)
+_ZEROS_FLOORS = (-10, -133, -150, -200, -215, -230, -256, -300, -1000)
+
+
+def _with_zero_steps(source: np.random.Generator, unit: DotProductUnit) -> Problem:
+    """Return a problem of three steps, of which rows have each set of products all zero, with several registers."""
+    lanes = unit.lanes
+    length = 3 * lanes
+    a = _draw(source, unit.element_a, (8, length), "all")
+    b = _draw(source, unit.element_b, (7, length), "all")
+    for row in range(8):
+        for step in range(3):
+            if row >> step & 1 == 0:
+                a[row, step * lanes : step * lanes + lanes] = 0
+    b[1] = 0
+    b[2, lanes:] = 0
+    register: Any = unit.accumulator.format
+    sign, one = 1 << (register.bits - 1), register.inf_code // 2
+    c = np.array([0, sign, 1, sign | 1, one, register.max_magnitude_code, sign | one], code_dtype(register.bits))
+    scales = []
+    for spec, count in ((unit.a, 8), (unit.b, 7)):
+        codes = None
+        if isinstance(spec, BlockSpec):
+            codes = _draw(source, spec.scale, (count, -(-length // spec.block_size)), "all")
+        scales.append(codes)
+    return Problem(unit, a, b, np.tile(c, (8, 1)), scales[0], scales[1])
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("name", _ZEROS_OF)
+def test_truncated_steps_of_zeros(name: str) -> None:
+    spec = _scalar(name)
+    source = np.random.default_rng(29)
+    offered, compared = set(), 0
+    for register, rounding in itertools.product(("float32", "float16"), (_ZERO, _EVEN)):
+        held = _scalar(register)
+        for fraction_bits, floor in itertools.product(_ZEROS_FRACTIONS, _ZEROS_FLOORS):
+            unit = DotProductUnit(
+                a=spec,
+                b=spec,
+                lanes=4,
+                alignment=TruncatedAlignment(fraction_bits=fraction_bits, exp_floor=floor),
+                accumulator=FloatAccumulator(
+                    format=held, rounding=rounding, overflow=Overflow.INFINITY, result_man_bits=held.man_bits
+                ),
+                output=held,
+            )
+            path = truncated.offer(unit, 12)
+            if path is None:
+                continue
+            offered.add((fraction_bits, floor))
+            problem = _with_zero_steps(source, unit)
+            started, fresh = path.run(problem), path.run(problem._replace(c=None))
+            assert np.array_equal(started, _by_rows(problem)), (register, rounding, fraction_bits, floor)
+            assert np.array_equal(fresh, _by_rows(problem._replace(c=None))), (register, rounding, fraction_bits, floor)
+            # Of zeros alone the register comes out as it went in, cut where the floor is high, and a zero without sign.
+            assert not fresh[0].any()
+            assert not fresh[:, 1].any()
+            assert not started[0, :2].any()
+            compared += started.size + fresh.size
+    assert compared >= 4 * 112 * len(_ZEROS_FLOORS)
+    if name in ("float4_e2m1fn", "float6_e2m3fn", "float6_e3m2fn", "float8_e4m3fn", "int8", "nvfp4"):
+        assert (25, -230) in offered
+    if name in ("float8_e4m3fn", "int8"):
+        assert {(16, floor) for floor in (-256, -300, -1000)} <= offered
+    if name == "float6_e3m2fn":
+        assert {(9, floor) for floor in (-256, -300, -1000)} <= offered
 
 
 def _any_unit(source: random.Random) -> DotProductUnit:
