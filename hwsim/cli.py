@@ -277,7 +277,9 @@ def units(
         str | None, typer.Option(metavar="ROW,COLUMN", help="Follow this element through every stage of every step.")
     ] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Write d to this .npy, as codes.")] = None,
-    values: Annotated[bool, typer.Option("--values", help="Write values (tensor scales multiplied in), not codes.")] = False,
+    values: Annotated[
+        bool, typer.Option("--values", help="Write values (tensor scales multiplied in), not codes.")
+    ] = False,
     as_json: _JSON = False,
 ) -> None:
     """List units, show one, run one on two matrices, compare two bit by bit, trace where they part."""

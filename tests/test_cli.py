@@ -16,7 +16,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from hwsim import accelerator as accelerators
-from hwsim import cli, datapath, jobs, network
+from hwsim import cli, datapath, jobs, network, study
 from hwsim.cli import main
 from hwsim.data import digits_model_path, digits_test
 from testbenches.stimulus import stimulus
@@ -274,7 +274,29 @@ def test_cli_interrupted(capsys: pytest.CaptureFixture[str], monkeypatch: pytest
     monkeypatch.setattr(jobs, "simulate_files", interrupt)
     status, out, err = _run(capsys, "simulate")
     assert (status, out) == (130, "")
+    assert err == "hwsim: interrupted\n"
+
+
+@pytest.mark.parametrize("arguments", [("compare",), ("cost", "int8")])
+def test_cli_interrupted_synthesis(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(study, "compare", interrupt)
+    monkeypatch.setattr(study, "price", interrupt)
+    status, out, err = _run(capsys, *arguments)
+    assert (status, out) == (130, "")
     assert err == "hwsim: interrupted; finished syntheses are kept, run it again to go on\n"
+
+
+def test_cli_out_of_memory(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def exhaust(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(jobs, "simulate_files", exhaust)
+    assert _run(capsys, "simulate") == (2, "", "hwsim: error: not enough memory\n")
 
 
 def test_cli_names_a_layer_every_few_seconds(

@@ -85,8 +85,10 @@ def test_cli_units_list_of_an_architecture(capsys: pytest.CaptureFixture[str]) -
     assert "volta" not in out
     vendors = {row["vendor"] for row in _json(capsys, "--architecture", "amd")["units"]}
     assert vendors == {"AMD"}
-    kinds = {row["evidence"] for row in _json(capsys, "--evidence", "reproduced")["units"]}
-    assert kinds == {"reproduced"}
+    for said in ("reproduced", "Reproduced", "reproduced on others' vectors"):
+        kinds = {row["evidence"] for row in _json(capsys, "--evidence", said)["units"]}
+        assert kinds == {"reproduced"}
+    assert "1 unit  " in _run(capsys, "--architecture", "sm_80)")[1]
 
 
 def test_cli_units_list_is_quick() -> None:
@@ -299,6 +301,7 @@ def test_cli_units_names_wrong(capsys: pytest.CaptureFixture[str]) -> None:
     assert message.startswith("unknown unit 'hopper_wgmma_m64n8k32_f32_e4m3_e4m4': did you mean hopper_wgmma_m64n8k32_")
     assert "did you mean" in _wrong(capsys, "float8_e4m3fm_float32")
     assert _wrong(capsys, "--architecture", "kepler").startswith("unknown architecture 'kepler': the catalog has Volta")
+    assert _wrong(capsys, "--architecture", "").startswith("--architecture must be a word of an architecture")
     assert _wrong(capsys, "--evidence", "rumour").startswith("unknown evidence 'rumour': it is one of measured")
 
 
@@ -307,7 +310,8 @@ def test_cli_units_options_wrong(capsys: pytest.CaptureFixture[str], files: dict
     assert _wrong(capsys, HOPPER, CHAIN).startswith("two units are compared on operands")
     assert _wrong(capsys, HOPPER, CHAIN, SLOW) == "give one unit, or two to compare, not 3"
     assert _wrong(capsys, HOPPER, "--architecture", "amd").startswith("--architecture and --evidence select from the")
-    assert _wrong(capsys, HOPPER, "--a", files["a"]) == "--a goes with --a A.npy and --b B.npy"
+    missing = "operands are two matrices, --a A.npy and --b B.npy: --b is missing"
+    assert _wrong(capsys, HOPPER, "--a", files["a"]) == _wrong(capsys, "--a", files["a"]) == missing
     assert _wrong(capsys, *operands) == "operands go through a unit: name one, or two to compare"
     assert _wrong(capsys, HOPPER, *operands, "--random", "1x2x3").startswith("--random draws the operands")
     assert _wrong(capsys, HOPPER, "--random", "1x2") == "--random must be MxKxN, such as 16x128x16, not '1x2'"
@@ -316,7 +320,9 @@ def test_cli_units_options_wrong(capsys: pytest.CaptureFixture[str], files: dict
     assert _wrong(capsys, HOPPER, *operands, "--trace", "0") == "--trace must be ROW,COLUMN, such as 0,3, not '0'"
     assert _wrong(capsys, HOPPER, *operands, "--trace", "6,0") == "--trace must be within 6 rows and 5 columns, not 6,0"
     assert _wrong(capsys, HOPPER, *operands, "--depth", "4").startswith("--depth and --diagram show a unit")
-    assert _wrong(capsys, HOPPER, "--depth", "0").startswith("--depth goes with a unit, and must be at least 1")
+    assert _wrong(capsys, HOPPER, "--depth", "0") == "--depth must be at least 1, not 0"
+    assert _wrong(capsys, "--depth", "10") == "--depth goes with the name of a unit"
+    assert _wrong(capsys, HOPPER, *operands, "-o", "/proc/x.npy").startswith("cannot write '/proc/x.npy': ")
     assert _wrong(capsys, "--diagram", tmp_path / "x.png") == "--diagram goes with the name of a unit"
     assert "must end in .png" in _wrong(capsys, HOPPER, "--diagram", tmp_path / "x.txt")
     assert "must end in .npy" in _wrong(capsys, HOPPER, *operands, "-o", tmp_path / "x.txt")
@@ -348,6 +354,13 @@ def test_cli_units_files_wrong(capsys: pytest.CaptureFixture[str], files: dict[s
 
     assert wrong(np.zeros((2, 160), complex)) == f"{bad}: a must be unsigned codes or values, not complex128"
     assert "must have two dimensions" in wrong(np.zeros(160, np.uint8))
+    assert "raw bytes (|V2)" in wrong(np.zeros((2, 160), "V2"))  # as NumPy writes bfloat16 of ml_dtypes
+    with bad.open("wb") as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": (10**9, 10**9)}
+        np.lib.format.write_array_header_1_0(file, header)
+    assert _wrong(capsys, HOPPER, "--a", bad, "--b", b) == (
+        f"{bad}: the array that its header tells of, for a, is larger than memory"
+    )
     assert wrong(np.full((2, 160), 256, np.uint16)) == (
         f"{bad}: codes of a, float8_e4m3fn, must be in 0..2**8 - 1, not 256"
     )

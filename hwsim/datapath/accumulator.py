@@ -38,8 +38,8 @@ class FixedAccumulator:
     Parameters
     ----------
     bits : int
-        Width of the register, 2 to 1024. The compiled model takes up to 63 in any unit; 64 by the paths of sums exact in
-        64 bits where d is the register or a float; 64 and more by the path ``sliced`` (`choose` tells).
+        Width of the register, 2 to 1024. The compiled model takes up to 63; 64 where d is the register or a float and
+        a path with sums exact in 64 bits offers itself; and 64 and more by the path ``sliced``.
     fraction_bits : int
         Position of the binary point: the unit of the register is ``2**-fraction_bits``.
     overflow : Overflow

@@ -117,8 +117,16 @@ def _check_entry(unit: "DotProductUnit") -> None:
                 raise ValueError(f"unpacked must hold every value of {spec.name}, and {wide.name} does not")
             if (spec.has_inf and not wide.has_inf) or (spec.has_nan and not wide.has_nan):
                 raise ValueError(f"unpacked must hold every value of {spec.name}, and {wide.name} does not")
-    if unit.promotion is not None and unit.promotion.length % unit.width:
-        raise ValueError(f"promotion.length must be a multiple of {unit.width}, a step, not {unit.promotion.length}")
+    if unit.promotion is not None:
+        length = unit.promotion.length
+        if length % unit.width:
+            raise ValueError(f"promotion.length must be a multiple of {unit.width}, a step, not {length}")
+        for field, spec in (("a", unit.a), ("b", unit.b)):
+            if isinstance(spec, BlockSpec) and length % spec.block_size and spec.block_size % length:
+                raise ValueError(
+                    f"promotion.length must be a multiple of {field}'s block of {spec.block_size}, or divide it, "
+                    f"not {length}"
+                )
 
 
 def _check_accumulator(unit: "DotProductUnit") -> None:

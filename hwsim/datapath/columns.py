@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from hwsim.datapath.operands import ZERO_LEAD, Operand
 from hwsim.datapath.plan import CASCADED, FIXED, GRID, TRUNCATED, WIDE, Plan
 from hwsim.datapath.round_pack import Packing
-from hwsim.datapath.rounded import Rule, rounded
+from hwsim.datapath.rounded import Rule, rounded, rule_of
 from hwsim.datapath.wide import merge_wide
+from hwsim.formats import Rounding
 
 __all__ = [
     "KINDS",
@@ -19,6 +20,7 @@ __all__ = [
     "Work",
     "add_step",
     "clip_step",
+    "cut_rule",
     "decode_step",
     "fill_tile",
     "pack_step",
@@ -61,6 +63,11 @@ class Work(NamedTuple):
     slow: NDArray[np.int64]  # whether the column has a special, and goes its own way
     minus: NDArray[np.int64]
     word: NDArray[np.int64]
+
+
+def cut_rule(how: Plan) -> Rule:
+    """Return how an addend is cut."""
+    return rule_of(Rounding.TOWARD_ZERO.index if how.kind == CASCADED else how.rounding)
 
 
 @numba.njit(cache=True)
@@ -251,7 +258,7 @@ def _add_truncated(how: Plan, rule: Rule, a: Operand, i: int, at: int, tile: Til
             continue
         for group in range(begin // how.group, (begin + how.chunk) // how.group):
             for c in range(work.total.size):
-                work.total[c] += rounded(rule, work.held[group, c] << how.cut_left, work.drop[c])
+                work.total[c] += rounded(rule, work.held[group, c] << how.cut_left, max(work.drop[c], 0))
     for c in range(work.total.size):
         if how.fused:
             places = work.lead[c] - work.exponent[c] - man_bits + how.register_right

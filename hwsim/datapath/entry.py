@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from hwsim.datapath.operands import unpack
 from hwsim.datapath.problem import Codes
 from hwsim.datapath.unit import DotProductUnit, ScalarSpec
-from hwsim.formats import FloatSpec, Rounding
+from hwsim.formats import FloatSpec, Rounding, Specials
 from hwsim.formats.codes import code_dtype
 
 __all__ = [
@@ -117,6 +117,9 @@ def special_of(spec: ScalarSpec, codes: Codes) -> NDArray[np.bool_] | None:
     if spec.bits <= _TABLE_BITS:
         table = _special_table(spec)
         found = None if table is None else table[codes]
+    elif isinstance(spec, FloatSpec) and spec.specials is Specials.IEEE:
+        infinity = codes.dtype.type(spec.inf_code)
+        found = codes & infinity == infinity
     else:
         found = unpack(spec, codes).special != 0
     return found if found is not None and found.any() else None

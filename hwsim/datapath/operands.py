@@ -68,7 +68,7 @@ def check_operand(name: str, spec: ScalarSpec, codes: object, ignored_bits: int 
         if low < 0:
             same = 8 * array.dtype.itemsize == bits
             make = f"{name}.view(np.uint{bits})" if same else f"{name} & {(1 << bits) - 1:#x}"
-            hint = f": codes are unsigned, and `{make}` makes them of integers in two's complement"
+            hint = f": codes are unsigned, and `{make}` makes them"
         bad = low if low < 0 else high
         raise ValueError(f"{name} must hold codes of {spec.name}, in 0..2**{bits} - 1, not {bad}{hint}")
     return array.astype(code_dtype(bits), copy=False)

@@ -12,6 +12,7 @@ from hwsim.datapath.columns import (
     Work,
     add_step,
     clip_step,
+    cut_rule,
     decode_step,
     fill_tile,
     pack_step,
@@ -229,9 +230,6 @@ def _matmul_kernel(
             )
 
 
-Rules = tuple[Rule, Rule]  # of the alignment, and of the register
-
-
 @numba.njit(cache=True)
 def _slow_columns(
     how: Plan, pack: Packing, a: Operand, b: Operand, place: Place, work: Work, scratch: NDArray[np.int64]
@@ -248,7 +246,8 @@ def _slow_columns(
 def _float_step(
     how: Plan,
     pack: Packing,
-    rules: Rules,
+    cut: Rule,
+    rule: Rule,
     a: Operand,
     b: Operand,
     place: Place,
@@ -264,21 +263,96 @@ def _float_step(
         work.slow[:] = 1
         _slow_columns(how, pack, a, b, place, work, scratch)
         return
-    slow |= add_step(how, rules[0], a, row, at * how.lanes, tile, held * how.lanes, work)
+    slow |= add_step(how, cut, a, row, at * how.lanes, tile, held * how.lanes, work)
     if how.signed_zero and minus and how.kind not in (TRUNCATED, CASCADED):
         for c in range(min(work.slow.size, b.flag.size // (b.depth // how.lanes) - begin)):
             alone = work.total[c] == 0 and work.register[c] == pack.sign and not work.slow[c]
             work.minus[c] = step_minus(how, a, row, b, begin + c, at) if alone else 0
-    pack_step(how, pack, rules[1], work)
+    pack_step(how, pack, rule, work)
     if slow:
         _slow_columns(how, pack, a, b, place, work, scratch)
+
+
+@numba.njit(cache=True)
+def _tile_row(
+    how: Plan,
+    pack: Packing,
+    cut: Rule,
+    rule: Rule,
+    a: Operand,
+    b: Operand,
+    origin: Place,
+    place: tuple[int, int, int, int],
+    tile: Tile,
+    work: Work,
+    scratch: NDArray[np.int64],
+    specials: NDArray[np.uint8],
+) -> None:
+    """Run the steps of a tile for a row; `place` is the row, the tile's columns and first step, and how many steps."""
+    row, begin, first, steps = place
+    seed, first_row, first_column = origin
+    for held in range(steps):
+        at = first + held
+        if how.kind == FIXED:
+            add_step(how, cut, a, row, at * how.lanes, tile, held * how.lanes, work)
+            clip_step(how, work)
+            for c in range(specials.size):
+                if a.flag[row * (a.depth // how.lanes) + at] | tile.flag[held, c]:
+                    specials[c] |= step_special(how, a, row, b, begin + c, at)
+            continue
+        if pack.random_bits:
+            for c in range(specials.size):
+                work.word[c] = word(seed, first_row + row, first_column + begin + c, at, pack.random_bits)
+        _float_step(how, pack, cut, rule, a, b, (row, begin, at), tile, held, work, scratch)
+
+
+@numba.njit(cache=True)
+def _tile_rows(
+    how: Plan,
+    pack: Packing,
+    cut: Rule,
+    rule: Rule,
+    a: Operand,
+    b: Operand,
+    origin: Place,
+    begin: tuple[int, int],
+    skip: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+    out: NDArray[np.int64],
+    specials: NDArray[np.uint8],
+) -> None:
+    """Do some rows of a and a tile's columns, which begin at `begin`."""
+    rows, columns = out.shape
+    row_begin, column = begin
+    all_steps = a.depth // how.lanes
+    steps = min(max(_ELEMENTS // how.lanes, 1), all_steps)
+    count = min(columns - column, _TILE)
+    width = (count + _VECTOR - 1) // _VECTOR * _VECTOR
+    tile, work, scratch = tile_of(how, steps, width), work_of(how, width), np.zeros(how.scratch, np.int64)
+    seen = np.zeros(count, np.uint8)
+    for first in range(0, all_steps, steps):
+        some = min(steps, all_steps - first)
+        fill_tile(how, b, tile, column, count, first, some)
+        for row in range(row_begin, min(row_begin + _ROWS, rows)):
+            if skip[0][row]:
+                continue
+            seen[:] = 0
+            for c in range(count):
+                work.register[c] = out[row, column + c]
+            _tile_row(
+                how, pack, cut, rule, a, b, origin, (row, column, first, some), tile, work, scratch, seen
+            )
+            for c in range(count):
+                if not skip[1][column + c]:
+                    out[row, column + c] = work.register[c]
+                    specials[row, column + c] |= seen[c]
 
 
 @numba.njit(cache=True, parallel=True)
 def _columns_kernel(
     how: Plan,
     pack: Packing,
-    rules: Rules,
+    cut: Rule,
+    rule: Rule,
     a: Operand,
     b: Operand,
     origin: Place,
@@ -288,40 +362,10 @@ def _columns_kernel(
 ) -> None:
     """Do what `_matmul_kernel` does, for units of `KINDS`, a tile of columns at a time; unchecked."""
     rows, columns = out.shape
-    seed, first_row, first_column = origin
-    all_steps = a.depth // how.lanes
-    steps = min(max(_ELEMENTS // how.lanes, 1), all_steps)
-    row_parts = (rows + _ROWS - 1) // _ROWS
-    for part in numba.prange(row_parts * ((columns + _TILE - 1) // _TILE)):
-        begin = part // row_parts * _TILE
-        count = min(columns - begin, _TILE)
-        width = (count + _VECTOR - 1) // _VECTOR * _VECTOR
-        tile, work = tile_of(how, steps, width), work_of(how, width)
-        scratch = np.zeros(how.scratch, np.int64)
-        for first in range(0, all_steps, steps):
-            some = min(steps, all_steps - first)
-            fill_tile(how, b, tile, begin, count, first, some)
-            for row in range(part % row_parts * _ROWS, min((part % row_parts + 1) * _ROWS, rows)):
-                if skip[0][row]:
-                    continue
-                for c in range(count):
-                    work.register[c] = out[row, begin + c]
-                for held in range(some):
-                    at = first + held
-                    if how.kind == FIXED:
-                        add_step(how, rules[0], a, row, at * how.lanes, tile, held * how.lanes, work)
-                        clip_step(how, work)
-                        for c in range(count):
-                            if a.flag[row * all_steps + at] | tile.flag[held, c] and not skip[1][begin + c]:
-                                specials[row, begin + c] |= step_special(how, a, row, b, begin + c, at)
-                        continue
-                    if pack.random_bits:
-                        for c in range(count):
-                            work.word[c] = word(seed, first_row + row, first_column + begin + c, at, pack.random_bits)
-                    _float_step(how, pack, rules, a, b, (row, begin, at), tile, held, work, scratch)
-                for c in range(count):
-                    if not skip[1][begin + c]:
-                        out[row, begin + c] = work.register[c]
+    parts = (rows + _ROWS - 1) // _ROWS
+    for part in numba.prange(parts * ((columns + _TILE - 1) // _TILE)):
+        begin = part % parts * _ROWS, part // parts * _TILE
+        _tile_rows(how, pack, cut, rule, a, b, origin, begin, skip, out, specials)
 
 
 def matmul_registers(
@@ -362,8 +406,8 @@ def matmul_registers(
         registers[nan] = pack.nan
     with threads_for(shape[0] * shape[1] * a.shape[1]):
         if how.kind in KINDS and shape[1] >= _FEW:
-            rules = rule_of(how.rounding), rule_of(pack.rounding)
-            _columns_kernel(how, pack, rules, x, y, (seed, row, column), skip, registers, specials)
+            rules = cut_rule(how), rule_of(pack.rounding)
+            _columns_kernel(how, pack, *rules, x, y, (seed, row, column), skip, registers, specials)
         else:
             _matmul_kernel(how, pack, x, y, (seed, row, column), skip, registers, specials)
     return registers, specials

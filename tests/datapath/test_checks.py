@@ -51,6 +51,11 @@ _RANDOM = dataclasses.replace(_REGISTER, rounding=Rounding.STOCHASTIC, random_bi
             "promotion.length must be a multiple of 4, a step, not 6",
         ),
         (
+            "mxfp4_l4",
+            {"promotion": Promotion(length=12, accumulator=_REGISTER)},
+            "promotion.length must be a multiple of a's block of 32, or divide it, not 12",
+        ),
+        (
             "float16_l4_float32",
             {"promotion": Promotion(length=8, accumulator=_INT20)},
             "promotion.accumulator must hold every bit of float32, and int20 does not",

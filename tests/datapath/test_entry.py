@@ -9,7 +9,7 @@ import pytest
 from hwsim import formats
 from hwsim.datapath import DotProductUnit, Sparsity, matmul, named
 from hwsim.datapath.accumulate import drop_bits_exact
-from hwsim.datapath.entry import enter, flush
+from hwsim.datapath.entry import enter, flush, special_of
 from hwsim.formats import FloatSpec, Rounding
 
 
@@ -89,3 +89,20 @@ def test_entry_sparse_leaves_out_what_is_beside_a_zero() -> None:
     one, infinite = int(float16.encode(1.0)), float16.inf_code
     d = matmul(_sparse("float16_l2_float32"), [[0, one, 0, one]], [[infinite], [one], [infinite], [one]])
     assert _float("float32").decode(d).tolist() == [[2.0]]
+
+
+@pytest.mark.parametrize("name", ["float32", "float64", "float16", "float8_e4m3fn", "tfloat32", "float8_e5m2fnuz"])
+def test_entry_specials_are_those_of_the_format(name: str) -> None:
+    spec = _float(name)
+    finite = spec.encode([[0.0, -0.0, 1.0, -2.0, float(spec.max_value), float(spec.min_value)]])
+    assert special_of(spec, finite) is None
+    with_nan = finite.copy()
+    with_nan[0, 2] = spec.nan_code
+    found = special_of(spec, with_nan)
+    assert found is not None
+    assert found.tolist() == [[False, False, True, False, False, False]]
+    if spec.has_inf:
+        with_nan[0, 3] = spec.inf_code | 1 << (spec.bits - 1)
+        both = special_of(spec, with_nan)
+        assert both is not None
+        assert both.tolist() == [[False, False, True, True, False, False]]

@@ -343,7 +343,11 @@ _QUANTIZED = quantize(np.ones((2, 3)), "int4", axis=1)
         ({"unit": "int8"}, TypeError, "unit must be a DotProductUnit, not 'int8'"),
         ({"a": np.ones((2, 3))}, TypeError, "a must be an array of integers, the codes of int8, not of float64"),
         ({"a": np.full((2, 3), 256)}, ValueError, "a must hold codes of int8, in 0..2**8 - 1, not 256"),
-        ({"b": np.full((3, 4), -1)}, ValueError, "b must hold codes of int8, in 0..2**8 - 1, not -1"),
+        (
+            {"b": np.full((3, 4), -1)},
+            ValueError,
+            "b must hold codes of int8, in 0..2**8 - 1, not -1: codes are unsigned, and `b & 0xff` makes them",
+        ),
         ({"b": np.zeros(3, int)}, ValueError, "b must have two dimensions, not the shape (3,)"),
         ({"b": np.zeros((2, 4), int)}, ValueError, "a's columns and b's rows must be as many, not 3 and 2"),
         (

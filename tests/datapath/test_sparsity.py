@@ -39,6 +39,9 @@ def test_sparsity_prune_counts() -> None:
 
 
 def test_sparsity_prune_values_wrong() -> None:
+    wrong = r"^sparsity must be a Sparsity, such as Sparsity\(kept=2, of=4\), not \(2, 4\)$"
+    with pytest.raises(TypeError, match=wrong):
+        prune([1.0, 2.0], (2, 4))  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"^values must be real numbers, not <U1$"):
         prune(["a"], Sparsity(kept=1, of=2))
     with pytest.raises(ValueError, match=r"^values must be finite to be pruned$"):

@@ -243,7 +243,11 @@ _ARGUMENTS: dict[str, Any] = {
         ({"unit": "int8"}, TypeError, "unit must be a DotProductUnit, not 'int8'"),
         ({"a": np.zeros((3, 2))}, TypeError, "a must be an array of integers, the codes of int8, not of float64"),
         ({"b": np.full((3, 2), 256)}, ValueError, "b must hold codes of int8, in 0..2**8 - 1, not 256"),
-        ({"b": np.full((3, 2), -1)}, ValueError, "b must hold codes of int8, in 0..2**8 - 1, not -1"),
+        (
+            {"b": np.full((3, 2), -1)},
+            ValueError,
+            "b must hold codes of int8, in 0..2**8 - 1, not -1: codes are unsigned, and `b & 0xff` makes them",
+        ),
         ({"a": np.zeros((3, 3), int)}, ValueError, "a must have the shape (3, 2), rows and lanes, not (3, 3)"),
         ({"b": np.zeros((2, 2), int)}, ValueError, "b must have the shape (3, 2), rows and lanes, not (2, 2)"),
         ({"first": np.ones(3, int)}, TypeError, "first must be an array of bool, not of int64"),

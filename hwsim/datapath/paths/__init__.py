@@ -27,6 +27,8 @@ NAMES = (
     "block",
     "truncated",
     "sliced",
+    "grouped",
+    "cascaded",
     "staged",
 )
 """The modules of this folder, as they are asked."""

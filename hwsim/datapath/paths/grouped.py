@@ -65,7 +65,7 @@ class _Groups(NamedTuple):
     """A unit as the kernel takes it."""
 
     group: int
-    count: int  # groups of a step
+    groups: int  # of a step
     a_block: int  # elements that share a scale
     b_block: int
     floor: float  # two to the power of the least exponent
@@ -115,18 +115,18 @@ def _kernel(
     A scale is its value and two to its exponent. The sums of a step wait in `sums` until its largest exponent is known.
     """
     panels, rows, _ = registers.shape
-    length, lanes = a.shape[1], how.group * how.count
+    length, lanes = a.shape[1], how.group * how.groups
     tasks = (rows + ROWS - 1) // ROWS
     for task in numba.prange(panels * tasks):
         panel, begin = task // tasks, task % tasks * ROWS
-        sums = np.empty((how.count, COLUMNS), np.float64)
+        sums = np.empty((how.groups, COLUMNS), np.float64)
         for at in range(0, length, lanes):
             for row in range(begin, min(begin + ROWS, rows)):
                 place = (panel * rows + row) * COLUMNS
                 held = tile_load(registers, place, 0, 1, 4, 16)
                 register = convert(held, np.float64)
                 power = maximum(lead_power(register, how.floor), how.floor)
-                for part in range(how.count):
+                for part in range(how.groups):
                     first = at + part * how.group
                     total = tile_splat(splat(0.0, np.float32, 16), 1, 4)
                     for k in range(first, first + how.group):
@@ -140,7 +140,7 @@ def _kernel(
                     tile_store(sums, part * COLUMNS, 0, value)
                 factor = mul(inverse_power(power), how.kept)
                 kept = add(truncate(mul(register, factor)), 0.0)
-                for part in range(how.count):
+                for part in range(how.groups):
                     kept = add(kept, truncate(mul(tile_load(sums, part * COLUMNS, 0, 1, 4, 16), factor)))
                 value = _rounded(how, mul(mul(kept, power), 1.0 / how.kept))
                 infinite = compare_le(np.float32(np.inf), absolute(held))
@@ -212,7 +212,7 @@ def offer(unit: DotProductUnit, depth: int) -> Path | None:
     if not (fits and _in_range(unit, alignment, bits)):
         return None
     toward_zero = 1 if register.rounding is Rounding.TOWARD_ZERO else None
-    how = _Groups(alignment.group, count, *blocks, 2.0**alignment.exp_floor, 2.0**fraction, toward_zero)
+    how = _Groups(alignment.group, count, blocks[0], blocks[1], 2.0**alignment.exp_floor, 2.0**fraction, toward_zero)
     proof = (
         f"sums of {alignment.group} products take {total.bit_length()} of float32's 24 bits, and "
         f"{scaled.bit_length()} of float64's 53 with their scales; the {count} of a step, cut at {fraction} fraction "
@@ -223,8 +223,8 @@ def offer(unit: DotProductUnit, depth: int) -> Path | None:
         "grouped",
         proof,
         partial(_run, how),
-        6 + 40 / least[0],
-        6 + 40 / least[1],
+        6 + 80 / least[0],
+        6 + 80 / least[1],
         8 + (24 if unit.converts else 0),
     )
 

@@ -40,6 +40,7 @@ _VECTORS = 2 if REGISTERS == 32 else 1
 _DEPTH = 1024  # of K: what the cache holds of a panel of b; a multiple of _LANES
 _GROUP = 16  # tiles, one below the other, that pass over it
 _LANES = 16  # more would be a long unrolled step
+_PRODUCT_BITS = 60  # which the stages take, as they must beside a NaN or an infinity
 
 
 def _flushed(builder: Any, value: Any, vec: Vec) -> Any:
@@ -141,9 +142,9 @@ def _run(dtype: Any, problem: Problem) -> Codes:
     a = left(unit.element_a, problem.a, dtype, _ROWS)
     b = right(unit.element_b, problem.b, dtype, width)
     d = loaded(problem, dtype, (a.shape[0], b.shape[0] * width))
-    flush = unit.accumulator.flush and _meets_subnormals(unit, dtype)
-    if unit.accumulator.flush and not flush and problem.c is not None:
-        np.copysign(0, d, out=d, where=np.abs(d) < np.finfo(dtype).smallest_normal)
+    flush = unit.accumulator.flush and (_meets_subnormals(unit, dtype) or unit.accumulator.signed_zero)
+    if unit.accumulator.flush and not flush and problem.c is not None:  # as if a step had added zero
+        d[np.abs(d) < np.finfo(dtype).smallest_normal] = 0
     flushes: tuple[Any, ...] = (True if flush else 0,) * unit.lanes
     with threads_for(shape[0] * problem.a.size):
         _pairwise_kernel(a, b, d, flushes)
@@ -153,12 +154,12 @@ def _run(dtype: Any, problem: Problem) -> Codes:
 def offer(unit: DotProductUnit, depth: int) -> Path | None:
     """Offer the path for pairwise alignment of up to 16 lanes into a whole float32 or float64 register.
 
-    It rounds to nearest even, and may flush. Whatever K is.
+    It rounds to nearest even, and may flush. Not for products of two float64. Whatever K is.
     """
     if not compiled() or not isinstance(unit.alignment, PairwiseAlignment) or unit.lanes > _LANES or depth < 1:
         return None
     dtype = native_type(unit)
-    if dtype is None:
+    if dtype is None or unit.product_max.bit_length() > _PRODUCT_BITS:
         return None
     name = np.dtype(dtype).name
     proof = (

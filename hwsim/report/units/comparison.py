@@ -135,7 +135,7 @@ def compare_values(spec: Output, values: tuple[NDArray[np.float64], NDArray[np.f
 
 
 def _unequal(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.bool_]:
-    return (first != second) & ~(np.isnan(first) & np.isnan(second))
+    return np.asarray((first != second) & ~(np.isnan(first) & np.isnan(second)), np.bool_)
 
 
 def _comparison(

@@ -13,7 +13,7 @@ __all__ = [
 _WIDTH = 104  # between the outer edges of a box
 _MARGIN = 14  # of the names
 _RESTART = 60  # where the arrow from a promotion back to the first register stands
-_LOOP = 6  # columns on the right for what goes back
+_LOOP = 4  # columns between a box and what goes back beside it
 
 
 def diagram(unit: DotProductUnit) -> list[str]:
@@ -36,7 +36,7 @@ def diagram(unit: DotProductUnit) -> list[str]:
 
 def _wire(label: str, *, turn: str, end: bool = False) -> str:
     mark = "▼" if end or not label else "│"
-    return f"       {mark}  {label}".ljust(_WIDTH + _LOOP - 1) + turn
+    return f"       {mark}  {label}".ljust(_WIDTH + _LOOP) + turn
 
 
 def _box(stage: Stage, *, enters: bool, leaves: bool) -> list[str]:

@@ -92,9 +92,10 @@ def read_array(path: str | Path, what: str) -> NDArray[Any]:
     if not isinstance(array, np.ndarray):
         raise ValueError(f"{file}: must be a .npy file with one array for {what}, not a .npz")
     if array.dtype.kind == "V" and array.dtype.fields is None:  # how NumPy reads back bfloat16 and float8 of ml_dtypes
+        codes = f".view(np.uint{8 * array.dtype.itemsize})"
         raise TypeError(
-            f"{file}: {what} is of raw bytes ({array.dtype.str}), for a .npy file does not keep the name of such a type "
-            f"(bfloat16, float8): save codes, .view(np.uint{8 * array.dtype.itemsize}), or values, .astype(np.float32)"
+            f"{file}: {what} is of raw bytes ({array.dtype.str}), for a .npy file does not keep the name of a type of "
+            f"ml_dtypes (bfloat16, float8): save codes, {codes}, or values, .astype(np.float32)"
         )
     if array.dtype.kind not in "uif":
         raise TypeError(f"{file}: {what} must be unsigned codes or values, not {array.dtype}")
@@ -134,9 +135,7 @@ def from_files(
         shape = left.shape[0], right.shape[1]
         start = _start(unit, read_array(c, "c"), c, shape, above_x * above_y, notes)
     scales = above_x, above_y
-    return Operands(
-        a=x, b=y, c=start, a_scales=x_scales, b_scales=y_scales, tensor_scales=scales, notes=tuple(notes)
-    )
+    return Operands(a=x, b=y, c=start, a_scales=x_scales, b_scales=y_scales, tensor_scales=scales, notes=tuple(notes))
 
 
 def _operand(
@@ -243,8 +242,8 @@ def _start(
         return encode(register, array if scale == 1 else array.astype(np.float64) / scale)
     if scale != 1:
         raise TypeError(
-            f"{file}: c must be values, not codes, where values of a and b are quantized with tensor scales, {scale:.7g} "
-            "together: c's codes do not say whether they are to be divided by them"
+            f"{file}: c must be values, not codes, where a and b are values quantized with tensor scales, "
+            f"{scale:.7g} together: codes do not say whether they are to be divided by them"
         )
     return _in_range(array, register, register.bits, f"{file}: codes of c, {register.name},")
 

@@ -111,9 +111,7 @@ def _converted(first: DotProductUnit, operands: Operands, second: DotProductUnit
         c = encode(second.register.format, start * (operands.scale / (above_a * above_b)))
         notes.append(f"c: values rounded to {second.register.format.name}, the register's format")
     scales = above_a, above_b
-    return Operands(
-        a=a, b=b, c=c, a_scales=a_scales, b_scales=b_scales, tensor_scales=scales, notes=tuple(notes)
-    )
+    return Operands(a=a, b=b, c=c, a_scales=a_scales, b_scales=b_scales, tensor_scales=scales, notes=tuple(notes))
 
 
 def _values(unit: DotProductUnit, operands: Operands, name: str) -> NDArray[np.float64]:
@@ -267,7 +265,7 @@ def _against(task: Task, unit: DotProductUnit, operands: Operands, codes: Codes,
         f"unit:     {name}",
         f"recorded: {file}",
         *notes,
-        f"{file}: {recorded.what}, {unit.output.name}",
+        f"{file}: {recorded.what}" + ("" if recorded.codes is None else f", {unit.output.name}"),
         *_summary(found, operands, "the recorded result"),
     ]
     parts.append(differences_table([called for called, _ in results], exact))
@@ -369,14 +367,17 @@ def _summary(found: Comparison, operands: Operands, second: str) -> list[Part]:
             parts.append(f"{number:,} differ {what} alone")
     if found.histogram:
         parts.append(histogram_table(found))
-    for what, worst in (
-        (f"ulps of {found.format}", found.largest_ulps),
-        ("absolute", found.largest_absolute),
-        ("relative to the larger", found.largest_relative),
-    ):
-        if worst is not None:
-            amount = f"{worst[0]:,}" if isinstance(worst[0], int) else f"{worst[0]:.6g}"
-            parts.append(f"largest difference, {what}: {amount} at row {worst[1][0]}, column {worst[1][1]}")
+    largest = [
+        f"{format(worst[0], ',' if isinstance(worst[0], int) else '.6g')}{what} at {worst[1][0]},{worst[1][1]}"
+        for what, worst in (
+            (f" ulps of {found.format}", found.largest_ulps),
+            ("", found.largest_absolute),
+            (" of the larger", found.largest_relative),
+        )
+        if worst is not None
+    ]
+    if largest:
+        parts.append(f"largest difference: {'; '.join(largest)} (row,column)")
     if len(found.places) > 1:
         shown = "; ".join(f"{row},{column}" for row, column in found.places)
         parts.append(f"first places: {shown}" + (" ..." if found.differ > len(found.places) else ""))

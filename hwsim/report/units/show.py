@@ -193,7 +193,7 @@ def about(name: str, unit: DotProductUnit) -> dict[str, str]:
     """Return what is known of a unit: where it is from, and how that is known."""
     entry = entry_of(name)
     if entry is None:
-        return {"unit": "described by its name", **({"in full": unit.name} if unit.name != name else {})}
+        return {"unit": "described by its name", **({"in full": unit.name} if _is_name(unit) else {})}
     others = [other for other in (entry.name, *aliases_of(entry)) if other != name]
     return {
         **({"also called": ", ".join(others)} if others else {}),
@@ -203,6 +203,14 @@ def about(name: str, unit: DotProductUnit) -> dict[str, str]:
         "source": entry.source,
         **({"note": entry.note} if entry.note else {}),
     }
+
+
+def _is_name(unit: DotProductUnit) -> bool:
+    """Tell whether the spec's own name is one that can be asked for."""
+    try:
+        return unit_of(unit.name) == unit
+    except (KeyError, ValueError):
+        return False
 
 
 def _one(task: Task, name: str, unit: DotProductUnit) -> Shown:

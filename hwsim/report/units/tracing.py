@@ -87,7 +87,7 @@ def pair_parts(first: Followed, second: Followed, *, full: bool) -> list[Part]:
     exact = [_exact(first), _exact(second)]
     same = exact[0] == exact[1]
     parts.append(f"  exact: {exact[0]}" if same else f"  exact, each of its own operands: {exact[0]}; {exact[1]}")
-    parts += ["", _overview(first, second, parting)]
+    parts.append(_overview(first, second, parting))
     if parting.stage == "none":
         parts.append(parting.says)
     else:

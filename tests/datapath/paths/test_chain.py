@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,8 @@ import numba
 import numpy as np
 import pytest
 
-from hwsim.datapath import DotProductUnit, Row, dot_exact
-from hwsim.datapath.paths import chain, staged
+from hwsim.datapath import DotProductUnit, FloatAccumulator, NanResult, Row, dot_exact, hardware_entries
+from hwsim.datapath.paths import chain, choose, staged
 from hwsim.datapath.problem import Problem
 from hwsim.formats import FloatSpec, IntegerSpec, Overflow, Rounding, Specials
 
@@ -79,6 +80,99 @@ def test_chain_overflow(float_unit: Unit) -> None:
     assert not np.signbit(got[3]).any()
 
 
+def _ruled(unit: DotProductUnit, **rules: Any) -> DotProductUnit:
+    assert isinstance(unit.accumulator, FloatAccumulator)
+    return replace(unit, accumulator=replace(unit.accumulator, **rules))
+
+
+RULES: list[dict[str, Any]] = [
+    {"signed_zero": True},
+    {"flush": True},
+    {"signed_zero": True, "flush": True},
+    {"signed_zero": True, "nan": NanResult.OPERAND},
+    {"flush": True, "nan": NanResult.ALL_ONES},
+]
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("rules", RULES)
+@pytest.mark.parametrize(
+    ("a", "b", "register"),
+    [
+        ("float32", "float32", "float32"),
+        ("float64", "float64", "float64"),
+        ("float32", "float64", "float64"),
+        ("float8_e4m3fnuz", "int8", "float32"),
+    ],
+)
+def test_chain_rules(a: str, b: str, register: str, rules: dict[str, Any], float_unit: Unit, compare_path: Any) -> None:
+    if rules.get("nan") is NanResult.OPERAND and not a == b == register:
+        a = b = register  # whose NaN is that of an operand
+    unit = _ruled(float_unit(a, b, register), **rules)
+    path = chain.offer(unit, 128)
+    assert path is not None
+    assert compare_path(path, unit) == 10 * (1 + 15 + 561 + 1690 + 6)
+    rng = np.random.default_rng(8)
+    compared = 0
+    for c_sign in (0, 1):
+        x, y = (_tiny(spec, rng, (7, 6)) for spec in (unit.element_a, unit.element_b))
+        sign = unit.accumulator.bits - 1
+        c = np.full((7, 7), c_sign << sign, np.uint32 if sign == 31 else np.uint64)
+        got = path.run(Problem(unit, x, y, c, None, None))
+        for i, j in np.ndindex(7, 7):
+            pairs = enumerate(zip(x[i].tolist(), y[j].tolist(), strict=True))
+            rows = [Row(k == 0, k == 5, (p,), (q,), c=int(c[i, j])) for k, (p, q) in pairs]
+            assert dot_exact(unit, rows) == [int(got[i, j])]
+            compared += 1
+    assert compared == 98
+
+
+def _tiny(spec: Any, rng: np.random.Generator, shape: tuple[int, int]) -> Any:
+    """Return zeros of both signs, ones of both, and numbers whose products are about the smallest normal ones."""
+    if isinstance(spec, IntegerSpec):
+        return rng.integers(-2, 3, shape).astype(np.int8).view(np.uint8)
+    middle = max(2.0 ** (-spec.bias // 2), 2.0**spec.exp_min)
+    values = rng.choice([0.0, -0.0, 1.0, -1.0, middle, -middle, 1.5 * middle, -0.75 * middle], shape)
+    return spec.encode(values)
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize(("name", "dtype"), [("float32", np.float32), ("float64", np.float64)])
+def test_chain_signs(name: str, dtype: Any, float_unit: Unit) -> None:
+    """IEEE 754, 6.3: a sum of zeros is -0 if all are, one that cancels is +0, one that underflows has its own sign."""
+    bits: Any = np.uint32 if dtype is np.float32 else np.uint64
+    info = np.finfo(dtype)
+    least, low, big = float(info.smallest_subnormal), float(info.smallest_normal), float(info.max)
+    a = np.array([[-0.0, 0.0], [1.0, 1.0], [-least, 0.0], [big, big], [low, 0.0]], dtype).view(bits)
+    b = np.array([[1.0, -1.0], [0.5, -0.5], [2.0, -2.0]], dtype).view(bits)
+    minus = np.full((5, 3), -0.0, dtype).view(bits)
+    unit = float_unit(name, name, name)
+    signed = _ruled(unit, signed_zero=True, nan=NanResult.OPERAND)
+    flushed = _ruled(unit, signed_zero=True, flush=True)
+    # an infinity stays beside the second product, which is not rounded before the sum
+    rest = [[0.0, 0.0, np.inf], [low, low / 2, 2 * low]]
+    cases: list[tuple[DotProductUnit, Any, list[list[float]]]] = [
+        (signed, minus, [[-0.0] * 3, [0.0] * 3, [-least, -0.0, -2 * least], *rest]),
+        (signed, None, [[0.0] * 3, [0.0] * 3, [-least, -0.0, -2 * least], *rest]),
+        (unit, minus, [[0.0] * 3, [0.0] * 3, [-least, 0.0, -2 * least], *rest]),
+        (flushed, minus, [[-0.0] * 3, [0.0] * 3, [-0.0] * 3, rest[0], [low, 0.0, 2 * low]]),
+    ]
+    for each, c, expected in cases:
+        path = chain.offer(each, 2)
+        assert path is not None
+        got = path.run(Problem(each, a, b, c, None, None))
+        assert got.tolist() == np.array(expected, dtype).view(bits).tolist()
+
+
+@pytest.mark.usefixtures("compiled")
+def test_chain_catalog() -> None:
+    units = [entry for entry in hardware_entries() if entry.unit.lanes == 1 and entry.unit.inner is entry.unit]
+    floats = [entry for entry in units if isinstance(entry.unit.accumulator, FloatAccumulator)]
+    ways = {entry.name: choose(entry.unit, 64).name for entry in floats}
+    assert len(ways) >= 24
+    assert set(ways.values()) == {"float32 chain", "float64 chain"}
+
+
 @pytest.mark.usefixtures("compiled")
 def test_chain_threads(float_unit: Unit) -> None:
     unit = float_unit("bfloat16", "bfloat16", "float32")
@@ -106,8 +200,9 @@ def test_chain_not_offered(float_unit: Unit, monkeypatch: pytest.MonkeyPatch) ->
         float_unit(e4m3, e4m3, "float16"),
         float_unit("float64", "float64", "float32"),
         float_unit("int32", "int8", "float32"),
+        _ruled(float_unit("bfloat16", "bfloat16", "float32"), signed_zero=True),  # whose -0 the operands lose
     ]
-    assert [chain.offer(unit, 8) for unit in others] == [None] * 7
+    assert [chain.offer(unit, 8) for unit in others] == [None] * 8
     monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)
     assert chain.offer(float_unit(e4m3, e4m3, "float32"), 8) is None
 

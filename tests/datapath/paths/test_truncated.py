@@ -53,6 +53,10 @@ _OPERANDS = (
     *("float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float6_e2m3fn", "float4_e2m1fn", "float16", "bfloat16"),
     *("tfloat32", "int8", "uint4", "fixed12_8", "posit8_1", "mxfp8_e4m3", "mxfp6_e3m2", "mxfp4", "nvfp4"),
 )
+_QUICK = (  # each kind of kernel is compiled for once
+    *("hopper_e4m3", "hopper_e5m2_float16", "hopper_float16", "hopper_bfloat16", "ampere_tfloat32", "blackwell_mxfp4"),
+    "small_register",
+)
 _WIDE = ("hopper_bfloat16", "hopper_tfloat32", "bfloat16_register")
 _DISTRIBUTIONS = ("all", "sparse", "small", "large", "largest", "normal")
 
@@ -167,7 +171,9 @@ def test_truncated_needs_compiler(interpreted: bool) -> None:
 
 
 @pytest.mark.usefixtures("compiled")
-@pytest.mark.parametrize("name", _UNITS)
+@pytest.mark.parametrize(
+    "name", [name if name in _QUICK else pytest.param(name, marks=pytest.mark.slow) for name in _UNITS]
+)
 def test_truncated_equals_rows(name: str) -> None:
     unit = _unit(name)
     path = _offered(unit)

@@ -37,9 +37,24 @@ def test_pages_have_every_unit_once(made: dict[str, str]) -> None:
 def test_pages_say_how_a_unit_is_known(made: dict[str, str]) -> None:
     text = made["hopper_sm_90a.md"]
     group = next(part for part in text.split("\n## ") if "`hopper_wgmma_m64n8k32_f32_e4m3_e4m3`" in part)
-    assert "Evidence: measured on hardware." in group
+    row = next(line for line in group.splitlines() if line.startswith("| `hopper_wgmma_m64n8k32_f32_e4m3_e4m3` |"))
+    assert row.endswith("| measured (1) |")
+    assert re.search(r"^1\. captured on an H200", text, re.MULTILINE)
     assert "cut toward zero at 2^(e - 13)" in group
     assert "13 of 23 mantissa bits kept" in group
+
+
+def test_pages_are_one_an_architecture(made: dict[str, str]) -> None:
+    assert [name for name in made if name.startswith("ampere")] == ["ampere_sm_80_sm_86.md"]
+    assert "`ampere_mma_m8n8k4_f64` | `mma.sync.m8n8k4.f64` (Ampere (sm_80)) |" in made["ampere_sm_80_sm_86.md"]
+
+
+def test_pages_say_each_way_once(made: dict[str, str]) -> None:
+    for name, text in made.items():
+        said = re.findall(r"^## .*$", text, re.MULTILINE)
+        stages = re.findall(r"^\| accumulate \|", text, re.MULTILINE)
+        assert len(stages) == len(said), name
+        assert len(text.splitlines()) < 450, name
 
 
 def test_pages_write(tmp_path: Path, made: dict[str, str]) -> None:
