@@ -109,24 +109,29 @@ def _check_entry(unit: "DotProductUnit") -> None:
                 f"ignored_bits must leave {field}'s codes within 64 bits, not {unit.ignored_bits} below {spec.name}"
             )
     if unit.unpacked is not None:
-        for field, spec in (("a", unit.a), ("b", unit.b)):
-            if not isinstance(spec, FloatSpec) or spec.bits > 16 or unit.ignored_bits:
-                raise ValueError(f"{field} must be a float of at most 16 bits to be unpacked, not {spec.name}")
-            wide = unit.unpacked
-            if wide.man_bits < spec.man_bits or wide.exp_min > spec.exp_min or wide.max_value < spec.max_value:
-                raise ValueError(f"unpacked must hold every value of {spec.name}, and {wide.name} does not")
-            if (spec.has_inf and not wide.has_inf) or (spec.has_nan and not wide.has_nan):
-                raise ValueError(f"unpacked must hold every value of {spec.name}, and {wide.name} does not")
+        _check_unpacked(unit, unit.unpacked)
     if unit.promotion is not None:
-        length = unit.promotion.length
-        if length % unit.width:
-            raise ValueError(f"promotion.length must be a multiple of {unit.width}, a step, not {length}")
-        for field, spec in (("a", unit.a), ("b", unit.b)):
-            if isinstance(spec, BlockSpec) and length % spec.block_size and spec.block_size % length:
-                raise ValueError(
-                    f"promotion.length must be a multiple of {field}'s block of {spec.block_size}, or divide it, "
-                    f"not {length}"
-                )
+        _check_length(unit, unit.promotion.length)
+
+
+def _check_unpacked(unit: "DotProductUnit", wide: FloatSpec) -> None:
+    for field, spec in (("a", unit.a), ("b", unit.b)):
+        if not isinstance(spec, FloatSpec) or spec.bits > 16 or unit.ignored_bits:
+            raise ValueError(f"{field} must be a float of at most 16 bits to be unpacked, not {spec.name}")
+        narrower = wide.man_bits < spec.man_bits or wide.exp_min > spec.exp_min or wide.max_value < spec.max_value
+        if narrower or (spec.has_inf and not wide.has_inf) or (spec.has_nan and not wide.has_nan):
+            raise ValueError(f"unpacked must hold every value of {spec.name}, and {wide.name} does not")
+
+
+def _check_length(unit: "DotProductUnit", length: int) -> None:
+    if length % unit.width:
+        raise ValueError(f"promotion.length must be a multiple of {unit.width}, a step, not {length}")
+    for field, spec in (("a", unit.a), ("b", unit.b)):
+        if isinstance(spec, BlockSpec) and length % spec.block_size and spec.block_size % length:
+            raise ValueError(
+                f"promotion.length must be a multiple of {field}'s block of {spec.block_size}, or divide it, "
+                f"not {length}"
+            )
 
 
 def _check_accumulator(unit: "DotProductUnit") -> None:

@@ -435,9 +435,7 @@ def pack_step(how: Plan, pack: Packing, rule: Rule, work: Work) -> None:
     apart = how.kind == GRID or (how.kind == TRUNCATED and not how.fused)
     if apart:
         for c in range(work.total.size):
-            work.total[c], work.unit[c] = _merged(
-                work.total[c], work.unit[c], work.significand[c], work.exponent[c]
-            )
+            work.total[c], work.unit[c] = _merged(work.total[c], work.unit[c], work.significand[c], work.exponent[c])
     for c in range(work.total.size):
         code = _code(pack, rule, work.total[c], work.unit[c], work.minus[c], work.word[c])
         work.register[c] = work.register[c] if work.slow[c] != 0 else code

@@ -338,9 +338,7 @@ def _tile_rows(
             seen[:] = 0
             for c in range(count):
                 work.register[c] = out[row, column + c]
-            _tile_row(
-                how, pack, cut, rule, a, b, origin, (row, column, first, some), tile, work, scratch, seen
-            )
+            _tile_row(how, pack, cut, rule, a, b, origin, (row, column, first, some), tile, work, scratch, seen)
             for c in range(count):
                 if not skip[1][column + c]:
                     out[row, column + c] = work.register[c]

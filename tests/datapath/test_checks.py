@@ -65,6 +65,16 @@ _RANDOM = dataclasses.replace(_REGISTER, rounding=Rounding.STOCHASTIC, random_bi
             {"promotion": Promotion(length=8, accumulator=_RANDOM)},
             "promotion.accumulator must round without chance and make its own NaN, not float32_stochastic8",
         ),
+        (
+            "float8_e4m3fn_float32",
+            {"unpacked": formats.named("float6_e3m2fn")},
+            "unpacked must hold every value of float8_e4m3fn, and float6_e3m2fn does not",
+        ),
+        (
+            "int8",
+            {"unpacked": formats.named("float16")},
+            "a must be a float of at most 16 bits to be unpacked, not int8",
+        ),
         ("int8_l3", {"sparsity": Sparsity(kept=2, of=4)}, "lanes must be a multiple of sparsity.kept, 2, not 3"),
         ("mxfp4_l16", {"lanes": 24}, "lanes must divide a's block of 32, or be a multiple of it, and 24 is neither"),
         ("float16_l4_float32", {"alignment": _GROUPED}, "alignment.group must divide a step of 4 products of block"),

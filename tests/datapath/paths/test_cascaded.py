@@ -27,6 +27,7 @@ from hwsim.formats.codes import code_dtype
 
 _TOOLS = runpy.run_path(str(Path(__file__).with_name("problems.py")))
 _problem: Any = _TOOLS["problem"]
+_portable: Any = _TOOLS["portable"]
 
 _SHAPES = ((1, 1, 1), (3, 7, 5), (17, 33, 19), (33, 70, 65), (5, 200, 130))
 _KINDS = ("all", "sparse", "small", "large", "cancelling", "normal")
@@ -292,3 +293,9 @@ def test_cascaded_threads_do_not_matter() -> None:
     finally:
         numba.set_num_threads(threads)
     assert np.array_equal(found[0], found[1])
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("compiled")
+def test_cascaded_portable(tmp_path: Path) -> None:
+    _portable("cascaded", ["cdna3_v_mfma_f32_32x32x8_bf16", "cdna3_v_mfma_f32_16x16x32_fp8_fp8"], tmp_path)
