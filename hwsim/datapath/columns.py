@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from hwsim.datapath.operands import ZERO_LEAD, Operand
 from hwsim.datapath.plan import CASCADED, FIXED, GRID, TRUNCATED, WIDE, Plan
 from hwsim.datapath.round_pack import Packing
-from hwsim.datapath.rounded import Rule, rounded, rule_of
+from hwsim.datapath.rounded import Rule, merged, rounded, rule_of, to_code
 from hwsim.datapath.wide import merge_wide
 from hwsim.formats import Rounding
 
@@ -31,8 +31,8 @@ __all__ = [
 KINDS = (FIXED, GRID, WIDE, TRUNCATED, CASCADED)
 """Kinds of plans whose steps are here."""
 
-_NONE = -(1 << 30)
-_ANY = ZERO_LEAD // 2  # exponents of products that are not zero are above
+_NONE = -(1 << 30)  # an exponent below that of any product
+_TOWARD_ZERO = Rounding.TOWARD_ZERO.index
 
 
 class Tile(NamedTuple):
@@ -65,9 +65,10 @@ class Work(NamedTuple):
     word: NDArray[np.int64]
 
 
+@numba.njit(cache=True)
 def cut_rule(how: Plan) -> Rule:
     """Return how an addend is cut."""
-    return rule_of(Rounding.TOWARD_ZERO.index if how.kind == CASCADED else how.rounding)
+    return rule_of(_TOWARD_ZERO if how.kind == CASCADED else how.rounding)
 
 
 @numba.njit(cache=True)
@@ -377,65 +378,12 @@ def clip_step(how: Plan, work: Work) -> None:
 
 
 @numba.njit(cache=True)
-def _bits(magnitude: int) -> int:
-    """Return the bits of a magnitude; of zero no number of use."""
-    exact = magnitude & ~(magnitude >> 1)  # as many bits, and none above is reached by rounding
-    return (np.float64(exact).view(np.int64) >> 52) - 1022
-
-
-@numba.njit(cache=True)
-def _merged(sig_a: int, exp_a: int, sig_b: int, exp_b: int) -> tuple[int, int]:
-    """Add two numbers as `add_two` does."""
-    swap = exp_a < exp_b
-    top, top_exp = (sig_b if swap else sig_a), (exp_b if swap else exp_a)
-    low, low_exp = (sig_a if swap else sig_b), (exp_a if swap else exp_b)
-    gap = top_exp - low_exp
-    up = max(min(gap, 61 - _bits(abs(top))), 0)
-    down = min(gap - up, 63)
-    magnitude = abs(low)
-    kept = magnitude >> down
-    kept |= 1 if kept << down != magnitude else 0
-    total = (top << min(up, 62)) + (kept if low > 0 else -kept)
-    unit = low_exp + gap - up
-    total, unit = (low, low_exp) if top == 0 else (total, unit)
-    return (top, top_exp) if low == 0 else (total, unit)
-
-
-@numba.njit(cache=True)
-def _code(pack: Packing, rule: Rule, value: int, exponent: int, minus: int, word: int) -> int:
-    """Round to a float register as `pack_register` does."""
-    magnitude = abs(value)
-    top = _bits(magnitude) - 1 + exponent
-    low = max(top, pack.exp_low)
-    shift = low - pack.man_bits - exponent
-    shifted = value << min(max(-shift, 0), 62)
-    places = max(shift, 0)
-    if pack.random_bits:
-        right = min(places, 63)
-        kept = abs(shifted) >> right
-        lost = abs(shifted) - (kept << right)
-        beneath = places - pack.random_bits
-        part = (lost >> min(max(beneath, 0), 62)) << min(max(-beneath, 0), 63)
-        significand = kept + ((part + word) >> pack.random_bits)
-    else:
-        significand = abs(rounded(rule, shifted, places))
-    field = min(low, pack.exp_limit - 1) - pack.exp_low
-    code = ((field << pack.man_bits) + significand) << pack.dropped_bits
-    code = pack.beyond if code > pack.largest or top >= pack.exp_limit else code
-    code = 0 if value == 0 else code
-    code |= pack.sign if value < 0 and code != 0 and code != pack.nan else 0
-    code = 0 if pack.flush != 0 and code & pack.infinity == 0 else code
-    zero = pack.signed_zero != 0 and code == 0 and (value < 0 or (value == 0 and minus != 0))
-    return pack.sign if zero else code
-
-
-@numba.njit(cache=True)
 def pack_step(how: Plan, pack: Packing, rule: Rule, work: Work) -> None:
     """Add the registers where they are still apart, and round all but those of slow columns."""
     apart = how.kind == GRID or (how.kind == TRUNCATED and not how.fused)
     if apart:
         for c in range(work.total.size):
-            work.total[c], work.unit[c] = _merged(work.total[c], work.unit[c], work.significand[c], work.exponent[c])
+            work.total[c], work.unit[c] = merged(work.total[c], work.unit[c], work.significand[c], work.exponent[c])
     for c in range(work.total.size):
-        code = _code(pack, rule, work.total[c], work.unit[c], work.minus[c], work.word[c])
+        code = to_code(pack, rule, work.total[c], work.unit[c], work.minus[c], work.word[c])
         work.register[c] = work.register[c] if work.slow[c] != 0 else code

@@ -5,7 +5,6 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.datapath.align_add import add_cascaded, add_grid, add_truncated, add_two, cascaded_special
 from hwsim.datapath.columns import (
     KINDS,
     Tile,
@@ -19,29 +18,22 @@ from hwsim.datapath.columns import (
     tile_of,
     work_of,
 )
-from hwsim.datapath.decode import decode_register
-from hwsim.datapath.fused import operand_nan, run_fused
-from hwsim.datapath.multiply import product_minus, product_special, scale_of, step_minus, step_special
+from hwsim.datapath.multiply import step_minus, step_special
 from hwsim.datapath.operands import Operand, operand
 from hwsim.datapath.plan import (
     CASCADED,
     FIXED,
-    FUSED,
-    GRID,
-    PAIRWISE,
-    SINGLE,
     TRUNCATED,
-    WIDE,
     Plan,
     plan,
     register_packing,
 )
 from hwsim.datapath.problem import Codes, Problem
-from hwsim.datapath.round_pack import Packing, pack_register, round_pack
+from hwsim.datapath.round_pack import Packing, round_pack
 from hwsim.datapath.rounded import Rule, rule_of
+from hwsim.datapath.steps import Place, run, step_one
 from hwsim.datapath.threads import threads_for
 from hwsim.datapath.unit import DotProductUnit, FixedAccumulator, FloatAccumulator
-from hwsim.datapath.wide import add_limbs, add_wide, merge_wide
 from hwsim.datapath.words import word
 from hwsim.formats import BlockSpec
 from hwsim.formats.codes import NAN, code_dtype
@@ -54,150 +46,13 @@ __all__ = [
     "run",
 ]
 
-Place = tuple[int, int, int]  # a's row, b's row, and a step or how many
+Memory = tuple[Tile, Work, NDArray[np.int64]]  # the last one of `run`
 
 _TILE = 64  # columns of b that a core works on while they are in its cache
 _VECTOR = 32  # columns that loops take at once: LLVM's widest vectors, four times
 _FEW = 4  # columns, of which less are faster one by one
 _ROWS = 32  # rows of a that a tile, once it is filled, serves
 _ELEMENTS = 64  # of a column that a tile has at least
-
-
-@numba.njit(cache=True)
-def _run_fixed(how: Plan, register: int, a: Operand, b: Operand, place: Place) -> tuple[int, int]:
-    """Unchecked: a step's sum below 2**62, the register within 2**62."""
-    i, j, steps = place
-    lanes, shift, low, high = how.lanes, how.sum_shift, how.low, how.high
-    seen = 0
-    for at in range(steps):
-        if a.flag[i * (a.depth // lanes) + at] | b.flag[j * (b.depth // lanes) + at]:
-            seen |= step_special(how, a, i, b, j, at)
-        total = add_grid(a.significand, i * a.depth + at * lanes, b.significand, j * b.depth + at * lanes, lanes)
-        value = register + (total << shift if shift >= 0 else total >> -shift)
-        register = ((value & (high - low)) ^ -low) + low if how.wrap else min(max(value, low), high)
-    return register, seen
-
-
-@numba.njit(cache=True)
-def _add_pairs(how: Plan, pack: Packing, a: Operand, x: int, b: Operand, y: int, held: NDArray[np.int64]) -> int:
-    """Return the register's code of the sum of products from x and y on, rounded pair by pair; unchecked."""
-    count = 0
-    for lane in range(how.lanes):
-        product = a.significand[x + lane] * b.significand[y + lane]
-        special = product_special(how, a, x + lane, b, y + lane)
-        minus = product_minus(how, a, x + lane, b, y + lane) if how.signed_zero else 0
-        exponent = a.exponent[x + lane] + b.exponent[y + lane]
-        held[count] = pack_register(pack, product, exponent, special, minus, 0)
-        count += 1
-        pairs = lane + 1
-        while pairs & 1 == 0:
-            held[count - 2] = _add_codes(how, pack, held[count - 2], held[count - 1])
-            count -= 1
-            pairs >>= 1
-    return int(held[0])
-
-
-@numba.njit(cache=True)
-def _add_codes(how: Plan, pack: Packing, first: int, second: int) -> int:
-    """Add two of the register's codes; unchecked."""
-    exp_bits, man_bits, bias = how.register_exp_bits, how.register_man_bits, how.register_bias
-    sig_a, exp_a, special_a = decode_register(first, exp_bits, man_bits, bias)
-    sig_b, exp_b, special_b = decode_register(second, exp_bits, man_bits, bias)
-    total, unit = add_two(sig_a, exp_a, sig_b, exp_b)
-    return pack_register(pack, total, unit, special_a | special_b, int(first == pack.sign and second == pack.sign), 0)
-
-
-@numba.njit(cache=True)
-def _sum(
-    how: Plan, a: Operand, b: Operand, place: Place, register: tuple[int, int], scratch: NDArray[np.int64]
-) -> tuple[int, int]:
-    """Return the sum of a step and the register, its significand and exponent; unchecked: `plan` has the proof."""
-    i, j, at = place
-    x, y = i * a.depth + at * how.lanes, j * b.depth + at * how.lanes
-    sig, exponent = register
-    if how.kind == TRUNCATED:
-        addend = (sig if how.fused else 0, exponent + how.register_man_bits)
-        total, unit = add_truncated(how, a, b, place, addend)
-        return (total, unit) if how.fused else add_two(total, unit, sig, exponent)
-    if how.kind == CASCADED:
-        return add_cascaded(how, a, x, b, y, (sig, exponent + how.register_man_bits))
-    scale_sig, scale_exponent = 1, 0
-    if how.scaled:
-        scale_sig, scale_exponent = scale_of(a, i, b, j, at * how.lanes)
-    if how.kind == SINGLE:
-        product = a.significand[x] * b.significand[y] * scale_sig
-        return add_two(product, a.exponent[x] + b.exponent[y] + scale_exponent, sig, exponent)
-    if how.kind == GRID:
-        total = add_grid(a.significand, x, b.significand, y, how.lanes) * scale_sig
-        return add_two(total, how.exponent + scale_exponent, sig, exponent)
-    if how.kind == WIDE:
-        high, low = add_wide(a, x, b, y, how.lanes)
-        return merge_wide(high * scale_sig, low * scale_sig, how.exponent + scale_exponent, sig, exponent)
-    return add_limbs(how, a, b, place, register, scratch)
-
-
-@numba.njit(cache=True)
-def _step(
-    how: Plan,
-    pack: Packing,
-    register: int,
-    a: Operand,
-    b: Operand,
-    place: Place,
-    random: int,
-    scratch: NDArray[np.int64],
-) -> int:
-    """Run one step of a float register; unchecked."""
-    i, j, at = place
-    lanes = how.lanes
-    x, y = i * a.depth + at * lanes, j * b.depth + at * lanes
-    sig, exponent, special = decode_register(register, how.register_exp_bits, how.register_man_bits, how.register_bias)
-    flagged = a.flag[i * (a.depth // lanes) + at] | b.flag[j * (b.depth // lanes) + at]
-    if how.nan_operand and (special == NAN or flagged != 0):
-        named = operand_nan(how, a.code[x], b.code[y], register)
-        if named != 0:
-            return named
-    if how.kind == PAIRWISE:
-        return _add_codes(how, pack, _add_pairs(how, pack, a, x, b, y, scratch), register)
-    if flagged:
-        special |= step_special(how, a, i, b, j, at)
-    if how.kind == CASCADED:
-        special |= cascaded_special(how, a, x, b, y)
-    if special:
-        return pack_register(pack, 0, 0, special, 0, random)
-    total, unit = _sum(how, a, b, place, (sig, exponent), scratch)
-    minus = 0
-    if total == 0 and register == pack.sign and how.signed_zero and how.kind not in (TRUNCATED, CASCADED):
-        minus = step_minus(how, a, i, b, j, at)
-    return pack_register(pack, total, unit, 0, minus, random)
-
-
-@numba.njit(cache=True)
-def run(
-    how: Plan,
-    pack: Packing,
-    register: int,
-    a: Operand,
-    b: Operand,
-    place: Place,
-    words: NDArray[np.int64],
-    scratch: NDArray[np.int64],
-) -> tuple[int, int]:
-    """Run the steps of a row of a against those of a row of b, `step_exact` for kernels; unchecked.
-
-    `place` is a's row, b's row and how many steps. `words` are of stochastic rounding, one a step, or empty; `scratch`
-    has `how.scratch` zeros. A fixed register is its value, and the specials it saw are the second result. A float
-    register is its code.
-    """
-    i, j, steps = place
-    if how.kind == FIXED:
-        return _run_fixed(how, register, a, b, place)
-    if how.kind == FUSED:
-        return run_fused(how, pack, register, a, b, place), 0
-    for at in range(steps):
-        random = words[at] if words.size else 0
-        register = _step(how, pack, register, a, b, (i, j, at), random, scratch)
-    return register, 0
 
 
 @numba.njit(cache=True, parallel=True)
@@ -239,36 +94,33 @@ def _slow_columns(
     for c in range(min(work.slow.size, b.flag.size // (b.depth // how.lanes) - begin)):
         if work.slow[c]:
             where = (row, begin + c, at)
-            work.register[c] = _step(how, pack, work.register[c], a, b, where, work.word[c], scratch)
+            work.register[c] = step_one(how, pack, work.register[c], a, b, where, work.word[c], scratch)
 
 
 @numba.njit(cache=True)
 def _float_step(
     how: Plan,
     pack: Packing,
-    cut: Rule,
-    rule: Rule,
-    a: Operand,
-    b: Operand,
+    rules: tuple[Rule, Rule],
+    sides: tuple[Operand, Operand],
     place: Place,
-    tile: Tile,
     held: int,
-    work: Work,
-    scratch: NDArray[np.int64],
+    memory: Memory,
 ) -> None:
     """Run a step of all columns of a tile; `place` as of `_slow_columns`, `held` is the step's number in the tile."""
     row, begin, at = place
+    (a, b), (tile, work, scratch) = sides, memory
     slow, minus = decode_step(how, work, tile.flag[held], pack.sign)
     if a.flag[row * (a.depth // how.lanes) + at]:
         work.slow[:] = 1
         _slow_columns(how, pack, a, b, place, work, scratch)
         return
-    slow |= add_step(how, cut, a, row, at * how.lanes, tile, held * how.lanes, work)
+    slow |= add_step(how, rules[0], a, row, at * how.lanes, tile, held * how.lanes, work)
     if how.signed_zero and minus and how.kind not in (TRUNCATED, CASCADED):
         for c in range(min(work.slow.size, b.flag.size // (b.depth // how.lanes) - begin)):
             alone = work.total[c] == 0 and work.register[c] == pack.sign and not work.slow[c]
             work.minus[c] = step_minus(how, a, row, b, begin + c, at) if alone else 0
-    pack_step(how, pack, rule, work)
+    pack_step(how, pack, rules[1], work)
     if slow:
         _slow_columns(how, pack, a, b, place, work, scratch)
 
@@ -277,24 +129,21 @@ def _float_step(
 def _tile_row(
     how: Plan,
     pack: Packing,
-    cut: Rule,
-    rule: Rule,
-    a: Operand,
-    b: Operand,
+    rules: tuple[Rule, Rule],
+    sides: tuple[Operand, Operand],
     origin: Place,
     place: tuple[int, int, int, int],
-    tile: Tile,
-    work: Work,
-    scratch: NDArray[np.int64],
+    memory: Memory,
     specials: NDArray[np.uint8],
 ) -> None:
     """Run the steps of a tile for a row; `place` is the row, the tile's columns and first step, and how many steps."""
     row, begin, first, steps = place
+    (a, b), (tile, work, _) = sides, memory
     seed, first_row, first_column = origin
     for held in range(steps):
         at = first + held
         if how.kind == FIXED:
-            add_step(how, cut, a, row, at * how.lanes, tile, held * how.lanes, work)
+            add_step(how, rules[0], a, row, at * how.lanes, tile, held * how.lanes, work)
             clip_step(how, work)
             for c in range(specials.size):
                 if a.flag[row * (a.depth // how.lanes) + at] | tile.flag[held, c]:
@@ -303,25 +152,24 @@ def _tile_row(
         if pack.random_bits:
             for c in range(specials.size):
                 work.word[c] = word(seed, first_row + row, first_column + begin + c, at, pack.random_bits)
-        _float_step(how, pack, cut, rule, a, b, (row, begin, at), tile, held, work, scratch)
+        _float_step(how, pack, rules, sides, (row, begin, at), held, memory)
 
 
 @numba.njit(cache=True)
 def _tile_rows(
     how: Plan,
     pack: Packing,
-    cut: Rule,
-    rule: Rule,
     a: Operand,
     b: Operand,
     origin: Place,
     begin: tuple[int, int],
     skip: tuple[NDArray[np.bool_], NDArray[np.bool_]],
-    out: NDArray[np.int64],
-    specials: NDArray[np.uint8],
+    results: tuple[NDArray[np.int64], NDArray[np.uint8]],
 ) -> None:
     """Do some rows of a and a tile's columns, which begin at `begin`."""
+    out, specials = results
     rows, columns = out.shape
+    rules = cut_rule(how), rule_of(pack.rounding)
     row_begin, column = begin
     all_steps = a.depth // how.lanes
     steps = min(max(_ELEMENTS // how.lanes, 1), all_steps)
@@ -338,7 +186,7 @@ def _tile_rows(
             seen[:] = 0
             for c in range(count):
                 work.register[c] = out[row, column + c]
-            _tile_row(how, pack, cut, rule, a, b, origin, (row, column, first, some), tile, work, scratch, seen)
+            _tile_row(how, pack, rules, (a, b), origin, (row, column, first, some), (tile, work, scratch), seen)
             for c in range(count):
                 if not skip[1][column + c]:
                     out[row, column + c] = work.register[c]
@@ -349,8 +197,6 @@ def _tile_rows(
 def _columns_kernel(
     how: Plan,
     pack: Packing,
-    cut: Rule,
-    rule: Rule,
     a: Operand,
     b: Operand,
     origin: Place,
@@ -363,7 +209,7 @@ def _columns_kernel(
     parts = (rows + _ROWS - 1) // _ROWS
     for part in numba.prange(parts * ((columns + _TILE - 1) // _TILE)):
         begin = part % parts * _ROWS, part // parts * _TILE
-        _tile_rows(how, pack, cut, rule, a, b, origin, begin, skip, out, specials)
+        _tile_rows(how, pack, a, b, origin, begin, skip, (out, specials))
 
 
 def matmul_registers(
@@ -404,8 +250,7 @@ def matmul_registers(
         registers[nan] = pack.nan
     with threads_for(shape[0] * shape[1] * a.shape[1]):
         if how.kind in KINDS and shape[1] >= _FEW:
-            rules = cut_rule(how), rule_of(pack.rounding)
-            _columns_kernel(how, pack, *rules, x, y, (seed, row, column), skip, registers, specials)
+            _columns_kernel(how, pack, x, y, (seed, row, column), skip, registers, specials)
         else:
             _matmul_kernel(how, pack, x, y, (seed, row, column), skip, registers, specials)
     return registers, specials

@@ -93,7 +93,10 @@ def test_unit_field_kind_wrong(field: str) -> None:
 
 _CASES: list[tuple[dict[str, Any], str]] = [
     ({"lanes": 0}, "lanes must be in 1..1024, not 0"),
-    ({"a": formats.named("mxint8"), "lanes": 5}, "lanes must divide a's block of 32, or be a multiple of it, and 5 is neither"),
+    (
+        {"a": formats.named("mxint8"), "lanes": 5},
+        "lanes must divide a's block of 32, or be a multiple of it, and 5 is neither",
+    ),
     ({"b": _E8M0}, "b must have a zero, and float8_e8m0fnu has none"),
     (
         {"a": formats.named("mxint8")},
