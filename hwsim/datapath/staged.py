@@ -51,6 +51,7 @@ Memory = tuple[Tile, Work, NDArray[np.int64]]  # the last one of `run`
 _TILE = 64  # columns of b that a core works on while they are in its cache
 _VECTOR = 32  # columns that loops take at once: LLVM's widest vectors, four times
 _FEW = 4  # columns, of which less are faster one by one
+_WORTH = 1 << 28  # products, some seconds one by one: the kernel of columns takes longer than those to compile, once
 _ROWS = 32  # rows of a that a tile, once it is filled, serves
 _ELEMENTS = 64  # of a column that a tile has at least
 
@@ -249,7 +250,7 @@ def matmul_registers(
     else:
         registers[nan] = pack.nan
     with threads_for(shape[0] * shape[1] * a.shape[1]):
-        if how.kind in KINDS and shape[1] >= _FEW:
+        if how.kind in KINDS and shape[1] >= _FEW and shape[0] * shape[1] * a.shape[1] >= _WORTH:
             _columns_kernel(how, pack, x, y, (seed, row, column), skip, registers, specials)
         else:
             _matmul_kernel(how, pack, x, y, (seed, row, column), skip, registers, specials)

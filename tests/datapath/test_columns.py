@@ -5,13 +5,22 @@ import random
 from typing import Any
 
 import numpy as np
+import pytest
 
+from hwsim.datapath import staged
 from hwsim.datapath.columns import KINDS
 from hwsim.datapath.plan import plan
 from hwsim.datapath.problem import Problem
 from hwsim.datapath.staged import matmul_registers
 from hwsim.formats import BlockSpec
 from hwsim.formats.codes import code_dtype
+
+
+@pytest.fixture(autouse=True)
+def worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the kernel of columns for products however small."""
+    monkeypatch.setattr(staged, "_WORTH", 0)
+
 
 
 def _problem(source: random.Random, unit: Any, random_codes: Any, shape: tuple[int, int]) -> Problem:
