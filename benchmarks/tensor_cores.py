@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from benchmarks.tensor_core_instructions import Instruction, instructions
@@ -30,6 +29,7 @@ from hwsim.datapath.unit import ScalarSpec
 from hwsim.formats import FloatSpec, IntegerSpec
 from hwsim.formats.codes import code_dtype
 
+torch: Any = import_module("torch")  # not installed where the types are checked
 cupy: Any = import_module("cupy")  # untyped, as is Numba's part for GPUs
 cuda: Any = import_module("numba.cuda")
 POOL = 1 << 16
