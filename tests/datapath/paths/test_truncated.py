@@ -310,6 +310,7 @@ def _any_unit(source: random.Random) -> DotProductUnit:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("compiled")
 def test_truncated_any_unit_equals_rows() -> None:
     source = random.Random(11)
