@@ -91,8 +91,7 @@ def _memory_child(name: str, rows: int, depth: int, columns: int) -> dict[str, A
     start = time.perf_counter()
     result = datapath.matmul(unit, a, b, **scales)
     seconds = time.perf_counter() - start
-    # Kibibytes on Linux, bytes on macOS.
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    peak = _peak()
     return {
         "unit": name,
         "shape": [rows, depth, columns],
@@ -108,6 +107,16 @@ def _resident() -> int:
     statm = Path("/proc/self/statm")
     if statm.exists():
         return int(statm.read_text().split()[1]) * resource.getpagesize()
+    return _peak()
+
+
+def _peak() -> int:
+    """Return the most memory that this process has held; Linux's getrusage also counts the process that started it."""
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    for line in lines:
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
