@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.datapath.entry import special_of, zero_code
+from hwsim.datapath.operands import unpack
 from hwsim.datapath.problem import Codes, Problem
 from hwsim.datapath.round_pack import round_pack_exact
 from hwsim.datapath.terms import Term
 from hwsim.datapath.threads import threads_for
 from hwsim.datapath.unit import Accumulator, DotProductUnit, FloatAccumulator, ScalarSpec
-from hwsim.formats import FloatSpec
+from hwsim.formats import Unpacked
 from hwsim.formats.codes import NAN, NEGATIVE_INFINITY, POSITIVE_INFINITY, code_dtype
 
 __all__ = [
@@ -83,23 +84,21 @@ def _replaced(codes: Codes, where: NDArray[np.bool_] | None, code: int | None) -
 
 @lru_cache(maxsize=64)
 def _class_table(spec: ScalarSpec) -> NDArray[np.uint8]:
-    """Return of each code whether it is zero, of which sign, infinite or NaN."""
-    parts = spec.unpack(np.arange(1 << spec.bits, dtype=code_dtype(spec.bits)))
-    table = np.where(parts.significand == 0, _ZERO, np.where(parts.significand > 0, _PLUS, _MINUS))
-    for special, kind in ((POSITIVE_INFINITY, _PLUS_INFINITY), (NEGATIVE_INFINITY, _MINUS_INFINITY), (NAN, _NAN)):
-        table[parts.special == special] = kind
-    return table.astype(np.uint8)
+    """Return the class of each code."""
+    return _classes_of(spec.unpack(np.arange(1 << spec.bits, dtype=code_dtype(spec.bits))))
 
 
 def _classes(spec: ScalarSpec, codes: Codes) -> NDArray[np.uint8]:
-    if spec.bits <= 16:
-        return np.ascontiguousarray(_class_table(spec)[codes])
-    assert isinstance(spec, FloatSpec)
-    parts = spec.unpack(np.ascontiguousarray(codes))
-    table = np.where(parts.significand == 0, _ZERO, np.where(parts.significand > 0, _PLUS, _MINUS))
+    found = _class_table(spec)[codes] if spec.bits <= 16 else _classes_of(unpack(spec, np.ascontiguousarray(codes)))
+    return np.ascontiguousarray(found)
+
+
+def _classes_of(parts: Unpacked) -> NDArray[np.uint8]:
+    """Return of each number whether it is zero, of which sign, infinite or NaN."""
+    found = np.where(parts.significand == 0, _ZERO, np.where(parts.significand > 0, _PLUS, _MINUS))
     for special, kind in ((POSITIVE_INFINITY, _PLUS_INFINITY), (NEGATIVE_INFINITY, _MINUS_INFINITY), (NAN, _NAN)):
-        table[parts.special == special] = kind
-    return np.ascontiguousarray(table.astype(np.uint8))
+        found[parts.special == special] = kind
+    return found.astype(np.uint8)
 
 
 def _product_table(sparse: bool) -> NDArray[np.uint8]:

@@ -14,7 +14,7 @@ from hwsim.datapath.entry import check_sparse, enter, flush
 from hwsim.datapath.operands import Operand, check_operand, operand
 from hwsim.datapath.plan import Plan, plan, register_packing
 from hwsim.datapath.problem import Codes
-from hwsim.datapath.promote import promote, promoting
+from hwsim.datapath.promotion import promote, promoting
 from hwsim.datapath.round_pack import Packing
 from hwsim.datapath.staged import load, output, run
 from hwsim.datapath.threads import threads_for

@@ -78,7 +78,7 @@ _MUTANTS = {
     "wide: lost bits": ("wide.py", "total |= int(lost != 0)", "total |= 0"),
     "wide: four parts": ("wide.py", "limbs, high_a * low_b, offset + _PART", "limbs, high_a * low_b, offset"),
     "fused: zeros": ("fused.py", "and not pack.signed_zero", "and pack.signed_zero"),
-    "promote: place": ("promote.py", "-how.fraction_bits, sig", "how.fraction_bits, sig"),
+    "promotion: place": ("promotion.py", "-how.fraction_bits, sig", "how.fraction_bits, sig"),
     "round_pack: random word": ("round_pack.py", "exponent, random, pack.random_bits", "exponent, 0, pack.random_bits"),
     "round_pack: overflow": (
         "round_pack.py",
