@@ -102,8 +102,10 @@ def simulate(
 
 
 @app.command(
-    epilog="Examples:\n\n  hwsim verilog int8 -o int8\n\n  hwsim verilog nvfp4 --pipeline 3 -o nvfp4 --verify\n\n"
-    "  hwsim verilog hopper_e4m3_e4m3_float32 -o hopper --json\n\n"
+    epilog="Examples:\n\n  hwsim verilog int8 -o int8\n\n"
+    "  hwsim verilog nvfp4 --pipeline 3 --clock-mhz 800 -o nvfp4 --verify\n\n"
+    "  hwsim verilog hopper_e4m3_e4m3_float32 --architecture booth_heap -o hopper --json\n\n"
+    "  hwsim verilog multiply_int8_booth -o multiplier --verify\n\n"
     "  hwsim verilog posit8_2 --part decoder -o posit --verify\n\n"
     "  hwsim verilog float4_e2m1fn --part encoder --rounding stochastic --random-bits 8 -o e2m1"
 )
@@ -111,45 +113,52 @@ def verilog(
     unit: Annotated[
         str,
         typer.Argument(
-            help="A unit's name: FORMAT[_by_FORMAT][_lLANES][_ACCUMULATOR], or of the catalog; with --part a format's."
+            help="A unit's name: FORMAT[_by_FORMAT][_lLANES][_ACCUMULATOR], or of the catalog; or a block's; with "
+            "--part a format's."
         ),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="The folder to write; made if need be.")],
     part: Annotated[str, typer.Option(help="unit, or decoder or encoder of a format.")] = "unit",
     pipeline: Annotated[int | None, typer.Option(help="Register ranks; more is faster, the values stay.")] = None,
+    architecture: Annotated[
+        str | None, typer.Option(help="How a unit is built: tool, booth_heap, dadda_heap, fast_heap or carry_save.")
+    ] = None,
+    clock_mhz: Annotated[float, typer.Option(help="Of the timing constraints.")] = 100.0,
     source: Annotated[str, typer.Option(help="Of an encoder: the float format of its input.")] = "float32",
     rounding: Annotated[str, typer.Option(help="Of an encoder: its rounding mode.")] = "nearest_even",
     overflow: Annotated[str, typer.Option(help="Of an encoder: its overflow rule.")] = "saturate",
     random_bits: Annotated[int, typer.Option(help="Of a stochastic encoder: bits of its random words.")] = 0,
-    verify: Annotated[bool, typer.Option("--verify", help="Run the testbench in a simulator right away.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Run the folder's checks right away: testbenches, lint, latches and loops.")
+    ] = False,
     simulator: Annotated[
         str | None, typer.Option(help="icarus or verilator; without it the one that is there.")
     ] = None,
     as_json: _JSON = False,
 ) -> None:
-    """Write a unit's Verilog, and the testbench that proves it equal to the model; or a format's decoder or encoder."""
-    from hwsim.codecs import EncoderRules, write_codec
-    from hwsim.jobs import write_verilog
+    """Write a folder to hand over: Verilog, constraints, pictures, testbenches and README of a unit, block or codec."""
+    from hwsim.codecs import EncoderRules
+    from hwsim.delivery import Order, deliver, lines
 
+    order = Order(
+        name=unit,
+        folder=output,
+        part=part,
+        pipeline=pipeline,
+        architecture=architecture,
+        clock_mhz=clock_mhz,
+        rules=EncoderRules(source=source, rounding=rounding, overflow=overflow, random_bits=random_bits),
+        verify=verify,
+        simulator=simulator,
+    )
     with _progress(as_json) as step:
-        if part == "unit":
-            report = write_verilog(unit, output, pipeline=pipeline, verify=verify, simulator=simulator, progress=step)
-        else:
-            step(f"{unit}: {part}")
-            rules = EncoderRules(source=source, rounding=rounding, overflow=overflow, random_bits=random_bits)
-            report = write_codec(unit, part, output, rules=rules, verify=verify, simulator=simulator)
+        answer = deliver(order, step)
     if as_json:
-        print(json.dumps(report))
+        print(json.dumps(answer))
         return
     console = _console()
-    for file in report["files"]:
-        console.print(file, soft_wrap=True, highlight=False)
-    if part == "unit":
-        console.print(f"{report['unit']}: latency {report['latency_cycles']} cycles, one step a cycle", highlight=False)
-    if report["verified_vectors"] is not None:
-        console.print(
-            f"verified in {report['simulator']}: {report['verified_vectors']:,} outputs equal", highlight=False
-        )
+    for line in lines(answer):
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 @app.command(

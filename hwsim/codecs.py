@@ -8,6 +8,8 @@ from typing import Any
 import rtl
 from hwsim import formats
 from testbenches import codecs
+from testbenches.package.constraints import DEFAULT_CLOCK_MHZ
+from testbenches.package.part import write_part
 from testbenches.simulators import find
 
 __all__ = [
@@ -34,8 +36,9 @@ def write_codec(
     rules: EncoderRules | None = None,
     verify: bool = False,
     simulator: str | None = None,
+    clock_mhz: float = DEFAULT_CLOCK_MHZ,
 ) -> dict[str, Any]:
-    """Write the Verilog of a format's decoder or encoder into a folder.
+    """Write a format's decoder or encoder into a folder, with all that goes with it.
 
     Parameters
     ----------
@@ -44,19 +47,22 @@ def write_codec(
     part : str
         "decoder" or "encoder".
     folder : Path
-        Made if need be; a file in it with the same name is overwritten.
+        Made if need be; files in it with the same names are overwritten.
     rules : EncoderRules, optional
         Of an encoder; without them float32 to nearest even, saturating.
     verify : bool
         Whether to compare the module with the model in a simulator: a decoder on all codes of up to 16 bits, an encoder
-        around every step of its rounding.
+        around every step of its rounding. The folder gets a testbench with the same rows then, and lint is run.
     simulator : str, optional
         "icarus" or "verilator"; to name one is to ask for the run.
+    clock_mhz : float, default 100
+        Of the timing constraints: registers stand at the ports.
 
     Returns
     -------
     dict
-        `module`, `files`, `simulator` and `verified_vectors`: the outputs compared (None where it was not run).
+        `module`, `files`, `simulator`, `verified_vectors`: the outputs compared (None where it was not run), and
+        `checks`, the result of each by what it is.
     """
     if part not in ("decoder", "encoder"):
         raise ValueError(f"part must be 'unit', 'decoder' or 'encoder', not {part!r}")
@@ -79,16 +85,34 @@ def write_codec(
             spec, source, rounding=rules.rounding, overflow=rules.overflow, random_bits=rules.random_bits
         )
     module = text.split(":", 1)[0].removeprefix("// ")
-    report = codecs.check(_works(spec, part, source, rules), simulator) if checked else None
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"{module}.v"
-    file.write_text(text)
+    works = _works(spec, part, source, rules) if checked else []
+    report = codecs.check(works, simulator) if checked else None
+    written = write_part(
+        text,
+        module,
+        folder,
+        summary=_prose(text),
+        table=next((work.table for work in works if module in work.table.outputs), None),
+        clock_mhz=clock_mhz,
+        checked=checked,
+    )
     return {
         "module": module,
-        "files": [str(file)],
+        "files": [str(file) for file in written.files],
         "simulator": None if report is None else report.simulator,
         "verified_vectors": None if report is None else report.compared,
+        "checks": {check.what: check.result for check in written.checks},
     }
+
+
+def _prose(text: str) -> str:
+    """Return the sentences of the comment on top, between the module's name and its ports."""
+    lines = []
+    for line in text.splitlines()[2:]:
+        if not line.removeprefix("//").strip():
+            break
+        lines.append(line.removeprefix("//").strip())
+    return " ".join(lines).replace("*", "\\*")
 
 
 def _works(spec: formats.AnyFormat, part: str, source: formats.FloatSpec, rules: EncoderRules) -> list[codecs.Work]:

@@ -13,19 +13,15 @@ from numpy.typing import NDArray
 
 import rtl
 from hwsim import accelerator as accelerators
-from hwsim import data, datapath, network
+from hwsim import data, network
 from hwsim.network import Network
 from hwsim.result import SimulationResult
 from hwsim.simulation import check_prices, simulate
-from testbenches.simulators import find
-from testbenches.verification import verify as run_verification
-from testbenches.verification import write_testbench
 
 __all__ = [
     "SimulationReport",
     "accuracy",
     "simulate_files",
-    "write_verilog",
 ]
 
 _SEED = 2026
@@ -256,56 +252,3 @@ def _random_inputs(net: Network, count: int) -> dict[str, NDArray[Any]]:
             limits = np.iinfo(dtype)
             values[spec.name] = generator.integers(limits.min, limits.max, shape, dtype, endpoint=True)
     return values
-
-
-def write_verilog(
-    name: str,
-    folder: Path,
-    *,
-    pipeline: int | None = None,
-    verify: bool = False,
-    simulator: str | None = None,
-    progress: Callable[[str], None] = lambda text: None,
-) -> dict[str, Any]:
-    """Write a unit's Verilog with its testbench into a folder.
-
-    Parameters
-    ----------
-    name : str
-        A unit's name (`hwsim.datapath.named`).
-    folder : Path
-        Made if need be; files in it with the same names are overwritten.
-    pipeline : int, optional
-        Register ranks (see `rtl.ranks`).
-    verify : bool
-        Whether to run the testbench right away.
-    simulator : str, optional
-        "icarus" or "verilator"; to name one is to ask for the run.
-    progress : callable
-        Called with what is being done.
-
-    Returns
-    -------
-    dict
-        `unit`, `files`, `latency_cycles`, `simulator` and `verified_vectors`: the outputs compared (None where it was
-        not run).
-    """
-    unit = datapath.named(name)
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"the output {str(folder)!r} must be a folder, and is a file")
-    latency = rtl.latency(unit, pipeline)
-    if verify or simulator is not None:
-        find(simulator)
-    progress(f"{unit.name}: Verilog and test vectors")
-    files = write_testbench(unit, folder, pipeline=pipeline)
-    report = None
-    if verify or simulator is not None:
-        progress(f"{unit.name}: in a simulator")
-        report = run_verification(unit, pipeline=pipeline, simulator=simulator)
-    return {
-        "unit": unit.name,
-        "files": [str(file) for file in files],
-        "latency_cycles": latency,
-        "simulator": None if report is None else report.simulator,
-        "verified_vectors": None if report is None else report.compared,
-    }

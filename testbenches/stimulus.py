@@ -18,7 +18,10 @@ __all__ = [
     "corner_codes",
     "corners",
     "fields",
+    "negated",
+    "pools",
     "random_rows",
+    "register_corners",
     "stimulus",
 ]
 
@@ -131,7 +134,7 @@ def _integer_corners(bits: int) -> list[int]:
     return sorted(code & mask for code in near)
 
 
-def _register_corners(unit: DotProductUnit) -> list[int]:
+def register_corners(unit: DotProductUnit) -> list[int]:
     """List the corners of c."""
     accumulator = unit.accumulator
     if isinstance(accumulator, FixedAccumulator):
@@ -190,7 +193,7 @@ def corners(unit: DotProductUnit, count: int = 16384, *, seed: int = 1) -> list[
     random = np.random.default_rng((seed, 1))
     a, b = unit.element_a, unit.element_b
     pairs = list(itertools.product(corner_codes(a), corner_codes(b)))
-    registers = _register_corners(unit)
+    registers = register_corners(unit)
     crossed = [(pair, 0) for pair in pairs]
     rest = len(pairs) * len(registers)
     chosen = range(rest) if rest <= count else sorted(random.choice(rest, count, replace=False).tolist())
@@ -260,8 +263,8 @@ class _Source:
     def __init__(self, unit: DotProductUnit, random: np.random.Generator) -> None:
         self.unit = unit
         self.random = random
-        self.pools = [_pools(spec, random) for spec in (unit.element_a, unit.element_b)]
-        self.corners = _register_corners(unit)
+        self.pools = [pools(spec, random) for spec in (unit.element_a, unit.element_b)]
+        self.corners = register_corners(unit)
 
     def steps(self, kind: str, length: int) -> list[_Step]:
         """Draw the operands and scales of one dot product."""
@@ -270,7 +273,7 @@ class _Source:
         a, b = (self.random.choice(pools["near" if cancelling else kind], shape) for pools in self.pools)
         if cancelling:
             half = a[1::2].size
-            a[1::2] = _negated(self.unit.element_a, a[::2][:half])
+            a[1::2] = negated(self.unit.element_a, a[::2][:half])
             b[1::2] = b[::2][:half]
             flips = self.random.integers(0, a.size, max(1, a.size // 8))
             a[flips] ^= 1
@@ -354,7 +357,7 @@ def _finite(spec: ScalarSpec) -> NDArray[np.integer]:
     return codes[np.isfinite(spec.decode(codes.astype(np.uint64)))]
 
 
-def _negated(spec: ScalarSpec, codes: NDArray[np.integer]) -> NDArray[np.integer]:
+def negated(spec: ScalarSpec, codes: NDArray[np.integer]) -> NDArray[np.integer]:
     """Change the signs of codes, where the format has signs."""
     if isinstance(spec, CodebookSpec):
         return spec.encode(-spec.decode(codes)).astype(codes.dtype)
@@ -365,7 +368,7 @@ def _negated(spec: ScalarSpec, codes: NDArray[np.integer]) -> NDArray[np.integer
     return np.where(codes == 0, 0, codes ^ (1 << (spec.bits - 1)))
 
 
-def _pools(spec: ScalarSpec, random: np.random.Generator) -> dict[str, NDArray[np.integer]]:
+def pools(spec: ScalarSpec, random: np.random.Generator) -> dict[str, NDArray[np.integer]]:
     """List the codes to draw from, by kind."""
     finite = _finite(spec)
     magnitude = np.abs(spec.decode(finite.astype(np.uint64)))

@@ -8,6 +8,7 @@ import numpy as np
 
 import rtl
 from hwsim.datapath import DotProductUnit, Row, dot, dot_exact
+from rtl.architecture import Architecture
 from testbenches.design import Design
 from testbenches.export import export_testbench
 from testbenches.ports import register_bits, shell_ports
@@ -26,6 +27,7 @@ def verify(
     unit: DotProductUnit,
     *,
     pipeline: int | None = None,
+    architecture: Architecture | None = None,
     netlist: str | None = None,
     cell_models: str | None = None,
     vectors: int = 4096,
@@ -43,6 +45,8 @@ def verify(
         The unit.
     pipeline : int, optional
         Ranks of registers, as for `rtl.verilog`.
+    architecture : Architecture, optional
+        How it is built, as for `rtl.verilog`.
     netlist, cell_models : str, optional
         Verilog of a module ``<unit.name>_core`` made of cells, and of the cells: it takes the place of the core.
     vectors : int, default 4096
@@ -69,7 +73,9 @@ def verify(
     ValueError
         If there are models without a netlist, or the unit cannot have such a pipeline.
     """
-    design = design_of(unit, pipeline=pipeline, netlist=netlist, cell_models=cell_models)
+    design = design_of(
+        unit, pipeline=pipeline, architecture=architecture, netlist=netlist, cell_models=cell_models
+    )
     rows = stimulus(unit, count=vectors, corner_rows=4 * vectors, exhaustive=exhaustive, seed=seed)
     expected = dot_exact(unit, rows)
     check_kernel(unit, rows, expected)
@@ -77,13 +83,18 @@ def verify(
 
 
 def design_of(
-    unit: DotProductUnit, *, pipeline: int | None = None, netlist: str | None = None, cell_models: str | None = None
+    unit: DotProductUnit,
+    *,
+    pipeline: int | None = None,
+    architecture: Architecture | None = None,
+    netlist: str | None = None,
+    cell_models: str | None = None,
 ) -> Design:
     """Put together what is simulated: a unit's shell around its core, or around the netlist mapped from that core.
 
     Parameters
     ----------
-    unit, pipeline, netlist, cell_models
+    unit, pipeline, architecture, netlist, cell_models
         As for `verify`.
 
     Returns
@@ -96,11 +107,11 @@ def design_of(
     ValueError
         If there are models without a netlist, or the unit cannot have such a pipeline.
     """
-    ports, latency = shell_ports(unit), rtl.latency(unit, pipeline)
+    ports, latency = shell_ports(unit), rtl.latency(unit, pipeline, architecture)
     if netlist is None:
         if cell_models is not None:
             raise ValueError("cell_models must come with a netlist of such cells, not alone")
-        sources = ((f"{unit.name}.v", rtl.verilog(unit, pipeline=pipeline)),)
+        sources = ((f"{unit.name}.v", rtl.verilog(unit, pipeline=pipeline, architecture=architecture)),)
         return Design(top=unit.name, sources=sources, ports=ports, latency=latency)
     texts = {f"{unit.name}.v": rtl.shell_verilog(unit), f"{unit.name}_netlist.v": netlist}
     if cell_models is not None:

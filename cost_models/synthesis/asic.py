@@ -2,11 +2,14 @@
 """Area, delay and leakage of a Verilog core on standard cells: a fixed set of recipes, the same for every unit."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 from cost_models import store
 from cost_models.activity.netlist import levelize
+from cost_models.synthesis.adders import has_adders, with_library_adders
 from cost_models.synthesis.timing import timing
 from cost_models.synthesis.yosys import YOSYS, versions, work_directory
 from cost_models.technologies import Technology, liberty
@@ -22,15 +25,28 @@ __all__ = [
 # Sizing targets 1 ps: as fast as the recipe gets. Scripts with fraig or scorr take minutes on dot products.
 _AREA = "strash;dc2;dch,-f;amap,-m;topo"
 _TIMING = "strash;dch,-f;map,-B,0.9,-D,1;topo;buffer;upsize,-D,1;dnsize,-D,1"
+
+
+class Recipe(NamedTuple):
+    """Whether Yosys makes Booth multipliers of ``*``, whether adder modules become library cells, and ABC's script."""
+
+    booth: bool
+    cells: bool
+    abc: str
+
+
 RECIPES = {
-    "area": ("", _AREA),
-    "area_booth": ("-booth", _AREA),
-    "timing": ("", _TIMING),
-    "timing_booth": ("-booth", _TIMING),
+    "area": Recipe(False, False, _AREA),
+    "area_booth": Recipe(True, False, _AREA),
+    "area_cells": Recipe(False, True, _AREA),
+    "timing": Recipe(False, False, _TIMING),
+    "timing_booth": Recipe(True, False, _TIMING),
+    "timing_cells": Recipe(False, True, _TIMING),
 }
 CHOICES = ("smallest", "fastest", "best_area_delay")
 _FLOW = 1  # raise when the script below or the meaning of a result changes: cached results are then made anew
 _AREA_UNIT_UM2 = 1e-3
+_PRODUCT = re.compile(r"\w\)? \* [\w($]")
 
 _SCRIPT = """
 read_liberty -lib cells.lib
@@ -138,7 +154,7 @@ def asic(text: str, top: str, technology: Technology, recipes: Sequence[str] = t
         Its top module.
     technology : Technology
     recipes : sequence of str
-        Names from `RECIPES`.
+        Names from `RECIPES`. One that can do no other for this text than one before it is left out.
 
     Returns
     -------
@@ -160,10 +176,13 @@ def asic(text: str, top: str, technology: Technology, recipes: Sequence[str] = t
         raise ValueError(f"recipes must be some of {', '.join(RECIPES)}, not {list(recipes)!r}")
     tools = versions(YOSYS)
     results = []
+    done: set[Recipe] = set()
     for recipe in recipes:
-        name = store.key(
-            flow=_FLOW, text=text, top=top, technology=technology.digest, tools=tools, recipe=RECIPES[recipe]
-        )
+        effective = _effective(RECIPES[recipe], text)
+        if effective in done:
+            continue
+        done.add(effective)
+        name = store.key(flow=_FLOW, text=text, top=top, technology=technology.digest, tools=tools, recipe=effective)
         record = store.load("asic", name)
         if record is None:
             record = asdict(_synthesize(text, top, technology, recipe, tools))
@@ -171,6 +190,15 @@ def asic(text: str, top: str, technology: Technology, recipes: Sequence[str] = t
         record["tools"] = tuple((tool, version) for tool, version in record["tools"])
         results.append(AsicResult(**record | {"recipe": recipe}))
     return Asic(results=tuple(results))
+
+
+def _effective(recipe: Recipe, text: str) -> Recipe:
+    """Drop from a recipe what cannot change a text: Booth where no product is, cells where no adder module is."""
+    return Recipe(
+        booth=recipe.booth and _PRODUCT.search(text) is not None,
+        cells=recipe.cells and has_adders(text),
+        abc=recipe.abc,
+    )
 
 
 def _compact(netlist_json: str, top: str) -> str:
@@ -188,11 +216,15 @@ def _compact(netlist_json: str, top: str) -> str:
 
 def _synthesize(text: str, top: str, technology: Technology, recipe: str, tools: dict[str, str]) -> AsicResult:
     """Run one recipe and analyse its netlist."""
-    booth, abc = RECIPES[recipe]
+    booth, cells, abc = RECIPES[recipe]
     constraints = f"set_driving_cell {technology.driver}\nset_load {technology.operating_point.load_ff}\n"
-    inputs = {"cells.lib": liberty(technology, _AREA_UNIT_UM2), "core.v": text, "abc.constr": constraints}
+    inputs = {
+        "cells.lib": liberty(technology, _AREA_UNIT_UM2),
+        "core.v": with_library_adders(text, technology) if cells else text,
+        "abc.constr": constraints,
+    }
     with work_directory(inputs) as directory:
-        directory.yosys(_SCRIPT.format(booth=booth, top=top, abc=abc))
+        directory.yosys(_SCRIPT.format(booth="-booth" if booth else "", top=top, abc=abc))
         verilog, netlist_json = directory.read("netlist.v"), _compact(directory.read("netlist.json"), top)
         # ABC writes name, inputs, outputs, gates, area and delay; its standard output is lost in YoWASP
         stats = directory.path / "stats.txt"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where and when a network's products are computed: arrays of units, memories, schedules."""
 
-from hwsim.accelerator.arrays import Schedule, systolic
+from hwsim.accelerator.arrays import Schedule, streamed, systolic
 from hwsim.accelerator.engine import UnitEngine, check_network
 from hwsim.accelerator.reader import presets, read
 from hwsim.accelerator.spec import Accelerator, ArraySpec, Dataflow, DramSpec, SramSpec, stored_bits
@@ -18,5 +18,6 @@ __all__ = [
     "presets",
     "read",
     "stored_bits",
+    "streamed",
     "systolic",
 ]

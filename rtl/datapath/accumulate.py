@@ -8,6 +8,8 @@ from amaranth.lib.wiring import In, Out
 
 from hwsim.datapath.unit import DotProductUnit, FixedAccumulator, FloatAccumulator
 from hwsim.formats import Overflow
+from rtl.architecture import Architecture
+from rtl.arithmetic.adder import add
 from rtl.arithmetic.rounder import Rounder, RounderSpec
 from rtl.arithmetic.shift import shift_right_jam
 from rtl.datapath.layouts import fused, operand_layout, operand_raw, register_layout, total_layout, total_raw
@@ -15,11 +17,18 @@ from rtl.part import Part
 
 __all__ = [
     "Accumulate",
+    "saturated",
 ]
 
 
 class Accumulate(Part):
     """Compute the register's next value; the register itself stands in the core.
+
+    Parameters
+    ----------
+    unit : DotProductUnit
+    architecture : Architecture, optional
+        Of a fixed accumulator's adder.
 
     Members
     -------
@@ -33,8 +42,9 @@ class Accumulate(Part):
     Latency: none, combinational.
     """
 
-    def __init__(self, unit: DotProductUnit) -> None:
+    def __init__(self, unit: DotProductUnit, architecture: Architecture | None = None) -> None:
         self.spec = unit
+        self._architecture = architecture or Architecture()
         ports = {
             "register": In(register_layout(unit)),
             "total": In(total_layout(unit)),
@@ -68,18 +78,22 @@ class Accumulate(Part):
         unit = self.spec
         places = unit.sum_shift  # negative for a quire: then there are zeros to cut off
         total = self.total.sum << places if places >= 0 else self.total.sum[-places:].as_signed()
-        half = 1 << (accumulator.bits - 1)
         m.d.comb += self.following.special.eq(self.register.special | self.total.special)
         if accumulator.overflow is Overflow.WRAP:
-            m.d.comb += self.following.value.eq(self.register.value + total)
+            m.d.comb += self.following.value.eq(self._sum(m, total, accumulator.bits))
             return
         wide = Signal(signed(max(len(total), accumulator.bits) + 1), name="wide")
-        m.d.comb += wide.eq(self.register.value + total)
-        excess = wide[accumulator.bits - 1 : -1]
-        beyond = Signal(name="beyond")
-        m.d.comb += beyond.eq(excess != wide[-1].replicate(len(excess)))
-        limit = Mux(wide[-1], Const(-half, signed(accumulator.bits)), Const(half - 1, signed(accumulator.bits)))
-        m.d.comb += self.following.value.eq(Mux(beyond, limit, wide))
+        m.d.comb += wide.eq(self._sum(m, total, len(wide)))
+        m.d.comb += self.following.value.eq(saturated(m, wide, accumulator.bits))
+
+    def _sum(self, m: Module, total: Any, bits: int) -> Any:
+        """Return the sum of the register and a step, right in its low bits."""
+        if self._architecture.adder == "tool":
+            return self.register.value + total
+        wide = [Signal(signed(bits), name=name) for name in ("register_wide", "step_wide")]
+        m.d.comb += [wide[0].eq(self.register.value), wide[1].eq(total)]
+        out = add(m, wide[0], wide[1], topology=self._architecture.adder, name="register_total")
+        return out.as_signed()
 
     def _add_float(self, m: Module, accumulator: FloatAccumulator) -> None:
         """Add in a window that starts at the exponent of the larger, and round.
@@ -160,3 +174,13 @@ class Accumulate(Part):
         of_register = Cat(own.nan | (own.infinite & ~own.negative), own.nan | (own.infinite & own.negative))
         of_step = self.total.special
         return of_register | (of_step.replicate(2) if len(of_step) == 1 else of_step)
+
+
+def saturated(m: Module, wide: Any, bits: int) -> Any:
+    """Return a signed number, at least one bit wider than that, limited to what a signed one of some bits can be."""
+    half = 1 << (bits - 1)
+    excess = wide[bits - 1 : -1]
+    beyond = Signal(name="beyond")
+    m.d.comb += beyond.eq(excess != wide[-1].replicate(len(excess)))
+    limit = Mux(wide[-1], Const(-half, signed(bits)), Const(half - 1, signed(bits)))
+    return Mux(beyond, limit, wide)

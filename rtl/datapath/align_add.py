@@ -7,8 +7,10 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed, unsigned
 from amaranth.lib.wiring import In, Out
 
 from hwsim.datapath.unit import DotProductUnit, FloatAccumulator, TruncatedAlignment
+from rtl.architecture import Architecture
 from rtl.arithmetic.shift import shift_right_truncate
 from rtl.arithmetic.tree import add_signed, maximum
+from rtl.datapath.lanes import sum_signed
 from rtl.datapath.layouts import (
     fused,
     operand_layout,
@@ -31,6 +33,11 @@ __all__ = [
 class AlignAdd(Part):
     """Align and add the products of a step; in a fused step the accumulator too.
 
+    Parameters
+    ----------
+    unit : DotProductUnit
+    architecture : Architecture, optional
+
     Members
     -------
     products : In, `products_layout`
@@ -42,8 +49,9 @@ class AlignAdd(Part):
     Latency: none, combinational.
     """
 
-    def __init__(self, unit: DotProductUnit) -> None:
+    def __init__(self, unit: DotProductUnit, architecture: Architecture | None = None) -> None:
         self.spec = unit
+        self._architecture = architecture or Architecture()
         ports = {"products": In(products_layout(unit)), "total": Out(total_layout(unit))}
         if fused(unit):
             ports["accumulator"] = In(operand_layout(unit.accumulator.format))
@@ -74,7 +82,7 @@ class AlignAdd(Part):
                 shifted.append(product)
             bits = unit.sum_bits if scale_max(unit) > 1 else len(self.total.sum)
             total = Signal(signed(bits), name="total")
-            m.d.comb += total.eq(add_signed(shifted, [lane.negative for lane in products.lanes], bits))
+            m.d.comb += total.eq(self._sum(m, shifted, [lane.negative for lane in products.lanes], bits))
             m.d.comb += self.total.exponent.eq(products.scale_exponent)
             m.d.comb += self.total.negative.eq(products.scale_negative)
         else:
@@ -117,7 +125,13 @@ class AlignAdd(Part):
             away = _saturated(m, largest - (accumulator.exponent + accumulator_base), len(placed), "accumulator_shift")
             terms.append(shift_right_truncate(m, placed, away, "cut_accumulator"))
             negatives.append(accumulator.negative)
-        m.d.comb += self.total.sum.eq(add_signed(terms, negatives, len(self.total.sum)))
+        m.d.comb += self.total.sum.eq(self._sum(m, terms, negatives, len(self.total.sum)))
+
+    def _sum(self, m: Module, values: list[Any], negatives: list[Any], bits: int) -> Any:
+        """Return the sum of values, each negated or not, by the architecture."""
+        if self._architecture.reduction == "tool":
+            return add_signed(values, negatives, bits)
+        return sum_signed(m, values, negatives, bits, self._architecture, "sum")
 
     def _sign_magnitude(self, m: Module) -> tuple[list[Any], list[Any]]:
         """Return magnitudes and signs of the products, for each is cut toward zero."""

@@ -3,7 +3,7 @@
 
 from typing import Any, Self
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Const, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -17,10 +17,21 @@ from hwsim.datapath.unit import (
     TruncatedAlignment,
 )
 from hwsim.formats import PositSpec, Rounding
+from rtl.architecture import Architecture
 from rtl.datapath.accumulate import Accumulate
 from rtl.datapath.align_add import AlignAdd
 from rtl.datapath.decode import Decode
-from rtl.datapath.layouts import fused, product_raw, products_layout, register_layout, scale_max, total_layout
+from rtl.datapath.layouts import fused, product_raw, products_layout, scale_max, special_bits, total_layout
+from rtl.datapath.merged import (
+    AccumulateRows,
+    RowsOfRow,
+    RowSum,
+    StepSum,
+    check_architecture,
+    operand_ports,
+    resolved,
+    step_layout,
+)
 from rtl.datapath.multiply import Multiply
 from rtl.datapath.round_pack import RoundPack
 
@@ -36,7 +47,7 @@ __all__ = [
 ]
 
 _DEFAULT = 2  # accumulate always has registers, multiply always can
-_PREFERENCE = ("accumulate", "multiply", "round_pack", "align_add")
+_PREFERENCE = ("accumulate", "resolve", "multiply", "round_pack", "align_add")
 
 
 def check_buildable(unit: DotProductUnit) -> None:
@@ -73,36 +84,49 @@ def check_buildable(unit: DotProductUnit) -> None:
         raise ValueError(f"{text}: only the model has that")
 
 
-def ranks(unit: DotProductUnit) -> tuple[str, ...]:
-    """Return the stages after which a unit can have registers, in the order of the data."""
+def ranks(unit: DotProductUnit, architecture: Architecture | None = None) -> tuple[str, ...]:
+    """Return the stages after which a unit can have registers, in the order of the data.
+
+    With a heap, what stands behind `multiply` is the sum of a row in place of its products, unless there is a rank behind
+    `align_add` too: for a fixed accumulator as two words. Carry-save accumulation has the rank `resolve`, behind the
+    addition of the register's words (and `round_pack`, if there is one).
+    """
     nothing_to_add = unit.lanes == 1 and scale_max(unit) == 1 and not (unit.on_grid and product_raw(unit).bits)
     names = ["multiply"]
     if not (fused(unit) or nothing_to_add):
         names.append("align_add")
     names.append("accumulate")
-    if unit.converts:
+    if architecture is not None and architecture.accumulation == "carry_save":
+        names.append("resolve")
+    elif unit.converts:
         names.append("round_pack")
     return tuple(names)
 
 
-def chosen_ranks(unit: DotProductUnit, pipeline: int | None = None) -> tuple[str, ...]:
+def chosen_ranks(
+    unit: DotProductUnit, pipeline: int | None = None, architecture: Architecture | None = None
+) -> tuple[str, ...]:
     """Return the stages of a unit after which there are registers, for a depth of the pipeline.
 
     Parameters
     ----------
     unit : DotProductUnit
     pipeline : int, optional
-        How many, 1 to ``len(ranks(unit))``: accumulate, then multiply, round_pack, align_add. 2 if not given.
+        How many, 1 to ``len(ranks(unit, architecture))``: accumulate, then resolve, multiply, round_pack, align_add. 2
+        if not given.
+    architecture : Architecture, optional
 
     Raises
     ------
     TypeError, ValueError
-        If unit is no DotProductUnit, or pipeline no int in the range.
+        If unit is no DotProductUnit, pipeline no int in the range, or the architecture none that the unit can have.
     """
     if not isinstance(unit, DotProductUnit):
         raise TypeError(f"unit must be a DotProductUnit, not {unit!r}")
     check_buildable(unit)
-    possible = ranks(unit)
+    if architecture is not None:
+        check_architecture(unit, architecture)
+    possible = ranks(unit, architecture)
     if pipeline is None:
         pipeline = _DEFAULT
     if isinstance(pipeline, bool) or not isinstance(pipeline, int):
@@ -115,14 +139,14 @@ def chosen_ranks(unit: DotProductUnit, pipeline: int | None = None) -> tuple[str
     return tuple(name for name in possible if name in preferred[:pipeline])
 
 
-def depth(unit: DotProductUnit, pipeline: int | None = None) -> int:
+def depth(unit: DotProductUnit, pipeline: int | None = None, architecture: Architecture | None = None) -> int:
     """Return the ranks of registers that a unit gets: `pipeline`, or the default."""
-    return len(chosen_ranks(unit, pipeline))
+    return len(chosen_ranks(unit, pipeline, architecture))
 
 
-def latency(unit: DotProductUnit, pipeline: int | None = None) -> int:
+def latency(unit: DotProductUnit, pipeline: int | None = None, architecture: Architecture | None = None) -> int:
     """Return the enabled cycles from a row with `last` to its output: one for each rank of registers."""
-    return depth(unit, pipeline)
+    return depth(unit, pipeline, architecture)
 
 
 def row_fields(unit: DotProductUnit) -> dict[str, int]:
@@ -138,9 +162,11 @@ def row_fields(unit: DotProductUnit) -> dict[str, int]:
 class _Unit(wiring.Component):
     """A component of a unit and a pipeline, checked before it exists: Amaranth warns of one that is not used."""
 
-    def __new__(cls, unit: DotProductUnit, pipeline: int | None = None) -> Self:
-        chosen_ranks(unit, pipeline)
-        made: Self = super().__new__(cls, unit, pipeline)
+    def __new__(
+        cls, unit: DotProductUnit, pipeline: int | None = None, architecture: Architecture | None = None
+    ) -> Self:
+        chosen_ranks(unit, pipeline, architecture)
+        made: Self = super().__new__(cls, unit, pipeline, architecture)
         return made
 
 
@@ -151,7 +177,10 @@ class Core(_Unit):
     ----------
     unit : DotProductUnit
     pipeline : int, optional
-        Ranks of registers, 1 to ``len(ranks(unit))``: accumulate, then multiply, round_pack, align_add. 2 if not given.
+        Ranks of registers, 1 to ``len(ranks(unit, architecture))``: accumulate, then resolve, multiply, round_pack,
+        align_add. 2 if not given.
+    architecture : Architecture, optional
+        That of the synthesizer if not given.
 
     Members
     -------
@@ -174,8 +203,11 @@ class Core(_Unit):
         cycle.
     """
 
-    def __init__(self, unit: DotProductUnit, pipeline: int | None = None) -> None:
-        self._ranks = chosen_ranks(unit, pipeline)
+    def __init__(
+        self, unit: DotProductUnit, pipeline: int | None = None, architecture: Architecture | None = None
+    ) -> None:
+        self._architecture = architecture or Architecture()
+        self._ranks = chosen_ranks(unit, pipeline, self._architecture)
         self.spec = unit
         self.latency = len(self._ranks)
         ports = {name: In(width) for name, width in ({"en": 1, "valid": 1} | row_fields(unit)).items()}
@@ -184,8 +216,28 @@ class Core(_Unit):
     def elaborate(self, platform: Any) -> Module:
         """Connect the stages."""
         m = Module()
+        control = {"valid": self.valid, "first": self.first, "last": self.last, "c": self.c}
+        if self._architecture.reduction == "tool" or fused(self.spec):
+            self._stages(m, control)
+        elif isinstance(self.spec.accumulator, FixedAccumulator):
+            self._merged_fixed(m, control)
+        else:
+            self._merged_float(m, control)
+        return m
+
+    def _stages(self, m: Module, control: dict[str, Any]) -> None:
+        """Connect one component a stage."""
         unit = self.spec
-        m.submodules.multiply = multiply = Multiply(unit)
+        products = self._products(m, control)
+        m.submodules.align_add = align_add = AlignAdd(unit, self._architecture)
+        m.d.comb += align_add.products.eq(products)
+        total = self._rank(m, "align_add", total_layout(unit, narrow=True), align_add.total, control)
+        self._accumulate(m, align_add, total, control)
+
+    def _products(self, m: Module, control: dict[str, Any]) -> Any:
+        """Decode and multiply."""
+        unit = self.spec
+        m.submodules.multiply = multiply = Multiply(unit, self._architecture)
         for name, spec, lanes in (
             ("a", unit.element_a, unit.lanes),
             ("b", unit.element_b, unit.lanes),
@@ -195,13 +247,48 @@ class Core(_Unit):
             if spec is not None:
                 m.submodules[f"decode_{name}"] = decode = Decode(spec, lanes)
                 m.d.comb += [decode.codes.eq(getattr(self, name)), getattr(multiply, name).eq(decode.operands)]
-        control = {"valid": self.valid, "first": self.first, "last": self.last, "c": self.c}
-        products = self._rank(m, "multiply", products_layout(unit), multiply.products, control)
-        m.submodules.align_add = align_add = AlignAdd(unit)
-        m.d.comb += align_add.products.eq(products)
-        total = self._rank(m, "align_add", total_layout(unit, narrow=True), align_add.total, control)
-        self._loop(m, align_add, total, control)
-        return m
+        return self._rank(m, "multiply", products_layout(unit), multiply.products, control)
+
+    def _merged_fixed(self, m: Module, control: dict[str, Any]) -> None:
+        """Connect trees in which the fixed register is an addend, or the two words of a row and it."""
+        unit, architecture = self.spec, self._architecture
+        if "multiply" not in self._ranks:
+            m.submodules.step_sum = step_sum = StepSum(unit, architecture)
+            m.d.comb += [getattr(step_sum, name).eq(getattr(self, name)) for name in operand_ports(unit)]
+            self._loop(m, step_sum, control)
+            return
+        if "align_add" not in self._ranks:
+            m.submodules.rows = row = RowsOfRow(unit, architecture)
+            m.d.comb += [getattr(row, name).eq(getattr(self, name)) for name in operand_ports(unit)]
+            layout, constant = row.layout, row.constant
+            rows = self._rank(m, "multiply", layout, row.rows, control)
+        else:
+            products = self._products(m, control)
+            m.submodules.align_add = align_add = AlignAdd(unit, architecture)
+            m.d.comb += align_add.products.eq(products)
+            bits, constant = unit.sum_bits + unit.sum_shift, 0
+            layout = data.StructLayout({"first": signed(bits), "second": 0, "special": special_bits(unit)})
+            places = unit.sum_shift
+            total = align_add.total.sum << places if places >= 0 else align_add.total.sum[-places:].as_signed()
+            value = {"first": total, "second": Const(0, 0), "special": align_add.total.special}
+            rows = self._rank(m, "align_add", layout, value, control)
+        m.submodules.accumulate = accumulate = AccumulateRows(unit, architecture, layout, constant)
+        m.d.comb += [accumulate.rows[field].eq(rows[field]) for field in layout.members]
+        self._loop(m, accumulate, control)
+
+    def _merged_float(self, m: Module, control: dict[str, Any]) -> None:
+        """Connect a tree, and behind it a float register."""
+        unit = self.spec
+        layout = total_layout(unit, narrow=True)
+        if "align_add" in self._ranks:
+            products = self._products(m, control)
+            m.submodules.align_add = row_sum = AlignAdd(unit, self._architecture)
+            m.d.comb += row_sum.products.eq(products)
+        else:
+            m.submodules.row_sum = row_sum = RowSum(unit, self._architecture)
+            m.d.comb += [getattr(row_sum, name).eq(getattr(self, name)) for name in operand_ports(unit)]
+        rank = "align_add" if "align_add" in self._ranks else "multiply"
+        self._accumulate(m, None, self._rank(m, rank, layout, row_sum.total, control), control)
 
     def _rank(self, m: Module, name: str, layout: data.StructLayout, value: Any, control: dict[str, Any]) -> Any:
         """Return a stage's output, behind registers if it has them; the control signals go along."""
@@ -215,37 +302,49 @@ class Core(_Unit):
                 m.d.sync += control[field].eq(signal)
         return out
 
-    def _loop(self, m: Module, align_add: AlignAdd, total: Any, control: dict[str, Any]) -> None:
+    def _accumulate(self, m: Module, align_add: Any, total: Any, control: dict[str, Any]) -> None:
+        """Add a row's sum to the register; in a fused step its align_add takes that."""
         unit = self.spec
-        m.submodules.accumulate = accumulate = Accumulate(unit)
-        m.submodules.round_pack = round_pack = RoundPack(unit)
-        register = Signal(register_layout(unit), name="register", reset_less=True)
-        base = Signal(register_layout(unit), name="base")
-        m.d.comb += [
-            base.value.eq(Mux(control["first"], control["c"], register.value)),
-            base.special.eq(Mux(control["first"], 0, register.special)),
-            accumulate.register.eq(base),
-            *(accumulate.total[field].eq(total[field]) for field in total_layout(unit).members),
-            round_pack.register.eq(register),
-        ]
+        m.submodules.accumulate = accumulate = Accumulate(unit, self._architecture)
+        m.d.comb += [accumulate.total[field].eq(total[field]) for field in total_layout(unit).members]
+        base = self._loop(m, accumulate, control)
         if not isinstance(unit.accumulator, FixedAccumulator):
             m.submodules.decode_register = decode = Decode(unit.accumulator.format)
             m.d.comb += [decode.codes.eq(base.value), accumulate.decoded.eq(decode.operands[0])]
             if fused(unit):
                 m.d.comb += align_add.accumulator.eq(decode.operands[0])
+
+    def _loop(self, m: Module, accumulate: Any, control: dict[str, Any]) -> Any:
+        """Connect the register, and what is behind it; return what the next step starts from."""
+        unit = self.spec
+        m.submodules.round_pack = round_pack = RoundPack(unit)
+        layout = step_layout(unit, self._architecture)
+        register = Signal(layout, name="register", reset_less=True)
+        base = Signal(layout, name="base")
+        m.d.comb += [
+            base.value.eq(Mux(control["first"], control["c"], register.value)),
+            *(
+                base[field].eq(Mux(control["first"], 0, register[field]))
+                for field in layout.members
+                if field != "value"
+            ),
+            accumulate.register.eq(base),
+            round_pack.register.eq(resolved(m, unit, self._architecture, register)),
+        ]
         done = Signal(name="done")
         with m.If(self.en):
             m.d.sync += done.eq(control["valid"] & control["last"])
             with m.If(control["valid"]):
                 m.d.sync += register.eq(accumulate.following)
-        if "round_pack" not in self._ranks:
+        if not {"round_pack", "resolve"} & set(self._ranks):
             m.d.comb += [self.d.eq(round_pack.d), self.d_valid.eq(done)]
-            return
+            return base
         packed = Signal(unit.output.bits, name="packed", reset_less=True)
         packed_valid = Signal(name="packed_valid")
         with m.If(self.en):
             m.d.sync += [packed.eq(round_pack.d), packed_valid.eq(done)]
         m.d.comb += [self.d.eq(packed), self.d_valid.eq(packed_valid)]
+        return base
 
 
 class Shell(_Unit):
@@ -255,7 +354,7 @@ class Shell(_Unit):
 
     Parameters
     ----------
-    unit, pipeline
+    unit, pipeline, architecture
         As of `Core`.
 
     Members
@@ -271,9 +370,11 @@ class Shell(_Unit):
         Cycles from an accepted row with `last` to a valid `o`, where nothing waits. Throughput: one row a cycle.
     """
 
-    def __init__(self, unit: DotProductUnit, pipeline: int | None = None) -> None:
+    def __init__(
+        self, unit: DotProductUnit, pipeline: int | None = None, architecture: Architecture | None = None
+    ) -> None:
         self.spec = unit
-        self._core = Core(unit, pipeline)
+        self._core = Core(unit, pipeline, architecture)
         self.latency = self._core.latency
         super().__init__(
             {

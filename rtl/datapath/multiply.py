@@ -9,17 +9,27 @@ from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
 from hwsim.datapath.unit import DotProductUnit, TruncatedAlignment
+from rtl.architecture import Architecture
 from rtl.arithmetic.tree import balanced
+from rtl.datapath.lanes import multiplied
 from rtl.datapath.layouts import operand_layout, product_raw, products_layout, scale_max, scale_raw, special_bits
 from rtl.part import Part
 
 __all__ = [
     "Multiply",
+    "join_specials",
+    "parity",
+    "scale_product",
 ]
 
 
 class Multiply(Part):
     """Multiply lane by lane.
+
+    Parameters
+    ----------
+    unit : DotProductUnit
+    architecture : Architecture, optional
 
     Members
     -------
@@ -33,8 +43,9 @@ class Multiply(Part):
     Latency: none, combinational.
     """
 
-    def __init__(self, unit: DotProductUnit) -> None:
+    def __init__(self, unit: DotProductUnit, architecture: Architecture | None = None) -> None:
         self.spec = unit
+        self._architecture = architecture or Architecture()
         ports = {
             "a": In(data.ArrayLayout(operand_layout(unit.element_a), unit.lanes)),
             "b": In(data.ArrayLayout(operand_layout(unit.element_b), unit.lanes)),
@@ -53,11 +64,11 @@ class Multiply(Part):
         unit = self.spec
         truncated = isinstance(unit.alignment, TruncatedAlignment)
         scales = [getattr(self, name)[0] for name in ("scale_a", "scale_b") if hasattr(self, name)]
-        scale_negative = _xor([scale.negative for scale in scales])
-        scale_significand = self._scale_significand(m, scales)
+        scale_negative = parity([scale.negative for scale in scales])
+        scale_significand = scale_product(m, unit, scales, self._architecture)
         for lane in range(unit.lanes):
             a, b, out = self.a[lane], self.b[lane], self.products.lanes[lane]
-            product = a.significand * b.significand
+            product = multiplied(m, a.significand, b.significand, self._architecture, f"lane_{lane}")
             negative = a.negative ^ b.negative
             if truncated and scales:
                 product = product * scale_significand
@@ -73,38 +84,44 @@ class Multiply(Part):
         if scale_raw(unit).bits:
             m.d.comb += self.products.scale_exponent.eq(sum((scale.exponent for scale in scales), start=Const(0, 0)))
         if special_bits(unit):
-            self._special(m, scales)
+            join_specials(m, unit, self.a, self.b, scales, self.products.special)
         return m
 
-    def _scale_significand(self, m: Module, scales: Sequence[Any]) -> Any:
-        """Return the product of the scales' significands; where it is 1, without a multiplier."""
-        if scale_max(self.spec) == 1:
-            return Const(1, 1)
-        out = Signal(scale_max(self.spec).bit_length(), name="scale_product")
-        m.d.comb += out.eq(balanced([scale.significand for scale in scales], lambda x, y: x * y))
-        return out
 
-    def _special(self, m: Module, scales: Sequence[Any]) -> None:
-        """Join the specials of products and scales: a bit for NaN, or one for each infinity, both for NaN."""
-        nans = [operand.nan for lanes in (self.a, self.b) for operand in lanes] + [scale.nan for scale in scales]
-        nan = Signal(name="nan")
-        m.d.comb += nan.eq(Cat(*nans).any())
-        if special_bits(self.spec) == 1:
-            m.d.comb += self.products.special.eq(nan)
-            return
-        positive, negative, invalid = [], [], []
-        for a, b in zip(self.a, self.b, strict=True):
-            infinite = a.infinite.any() | b.infinite.any()
-            minus = _minus(a) ^ _minus(b) ^ _xor([scale.negative for scale in scales])
-            positive.append(infinite & ~minus)
-            negative.append(infinite & minus)
-            invalid.append(a.infinite.any() & ~b.significand.any() | b.infinite.any() & ~a.significand.any())
-            invalid += [infinite & ~scale.significand.any() for scale in scales]
-        every = nan | Cat(*invalid).any()
-        m.d.comb += self.products.special.eq(Cat(Cat(*positive).any() | every, Cat(*negative).any() | every))
+def scale_product(m: Module, unit: DotProductUnit, scales: Sequence[Any], architecture: Architecture) -> Any:
+    """Return the product of the scales' significands; where it is 1, without a multiplier."""
+    if scale_max(unit) == 1:
+        return Const(1, 1)
+    out = Signal(scale_max(unit).bit_length(), name="scale_product")
+    m.d.comb += out.eq(
+        balanced([scale.significand for scale in scales], lambda x, y: multiplied(m, x, y, architecture, "scale"))
+    )
+    return out
 
 
-def _xor(bits: Sequence[Any]) -> Any:
+def join_specials(
+    m: Module, unit: DotProductUnit, a: Sequence[Any], b: Sequence[Any], scales: Sequence[Any], out: Any
+) -> None:
+    """Join the specials of products and scales: a bit for NaN, or one for each infinity, both for NaN."""
+    nans = [operand.nan for lanes in (a, b) for operand in lanes] + [scale.nan for scale in scales]
+    nan = Signal(name="nan")
+    m.d.comb += nan.eq(Cat(*nans).any())
+    if special_bits(unit) == 1:
+        m.d.comb += out.eq(nan)
+        return
+    positive, negative, invalid = [], [], []
+    for x, y in zip(a, b, strict=True):
+        infinite = x.infinite.any() | y.infinite.any()
+        minus = _minus(x) ^ _minus(y) ^ parity([scale.negative for scale in scales])
+        positive.append(infinite & ~minus)
+        negative.append(infinite & minus)
+        invalid.append(x.infinite.any() & ~y.significand.any() | y.infinite.any() & ~x.significand.any())
+        invalid += [infinite & ~scale.significand.any() for scale in scales]
+    every = nan | Cat(*invalid).any()
+    m.d.comb += out.eq(Cat(Cat(*positive).any() | every, Cat(*negative).any() | every))
+
+
+def parity(bits: Sequence[Any]) -> Any:
     """Return the parity of some bits, of which some may have no width."""
     return balanced(bits, lambda x, y: x ^ y) if bits else Const(0, 0)
 

@@ -82,7 +82,7 @@ def test_asic_recipes_wrong(technology: Technology) -> None:
         asic(MULTIPLIER, "t", technology, recipes=["speed"])
     with pytest.raises(ValueError, match=r"^recipes must be some of .*, not \[\]$"):
         asic(MULTIPLIER, "t", technology, recipes=[])
-    assert list(RECIPES) == ["area", "area_booth", "timing", "timing_booth"]
+    assert list(RECIPES) == ["area", "area_booth", "area_cells", "timing", "timing_booth", "timing_cells"]
 
 
 def test_asic_technology_wrong() -> None:

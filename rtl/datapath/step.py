@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A unit without its registers: what follows a register after a step, and the code that a register stands for.
+
+This is what a processing element is made of, wherever it keeps the register: in place, or passed on to its neighbour.
+"""
+
+from typing import Any
+
+from amaranth.hdl import Cat, Const, Module, Value
+from amaranth.lib import data
+from amaranth.lib.wiring import In, Out
+
+from hwsim.datapath.unit import DotProductUnit, FixedAccumulator
+from rtl.architecture import Architecture
+from rtl.datapath.accumulate import Accumulate
+from rtl.datapath.align_add import AlignAdd
+from rtl.datapath.decode import Decode
+from rtl.datapath.dot_product import check_buildable
+from rtl.datapath.layouts import fused
+from rtl.datapath.merged import (
+    RowSum,
+    StepSum,
+    check_architecture,
+    decoded_row,
+    is_merged,
+    operand_ports,
+    resolved,
+    step_layout,
+)
+from rtl.datapath.multiply import Multiply
+from rtl.datapath.round_pack import RoundPack
+from rtl.part import Part
+
+__all__ = [
+    "Resolve",
+    "Step",
+    "register_of_code",
+    "step_register_layout",
+]
+
+
+def step_register_layout(unit: DotProductUnit, architecture: Architecture) -> data.StructLayout:
+    """Return what the register holds; whoever keeps it takes it for ``size`` bits of no meaning."""
+    return step_layout(unit, architecture)
+
+
+def register_of_code(unit: DotProductUnit, architecture: Architecture, code: Any) -> Value:
+    """Return the register loaded with c.
+
+    Parameters
+    ----------
+    unit : DotProductUnit
+    architecture : Architecture
+    code : Value or int
+        A code of the accumulator's format; 0 is the number 0 in each of them.
+
+    Returns
+    -------
+    Value
+        As many bits as `step_register_layout` has.
+    """
+    layout = step_register_layout(unit, architecture)
+    bits = layout["value"].width
+    start = Const(code, bits) if isinstance(code, int) else Value.cast(code)[:bits]
+    return Cat(start, Const(0, layout.size - bits))
+
+
+class _Stage(Part):
+    """A part of a unit and an architecture, checked before it exists: Amaranth warns of one that is not used."""
+
+    def __new__(cls, unit: DotProductUnit, architecture: Architecture) -> Any:
+        check_buildable(unit)
+        check_architecture(unit, architecture)
+        return super().__new__(cls, unit, architecture)
+
+
+class Step(_Stage):
+    """Decode, multiply, align and add a step's operands, and add their sum to a register.
+
+    Parameters
+    ----------
+    unit : DotProductUnit
+    architecture : Architecture
+
+    Members
+    -------
+    a, b : In, ``lanes`` codes
+        Lane 0 at bit 0.
+    scale_a, scale_b : In, a code
+        Where the operand is of a block format.
+    register, following : In and Out, as many bits as `step_register_layout`
+
+    Latency: none, combinational.
+    """
+
+    def __init__(self, unit: DotProductUnit, architecture: Architecture) -> None:
+        self.spec = unit
+        self._architecture = architecture
+        size = step_register_layout(unit, architecture).size
+        ports = {"a": In(unit.lanes * unit.element_a.bits), "b": In(unit.lanes * unit.element_b.bits)}
+        for name, spec in (("scale_a", unit.scale_a), ("scale_b", unit.scale_b)):
+            if spec is not None:
+                ports[name] = In(spec.bits)
+        super().__init__(ports | {"register": In(size), "following": Out(size)})
+
+    def _module_name(self) -> str:
+        return "step"
+
+    def _build(self) -> Module:
+        m = Module()
+        unit, architecture = self.spec, self._architecture
+        register = data.View(step_register_layout(unit, architecture), self.register)
+        if is_merged(unit, architecture) and isinstance(unit.accumulator, FixedAccumulator):
+            m.submodules.step_sum = step_sum = StepSum(unit, architecture)
+            m.d.comb += [getattr(step_sum, name).eq(getattr(self, name)) for name in operand_ports(unit)]
+            m.d.comb += [step_sum.register.eq(register), self.following.eq(step_sum.following)]
+            return m
+        m.submodules.accumulate = accumulate = Accumulate(unit, architecture)
+        align_add = None
+        if is_merged(unit, architecture):
+            m.submodules.row_sum = row_sum = RowSum(unit, architecture)
+            m.d.comb += [getattr(row_sum, name).eq(getattr(self, name)) for name in operand_ports(unit)]
+            m.d.comb += accumulate.total.eq(row_sum.total)
+        else:
+            align_add = self._align_add(m)
+            m.d.comb += accumulate.total.eq(align_add.total)
+        m.d.comb += [accumulate.register.eq(register), self.following.eq(accumulate.following)]
+        if not isinstance(unit.accumulator, FixedAccumulator):
+            m.submodules.decode_register = decode = Decode(unit.accumulator.format)
+            m.d.comb += [decode.codes.eq(register.value), accumulate.decoded.eq(decode.operands[0])]
+            if fused(unit):
+                m.d.comb += align_add.accumulator.eq(decode.operands[0])
+        return m
+
+    def _align_add(self, m: Module) -> Any:
+        """Multiply, and align and add."""
+        unit = self.spec
+        m.submodules.multiply = multiply = Multiply(unit, self._architecture)
+        m.submodules.align_add = align_add = AlignAdd(unit, self._architecture)
+        for name, operands in decoded_row(m, unit, self).items():
+            m.d.comb += getattr(multiply, name).eq(operands)
+        m.d.comb += align_add.products.eq(multiply.products)
+        return align_add
+
+
+class Resolve(_Stage):
+    """Round a register to the output format.
+
+    Parameters
+    ----------
+    unit : DotProductUnit
+    architecture : Architecture
+
+    Members
+    -------
+    register : In, as many bits as `step_register_layout`
+    d : Out, a code of ``unit.output``
+
+    Latency: none, combinational.
+    """
+
+    def __init__(self, unit: DotProductUnit, architecture: Architecture) -> None:
+        self.spec = unit
+        self._architecture = architecture
+        super().__init__({"register": In(step_register_layout(unit, architecture).size), "d": Out(unit.output.bits)})
+
+    def _module_name(self) -> str:
+        return "resolve"
+
+    def _build(self) -> Module:
+        m = Module()
+        m.submodules.round_pack = round_pack = RoundPack(self.spec)
+        register = data.View(step_register_layout(self.spec, self._architecture), self.register)
+        m.d.comb += round_pack.register.eq(resolved(m, self.spec, self._architecture, register))
+        m.d.comb += self.d.eq(round_pack.d)
+        return m

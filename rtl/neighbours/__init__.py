@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What stands between matrix products in hardware: quantizers, requantizers, softmax, GELU, layer norm, Hadamard."""

