@@ -8,7 +8,7 @@ from typing import Any
 import rtl
 from hwsim import formats
 from testbenches import codecs
-from testbenches.package.constraints import DEFAULT_CLOCK_MHZ
+from testbenches.package.constraints import DEFAULT_CLOCK_MHZ, check_clock
 from testbenches.package.part import write_part
 from testbenches.simulators import find
 
@@ -68,6 +68,7 @@ def write_codec(
         raise ValueError(f"part must be 'unit', 'decoder' or 'encoder', not {part!r}")
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"the output {str(folder)!r} must be a folder, and is a file")
+    check_clock(clock_mhz)
     spec = formats.PhaseSpec() if name in ("phase4", "ifairy") else formats.named(name)
     rules = rules or EncoderRules()
     source = formats.named(rules.source)

@@ -13,7 +13,7 @@ from hwsim.codecs import EncoderRules, write_codec
 from hwsim.datapath import DotProductUnit
 from rtl.architecture import architecture
 from rtl.blocks import Block, blocks
-from testbenches.package.constraints import DEFAULT_CLOCK_MHZ
+from testbenches.package.constraints import DEFAULT_CLOCK_MHZ, check_clock
 from testbenches.package.part import write_block
 from testbenches.package.unit import write_unit
 from testbenches.package.written import Written
@@ -127,6 +127,7 @@ def write_verilog(order: Order, progress: Callable[[str], None] = lambda text: N
     folder = order.folder
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"the output {str(folder)!r} must be a folder, and is a file")
+    check_clock(order.clock_mhz)
     how = None if order.architecture is None else architecture(order.architecture)
     if isinstance(thing, Block):
         for option, value in (("pipeline", order.pipeline), ("architecture", how)):

@@ -21,7 +21,13 @@ __all__ = [
 ]
 
 Oracle = Callable[..., Mapping[str, NDArray[Any]]]
-_MODULES: tuple[str, ...] = ("rtl.arithmetic.catalog",)
+_MODULES: tuple[str, ...] = (
+    "rtl.arithmetic.catalog",
+    "rtl.neighbours.requantizer",
+    "rtl.neighbours.block_quantizers",
+    "rtl.neighbours.exponential",
+    "rtl.neighbours.hadamard",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

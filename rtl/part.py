@@ -77,6 +77,14 @@ class Boxes:
         self._open.remove(part)
         return self._instance(part, name)
 
+    def apart(self, part: Part) -> tuple[str, dict[str, str]]:
+        """Return a part's name and the RTLIL of its modules, itself first, without keeping any but adders' cells."""
+        name = f"{self._prefix}_{part._module_name()}"
+        inner = Boxes(self._prefix)
+        text = inner.outermost(part, name)
+        self.modules |= {key: made for key, made in inner.modules.items() if key.endswith(("full_adder", "half_adder"))}
+        return name, {name: text, **inner.modules}
+
     def _instance(self, part: Part, name: str) -> Instance:
         """Return an instance of a module with the part's ports."""
         connections = {}

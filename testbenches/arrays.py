@@ -196,13 +196,13 @@ def run_verilog(
     done = compiled.stream(
         rows, len(what.outputs), bubbles=bubbles, stalls=stalls, seed=seed, patience_cycles=_PATIENCE_CYCLES
     )
-    found = {name: [int(code) for code in from_limbs(done.outputs[f"o_{name}"])] for name in output_fields(geometry, unit)}
+    found = {
+        name: [int(code) for code in from_limbs(done.outputs[f"o_{name}"])] for name in output_fields(geometry, unit)
+    }
     pairs = zip(what.outputs, found["d"], found["last"], strict=True)
     wrong = sum((output["d"], output["last"]) != (d, last) for output, d, last in pairs)
     wrong += abs(done.given - len(what.outputs)) + (len(what.beats) - done.accepted)
-    return Run(
-        d=found["d"], last=found["last"], wrong=wrong, cycles=done.cycles - _PATIENCE_CYCLES, broken=done.broken
-    )
+    return Run(d=found["d"], last=found["last"], wrong=wrong, cycles=done.cycles - _PATIENCE_CYCLES, broken=done.broken)
 
 
 class _Model:
@@ -234,9 +234,7 @@ class _Fold:
     expected: Codes
 
 
-def _folds(
-    geometry: ArrayGeometry, unit: DotProductUnit, model: _Model, deep: int, transposed: bool
-) -> list[_Fold]:
+def _folds(geometry: ArrayGeometry, unit: DotProductUnit, model: _Model, deep: int, transposed: bool) -> list[_Fold]:
     length = model._left.shape[1]
     if length > deep and (unit.converts or not geometry.partial_sums):
         raise ValueError(
@@ -264,7 +262,8 @@ def _steps(
     for start in range(0, length, width):
         beat = {"first": int(start == 0), "last": int(start + width >= length)}
         for name, those in zip("ab", lines, strict=True):
-            beat |= {name: operands[name].word(those, start, width), f"scale_{name}": operands[name].scale(those, start)}
+            operand = operands[name]
+            beat |= {name: operand.word(those, start, width), f"scale_{name}": operand.scale(those, start)}
         yield beat
 
 

@@ -135,9 +135,9 @@ class AxiHost:
         valid, ready, _ = _CHANNELS[answer]
         for _ in range(_DEADLINE_CYCLES):
             offered |= {side for side in open_channels if not self._pauses()}
-            for side in sides:
+            for side, fields in sides.items():
                 self._inputs[f"{side}valid"] = int(side in offered)
-                self._inputs.update({f"{side}{name}": value for name, value in sides[side].items()})
+                self._inputs.update({f"{side}{name}": value for name, value in fields.items()})
             self._inputs[ready] = int(not self._pauses())
             seen = self._cycle()
             done = {side for side in offered if seen[f"{side}ready"]}

@@ -41,11 +41,13 @@ class Design:
         Whether the core is a netlist of cells.
     full_rate : bool, default True
         Whether it accepts a row in every cycle as long as every output is taken at once.
+    longest_latency : int, optional
+        Where the latency depends on the operands: the most cycles, at least `latency`, which is the fewest then.
 
     Raises
     ------
     ValueError
-        If `latency` is less than 1 or there are no sources.
+        If `latency` is less than 1, the longest is less, or there are no sources.
     """
 
     top: str
@@ -54,10 +56,13 @@ class Design:
     latency: int
     mapped: bool = False
     full_rate: bool = True
+    longest_latency: int | None = None
 
     def __post_init__(self) -> None:
         if self.latency < 1:
             raise ValueError(f"latency must be at least 1, not {self.latency!r}")
+        if self.longest_latency is not None and self.longest_latency < self.latency:
+            raise ValueError(f"longest_latency must be at least {self.latency}, not {self.longest_latency!r}")
         if not self.sources:
             raise ValueError("sources must hold at least one Verilog text, not ()")
 
@@ -104,6 +109,7 @@ def write_job(
         "fields": [(port.name, port.bits) for port in design.ports.fields],
         "output_bits": bits,
         "latency": design.latency,
+        "longest_latency": design.latency if design.longest_latency is None else design.longest_latency,
         "full_rate": design.full_rate,
         "seed": seed,
         "rows": "rows.mem",

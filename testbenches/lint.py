@@ -18,28 +18,41 @@ from testbenches.simulators import MissingToolError
 __all__ = [
     "WAIVED",
     "LintReport",
+    "Waiver",
     "check_script",
     "lint",
     "structure",
     "waivers",
 ]
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiver:
+    """Why a rule of Verilator is not kept, and the messages that are meant; all of the rule if none are named."""
+
+    reason: str
+    messages: tuple[str, ...] = ()
+
+
 WAIVED = {
-    "DECLFILENAME": "one file holds a unit with all the modules that it consists of, so that it travels as one",
-    "WIDTHEXPAND": (
-        "operands of different widths are extended as Verilog says (by the sign only where both are signed), which is"
-        " what is meant; nothing is cut: WIDTHTRUNC is not waived"
+    "DECLFILENAME": Waiver(
+        reason="one file holds a unit with all the modules that it consists of, so that it travels as one"
     ),
-    "UNUSEDSIGNAL": (
-        "carries and high bits of a sum of which the low ones are wanted, and ports of a stage that a format has no use"
-        " for, have a name and no reader; synthesis drops them"
+    "WIDTHEXPAND": Waiver(
+        reason="operands of different widths are extended as Verilog says (by the sign only where both are signed),"
+        " which is what is meant; nothing is cut: WIDTHTRUNC is not waived"
     ),
-    "UNOPTFLAT": (
-        "Verilator follows whole words: bits of a word that are computed from lower bits of the same word look like a"
-        " loop to it; yosys check follows each bit, and there is none"
+    "UNUSEDSIGNAL": Waiver(
+        reason="carries and high bits of a sum of which the low ones are wanted have a name and no reader, and a float"
+        " register goes into its stage decoded as well as in code; ports and named nets else are not waived",
+        messages=("Signal is not used: '_*", "Signal is not used: 'register'*", "Bits of signal are not used: *"),
+    ),
+    "UNOPTFLAT": Waiver(
+        reason="Verilator follows whole words: bits of a word that are computed from lower bits of the same word look"
+        " like a loop to it; yosys check follows each bit, and there is none"
     ),
 }
-"""Rules of Verilator that the Verilog does not keep, and why."""
+"""Rules of Verilator that the Verilog does not keep."""
 
 _WARNING = re.compile(r"^%(?:Warning|Error)-?(?P<rule>\w*)", re.MULTILINE)
 _CHECK = """read_verilog {files}
@@ -88,8 +101,11 @@ def waivers(file: str) -> str:
         f"// Exceptions to verilator --lint-only -Wall for {file}.",
         "`verilator_config",
     ]
-    for rule, reason in WAIVED.items():
-        lines += [f"// {rule}: {reason}.", f'lint_off -rule {rule} -file "*{file}"']
+    for rule, waiver in WAIVED.items():
+        lines.append(f"// {rule}: {waiver.reason}.")
+        for message in waiver.messages or ("",):
+            match = f' -match "{message}"' if message else ""
+            lines.append(f'lint_off -rule {rule} -file "*{file}"{match}')
     return "\n".join(lines) + "\n"
 
 

@@ -338,6 +338,28 @@ def test_cli_verilog(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None
     assert report["verified_vectors"] >= 256
     assert all(Path(file).is_file() for file in report["files"])
     assert any(file.endswith(".v") for file in report["files"])
+    assert len(report["checks"]) == 4
+    text = (tmp_path / "int4" / "README.md").read_text()
+    for result in report["checks"].values():
+        assert "not run when" not in result
+        assert result in text
+
+
+def test_cli_verilog_block(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    folder = str(tmp_path / "new")
+    status, out, _ = _run(capsys, "verilog", "add16_sklansky", "-o", folder, "--clock-mhz", "400", "--json")
+    assert status == 0
+    report = json.loads(out)
+    assert (report["block"], report["latency_cycles"]) == ("add16_sklansky", 0)
+    assert "-period 2.500" in (tmp_path / "new" / "add16_sklansky.sdc").read_text()
+    message = _wrong(capsys, "verilog", "add16_sklanski", "-o", folder)
+    assert "; blocks with such a name: add16_sklansky" in message
+    message = _wrong(capsys, "verilog", "add16_sklansky", "-o", folder, "--pipeline", "2")
+    assert message == "pipeline must not be given for the block add16_sklansky: it is what its name says"
+    message = _wrong(capsys, "verilog", "int4", "-o", folder, "--architecture", "wallace")
+    assert message.startswith("unknown architecture 'wallace'; there are tool, booth_heap")
+    message = _wrong(capsys, "verilog", "int4", "-o", folder, "--clock-mhz", "0")
+    assert message == "clock_mhz must be above 0 and at most 100000, not 0.0"
 
 
 def test_cli_compare(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

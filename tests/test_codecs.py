@@ -15,6 +15,18 @@ def test_codecs_decoder(tmp_path: Path) -> None:
     text = Path(report["files"][0]).read_text()
     assert "module decode_posit8_2(" in text
     assert report["simulator"] == "icarus"
+    assert "PASS: decode_posit8_2: 256 rows compared" in report["checks"]["testbench in plain Verilog"]
+    text = (tmp_path / "new" / "folder" / "README.md").read_text()
+    assert "Decodes a code of posit8_2: significand \\* 2\\*\\*(exponent - 27), negated where negative is set." in text
+    assert len((tmp_path / "new" / "folder" / "expected.mem").read_text().split()) == 256
+
+
+def test_codecs_without_a_check_has_no_vectors(tmp_path: Path) -> None:
+    report = write_codec("nf4", "decoder", tmp_path, clock_mhz=200)
+    names = {Path(file).name for file in report["files"]}
+    assert {"decode_nf4.v", "decode_nf4.sdc", "block_diagram.svg", "README.md", "lint.vlt"} <= names
+    assert "decode_nf4_tb.v" not in names
+    assert "-period 5.000" in (tmp_path / "decode_nf4.sdc").read_text()
 
 
 def test_codecs_encoder(tmp_path: Path) -> None:

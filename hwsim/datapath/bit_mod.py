@@ -49,13 +49,11 @@ def booth_terms(code: int, bits: int) -> list[tuple[int, int]]:
     bits : int
         Even.
     """
-    value = code - (1 << bits) if code >> (bits - 1) else code
+    below = code << 1  # with the bit below the lowest, 0
     terms = []
     for place in range(bits // 2):
-        digit = (value + 2) % 4 - 2
-        value = (value - digit) // 4
-        if value and place == bits // 2 - 1:  # a digit of +2 in place of -2
-            digit, value = digit + 4 * value, 0
+        low, middle, high = (below >> (2 * place + bit) & 1 for bit in range(3))
+        digit = low + middle - 2 * high
         terms.append((_term(digit < 0, abs(digit) >> 1, digit != 0), 2 * place + 1))
     return terms
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Leading zeros of a word, counted by a tree."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
@@ -10,6 +11,7 @@ from rtl.part import Part
 
 __all__ = [
     "LeadingZeros",
+    "first_one",
     "normalise",
 ]
 
@@ -57,6 +59,25 @@ def _tree(m: Module, word: Any, levels: int, name: str) -> tuple[Any, Any]:
     count = Signal(levels, name=f"{name}_count")
     m.d.comb += count.eq(Cat(Mux(zero_high, count_low, count_high), zero_high))
     return zero_high & zero_low, count
+
+
+def first_one(m: Module, bits: Sequence[Any], name: str) -> Any:
+    """Return how many bits stand before the first one that is set, the highest bit first; all of them where none is."""
+    levels = len(bits).bit_length()
+    word = [*bits, *(Const(1, 1) for _ in range((1 << levels) - len(bits)))]
+    _, count = _first(word)
+    out = Signal(levels, name=name)
+    m.d.comb += out.eq(Cat(*count))
+    return out
+
+
+def _first(word: Sequence[Any]) -> tuple[Any, list[Any]]:
+    """Return whether one of 2**levels bits is set, and the count before the first, its lowest bit first."""
+    if len(word) == 1:
+        return word[0], []
+    half = len(word) // 2
+    (high, before), (low, count) = _first(word[:half]), _first(word[half:])
+    return high | low, [*(Mux(high, x, y) for x, y in zip(before, count, strict=True)), ~high]
 
 
 def normalise(m: Module, significand: Any, exponent: Any) -> tuple[Any, Any]:

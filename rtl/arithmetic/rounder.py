@@ -8,7 +8,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed, unsigned
 from amaranth.lib.wiring import In, Out
 
 from hwsim.formats import FloatSpec, Overflow, Rounding
-from rtl.arithmetic.leading_zeros import LeadingZeros
+from rtl.arithmetic.leading_zeros import LeadingZeros, first_one
 from rtl.arithmetic.shift import shift_left_sticky
 from rtl.part import Part
 
@@ -39,6 +39,16 @@ class RounderSpec:
         0, 1 or 2.
     normalised : bool
         Whether the value's highest bit is set wherever `top` is above 1: then nothing is shifted.
+    columns : int
+        Below the sign, those of which one holds the leading bit of each number but zero, unless field 1 ends the shift
+        before: the only ones that are searched. 0: any may; the count is then compared with field 1 behind the search,
+        and not within it.
+    random_bits : int
+        Of `random`, for stochastic rounding; 0 in the other modes.
+    signed_zero : bool
+        Whether a result of zero keeps its sign.
+    flush : bool
+        Whether a result that is subnormal becomes zero.
     """
 
     format: FloatSpec
@@ -51,6 +61,10 @@ class RounderSpec:
     top_max: int
     special_bits: int
     normalised: bool
+    columns: int = 0
+    random_bits: int = 0
+    signed_zero: bool = False
+    flush: bool = False
 
     @property
     def top_shape(self) -> Any:
@@ -79,23 +93,30 @@ class Rounder(Part):
         Exponent field of a result that has its leading bit just below the sign of `value`.
     special : In, ``spec.special_bits`` bits
         One bit: NaN. Two: +infinity and -infinity; both, NaN.
+    random : In, ``spec.random_bits`` bits
+        A number in [0, 2**random_bits), new for each value; in stochastic rounding only.
+    zero_negative : In, 1 bit
+        Whether a value of zero is -0; with signed zeros only.
     code : Out, ``spec.format.bits`` bits
-        A zero is +0.
+        A zero is +0 unless zeros have signs.
 
     Latency: none, combinational.
     """
 
     def __init__(self, spec: RounderSpec) -> None:
         self.spec = spec
-        super().__init__(
-            {
-                "value": In(signed(spec.bits)),
-                "negative": In(1),
-                "top": In(spec.top_shape),
-                "special": In(spec.special_bits),
-                "code": Out(spec.format.bits),
-            }
-        )
+        ports = {
+            "value": In(signed(spec.bits)),
+            "negative": In(1),
+            "top": In(spec.top_shape),
+            "special": In(spec.special_bits),
+            "code": Out(spec.format.bits),
+        }
+        if spec.random_bits:
+            ports["random"] = In(spec.random_bits)
+        if spec.signed_zero:
+            ports["zero_negative"] = In(1)
+        super().__init__(ports)
 
     def _module_name(self) -> str:
         return f"round_{self.spec.format.name}_w{self.spec.bits}"
@@ -104,16 +125,20 @@ class Rounder(Part):
         m = Module()
         sign = self.value[-1]
         kept_bits = self.spec.man_bits + 1
-        width = max(len(self.value) - 1 + self.spec.padding, kept_bits + 1)
+        lost_bits = max(self.spec.random_bits, 1)
+        width = max(len(self.value) - 1 + self.spec.padding, kept_bits + lost_bits)
         raw = Signal(width, name="raw")
         below = width - (len(self.value) - 1 + self.spec.padding)
         m.d.comb += raw.eq(Cat(Const(0, below), self.value[:-1], sign.replicate(self.spec.padding)))
         top = Signal((self.spec.top_max + self.spec.padding).bit_length(), name="top_field")
         m.d.comb += top.eq(self.top + self.spec.padding)
         shift = self._shift(m, raw, sign, top, width - below)
-        kept, sticky = shift_left_sticky(m, raw, shift, kept_bits + 1, "normal")
+        kept, sticky = shift_left_sticky(m, raw, shift, kept_bits + lost_bits, "normal")
         significand = Signal(kept_bits, name="significand")
-        m.d.comb += significand.eq(kept[1:] ^ sign.replicate(kept_bits))
+        m.d.comb += significand.eq(kept[lost_bits:] ^ sign.replicate(kept_bits))
+        if self.spec.random_bits:
+            self._random(m, kept, sticky, (sign, significand, top, shift))
+            return m
         # Of an inverted number the bits below are all ones where those of the value are zero: the missing one ripples
         # up.
         exact_below = Signal(name="exact_below")
@@ -133,13 +158,34 @@ class Rounder(Part):
         m.d.comb += magnitude.eq(Cat(significand[:-1], field) + increment)
         nonzero = Signal(name="nonzero")
         m.d.comb += nonzero.eq(significand.any() | increment)
-        self._pack(m, magnitude, negative, nonzero)
+        self._pack(m, magnitude, negative, nonzero, kept.any() | sticky)
         return m
+
+    def _random(self, m: Module, kept: Any, sticky: Any, normal: tuple[Any, Any, Any, Any]) -> None:
+        """Round by the carry of an adder of the bits below the last kept one and the random bits."""
+        sign, significand, top, shift = normal
+        below = Signal(self.spec.random_bits, name="below")
+        field = Signal(len(top), name="field")
+        total = Signal(self.spec.random_bits + self.spec.man_bits + len(top) + 1, name="random_total")
+        negative = Signal(name="is_negative")
+        m.d.comb += [
+            below.eq(kept[: len(below)] ^ sign.replicate(len(below))),
+            field.eq((top - shift) & significand[-1].replicate(len(top))),
+            total.eq(Cat(below, significand[:-1], field) + self.random + (sign & ~sticky)),
+            negative.eq(self.negative ^ sign),
+        ]
+        magnitude = total[self.spec.random_bits :]
+        self._pack(m, magnitude, negative, magnitude.any(), kept.any() | sticky)
 
     def _shift(self, m: Module, raw: Any, sign: Any, top: Any, width: int) -> Any:
         """Return how far to shift left: to the leading bit, but no further than to field 1."""
         if self.spec.normalised:
             return Const(0, 0)
+        if self.spec.columns:
+            searched = min(self.spec.columns + self.spec.padding, width) - 1
+            word = raw[::-1] ^ sign.replicate(len(raw))
+            ends = [top == i + 1 for i in range(searched)]
+            return first_one(m, [word[i] | ends[i] for i in range(searched)], "shift")
         m.submodules.leading_zeros = leading = LeadingZeros(width)
         m.d.comb += leading.value.eq(raw[len(raw) - width :] ^ sign.replicate(width))
         if self.spec.top_min + self.spec.padding > width:
@@ -150,7 +196,7 @@ class Rounder(Part):
         m.d.comb += shift.eq(Mux(leading.count < limit, leading.count, limit))
         return shift
 
-    def _pack(self, m: Module, magnitude: Any, negative: Any, nonzero: Any) -> None:
+    def _pack(self, m: Module, magnitude: Any, negative: Any, nonzero: Any, value_nonzero: Any) -> None:
         spec = self.spec.format
         dropped = spec.man_bits - self.spec.man_bits
         magnitude_bits = spec.exp_bits + spec.man_bits
@@ -181,8 +227,17 @@ class Rounder(Part):
                 is_nan = is_nan | special.any()
             negative = Mux(special.any(), special[1], negative)
             nonzero = nonzero | special.any()
+        if self.spec.flush:
+            normal = Signal(name="normal")
+            m.d.comb += normal.eq(magnitude[self.spec.man_bits :].any() | special.any())
+            code = code[:magnitude_bits] & normal.replicate(magnitude_bits)
+            nonzero = nonzero & normal
         minus = Signal(name="minus")
-        m.d.comb += minus.eq(negative & nonzero)
+        if self.spec.signed_zero:
+            zero = ~(value_nonzero | special.any())
+            m.d.comb += minus.eq(Mux(zero, self.zero_negative, negative))
+        else:
+            m.d.comb += minus.eq(negative & nonzero)
         code = code[:magnitude_bits]
         signed_code = Cat(code, minus) if spec.signed else code & (~minus).replicate(magnitude_bits)
         if isinstance(is_nan, Const):

@@ -17,7 +17,8 @@ __all__ = [
 class Cell(Part):
     """A part whose registers have no reset, with a clock among its ports; all of a class in an array are equal.
 
-    Whoever holds it adds it by `place`, which connects the clock. Simulated, it is in the domain ``sync`` of its surroundings.
+    Whoever holds it adds it by `place`, which connects the clock. Simulated, it is in the domain ``sync`` of its
+    surroundings.
 
     Parameters
     ----------

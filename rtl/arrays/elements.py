@@ -76,8 +76,9 @@ class OutputElement(Cell):
         unit = self.spec
         operands = (self.a, self.b)
         if self._passing:
-            operands = tuple(Signal(len(word), name=f"{name}_held", reset_less=True) for name, word in
-                             (("a", self.a), ("b", self.b)))
+            operands = tuple(
+                Signal(len(word), name=f"{name}_held", reset_less=True) for name, word in (("a", self.a), ("b", self.b))
+            )
             m.d.comb += [self.a_next.eq(operands[0]), self.b_next.eq(operands[1])]
             with m.If(self.en):
                 m.d.sync += [operands[0].eq(self.a), operands[1].eq(self.b)]

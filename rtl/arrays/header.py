@@ -35,8 +35,8 @@ def array_header(geometry: ArrayGeometry, unit: DotProductUnit, architecture: Ar
         f"{array_name(geometry, unit)}: written by hwsim {version}",
         "",
         f"{rows} x {geometry.columns} array, {_WHAT[kind]}.",
-        f"Element:      {element.name}, {element.lanes} product{'s' * (element.lanes > 1)} a step;"
-        f" architecture {architecture.name}",
+        f"Element:      {element.name}, {element.lanes} product{'s' * (element.lanes > 1)} a step",
+        f"Architecture: {architecture.name}",
         *(_tiles(geometry) if kind.keeps_outputs else _folds(geometry)),
         f"Latency:      {array_latency(geometry)} cycles from "
         + ("the last step of a tile to its first output" if kind.keeps_outputs else "a step to its output")
@@ -65,16 +65,17 @@ def _folds(geometry: ArrayGeometry) -> list[str]:
     stays, streams = ("a", "b") if geometry.kind is ArrayKind.INPUT_STATIONARY else ("b", "a")
     starts = ", and c, from which the sums start" if geometry.partial_sums else "; sums start at 0"
     tree = geometry.kind is ArrayKind.ADDER_TREE
-    waits = [] if tree or geometry.rows < 3 else [
-        f"              a load waits until {geometry.rows - 1} cycles after the last step with first"
-    ]
+    waits = (
+        []
+        if tree or geometry.rows < 3
+        else [f"              a load waits until {geometry.rows - 1} cycles after the last step with first"]
+    )
     both = "" if tree or geometry.rows == 1 else "; no beat may have load and first"
     return [
         f"A beat:       with step a vector of {streams}, a word for each row{starts};",
         f"              with load a row of {stays}, a word for each column; or both, or neither",
-        f"Operand {stays}:    {geometry.rows} loads, the last row first, while the fold before computes; the step with"
-        f" first takes it",
-        f"              into use, so that there are {geometry.rows} loads between one first and the next{both}",
+        f"Operand {stays}:    {geometry.rows} loads, the last row first, while the fold before computes; the step with",
+        f"              first takes it into use: {geometry.rows} loads between one first and the next{both}",
         *waits,
         "Outputs:      one for each step, o_last for a step with last",
         "Throughput:   a step a cycle",

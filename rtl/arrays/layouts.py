@@ -75,7 +75,7 @@ def word_bits(unit: DotProductUnit, operand: str) -> int:
 def words(beat: Any, geometry: ArrayGeometry, unit: DotProductUnit, operand: str) -> list[Value]:
     """Return the words of an operand in a beat, codes and scale joined; `unit` is that of an element."""
     count = vectors(geometry)[operand == "b"]
-    element, scale = (unit.element_a, unit.scale_a) if operand == "a" else (unit.element_b, unit.scale_b)
+    scale = unit.scale_a if operand == "a" else unit.scale_b
     codes = Value.cast(beat[operand])
     bits = len(codes) // count
     found: list[Value] = [codes[index * bits : (index + 1) * bits] for index in range(count)]

@@ -35,7 +35,8 @@ class AxiArray(wiring.Component):
     """An array with an AXI4-Stream for beats, one for outputs, and AXI4-Lite registers.
 
     A job is ``TILES`` tiles (folds, where an operand stays) of ``STEPS`` steps each. The input stream is taken while a
-    job has steps to come, and two beats ahead. TLAST goes with the last step of each tile, and the outputs' TLAST with its last output.
+    job has steps to come, and two beats ahead. TLAST goes with the last step of each tile, and the outputs' TLAST with
+    its last output.
 
     Parameters
     ----------

@@ -43,7 +43,7 @@ class Bus:
         return (self.data[: len(old)] & mask) | (old & ~mask)
 
 
-def bus(m: Module, ports: Any, readable: Mapping[int, Any], writable: set[int]) -> Bus:
+def bus(m: Module, ports: Any, readable: Mapping[Any, Any], writable: set[int]) -> Bus:
     """Build a subordinate; return its side of the writes.
 
     Parameters
@@ -51,7 +51,7 @@ def bus(m: Module, ports: Any, readable: Mapping[int, Any], writable: set[int]) 
     m : Module
     ports : component
         With `control_ports`.
-    readable : mapping of int to Value
+    readable : mapping of int (or IntEnum) to Value
         By byte address. A read of any other is answered by SLVERR and 0.
     writable : set of int
         Byte addresses; a write to any other is answered by SLVERR, and changes nothing.

@@ -41,6 +41,7 @@ _SOURCES = {
     "power": "OCP Microscaling Formats 1.0, section 6.3; the rules of hwsim.formats.ScaleRule",
     "ratio": "NVFP4, arXiv:2509.25149, with quotients for its reciprocals; hwsim.formats.ScaleRule.AMAX",
 }
+_DIRECTED = 256  # blocks: of random codes alone, hardly two numbers of a block are of a size
 
 
 def _words(codes: NDArray[Any], lanes: int, bits: int) -> NDArray[np.uint32]:
@@ -98,6 +99,21 @@ def _quotient_oracle(spec: BlockSpec) -> Any:
     return run
 
 
+def _directed(spec: BlockSpec) -> dict[str, tuple[int, ...]]:
+    """Return blocks of numbers near one another, with short mantissas or one place beside them, and subnormals."""
+    generator = np.random.default_rng(spec.block_size)
+    shape = (_DIRECTED, spec.block_size)
+    base = generator.integers(0, 256, (_DIRECTED, 1))
+    base[::4] = 127 - base[::4] % 16
+    field = np.clip(base - np.abs(generator.normal(0, 4, shape)).astype(np.int64), 0, 255)
+    short = (generator.integers(0, 32, shape) << 18) + generator.integers(-1, 2, shape)
+    mantissa = np.where(generator.random(shape) < 0.5, short, generator.integers(0, 1 << 23, shape))
+    numbers = generator.integers(0, 2, shape) << 31 | field << 23 | np.clip(mantissa, 0, (1 << 23) - 1)
+    numbers[generator.random(shape) < 0.05] = 0
+    blocks = tuple(int.from_bytes(row.tobytes(), "little") for row in numbers.astype("<u4"))
+    return {"values": blocks} | ({"tensor_scale": (0x3F800000, 0x3A2AAAAB, 1)} if spec.tensor_scale else {})
+
+
 def block_of(name: str, lanes: int | None = None) -> Block:
     """Return the quantizer of a catalogued block format, with its own block size or another."""
     spec = named(name)
@@ -111,7 +127,7 @@ def block_of(name: str, lanes: int | None = None) -> Block:
         part=lambda: _part(chosen),
         oracle=(_quotient_oracle if spec.rule is ScaleRule.AMAX else _power_oracle)(chosen),
         source=_SOURCES["ratio" if spec.rule is ScaleRule.AMAX else "power"],
-        directed={"tensor_scale": (0x3F800000, 0x3A000000, 1)} if spec.tensor_scale else {},
+        directed=_directed(chosen),
     )
 
 

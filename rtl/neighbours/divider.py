@@ -102,7 +102,7 @@ class NewtonRoot(wiring.Component):
     request, answer : Out and In, streams to and from a `Divider`
         Of value_bits by root_bits.
 
-    Latency: for each iteration that of the divider and two cycles.
+    Latency: for each iteration that of the divider and one cycle, and one cycle more.
     """
 
     def __init__(self, value_bits: int, root_bits: int, start_bits: int, iterations: int) -> None:

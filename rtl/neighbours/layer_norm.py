@@ -58,7 +58,7 @@ class LayerNorm(wiring.Component):
         self._divider = Divider(dividend_bits, divisor_bits)
         self._root = NewtonRoot(dividend_bits, divisor_bits, spec.start_bits, spec.iterations)
         division = self._divider.latency + 1
-        self.latency = spec.length + division * (spec.iterations + 2) + spec.iterations + 8
+        self.latency = spec.length + division * (spec.iterations + 2) + 5
         super().__init__(
             {
                 "i": In(stream.Signature(element_layout(spec))),
@@ -81,11 +81,9 @@ class LayerNorm(wiring.Component):
         bias = Signal(signed(max(spec.bias_bits, 1)), name="bias", reset_less=True)
         factor = Signal(spec.factor_bits, name="factor", reset_less=True)
         held = Signal(name="held")
-        square = Signal(2 * spec.bits, name="square")
         m.d.comb += [
             write.data.eq(self.i.p),
             root.i.p.eq(squares),
-            square.eq(centred * centred),
             self.o.p.eq(((centred * factor) >> 1) + (bias if spec.bias_bits else 0)),
         ]
         rounded = self._rounded_mean(m, total)
@@ -115,35 +113,13 @@ class LayerNorm(wiring.Component):
                 m.d.sync += following
                 counter.step(m)
                 with m.If(held):
-                    m.d.sync += squares.eq(squares + square)
+                    m.d.sync += squares.eq(squares + centred * centred)
                 with m.If(counter.last):
                     m.next = "LAST_SQUARE"
             with m.State("LAST_SQUARE"):
-                m.d.sync += [squares.eq(squares + square), held.eq(0)]
+                m.d.sync += [squares.eq(squares + centred * centred), held.eq(0)]
                 m.next = "ROOT"
-            with m.State("ROOT"):
-                m.d.comb += root.i.valid.eq(1)
-                m.next = "ROOT_FOUND"
-            with m.State("ROOT_FOUND"):
-                m.d.comb += [
-                    divider.i.p.eq(root.request.p),
-                    divider.i.valid.eq(root.request.valid),
-                    root.request.ready.eq(divider.i.ready),
-                    root.answer.p.eq(divider.o.p),
-                    root.answer.valid.eq(divider.o.valid),
-                    divider.o.ready.eq(root.answer.ready),
-                ]
-                with m.If(root.o.valid):
-                    m.next = "FACTOR"
-            with m.State("FACTOR"):
-                self._ask(m, FACTOR, root.o.p)
-                m.d.comb += root.o.ready.eq(1)
-                m.next = "FACTOR_FOUND"
-            with m.State("FACTOR_FOUND"):
-                m.d.comb += divider.o.ready.eq(1)
-                m.d.sync += factor.eq(divider.o.p.quotient)
-                with m.If(divider.o.valid):
-                    m.next = "GIVE"
+            self._reciprocal(m, root, factor)
             with m.State("GIVE"):
                 m.d.comb += self.o.valid.eq(held)
                 with m.If(~held | self.o.ready):
@@ -156,6 +132,33 @@ class LayerNorm(wiring.Component):
                 with m.If(self.o.ready):
                     m.next = "LOAD"
         return m
+
+    def _reciprocal(self, m: Module, root: NewtonRoot, factor: Any) -> None:
+        """Add the states that find the root of the sum of squares, and its reciprocal."""
+        divider = self._divider
+        with m.State("ROOT"):
+            m.d.comb += root.i.valid.eq(1)
+            m.next = "ROOT_FOUND"
+        with m.State("ROOT_FOUND"):
+            m.d.comb += [
+                divider.i.p.eq(root.request.p),
+                divider.i.valid.eq(root.request.valid),
+                root.request.ready.eq(divider.i.ready),
+                root.answer.p.eq(divider.o.p),
+                root.answer.valid.eq(divider.o.valid),
+                divider.o.ready.eq(root.answer.ready),
+            ]
+            with m.If(root.o.valid):
+                m.next = "FACTOR"
+        with m.State("FACTOR"):
+            self._ask(m, FACTOR, root.o.p)
+            m.d.comb += root.o.ready.eq(1)
+            m.next = "FACTOR_FOUND"
+        with m.State("FACTOR_FOUND"):
+            m.d.comb += divider.o.ready.eq(1)
+            m.d.sync += factor.eq(divider.o.p.quotient)
+            with m.If(divider.o.valid):
+                m.next = "GIVE"
 
     def _ask(self, m: Module, dividend: Any, divisor: Any) -> None:
         """Put a division to the divider."""

@@ -128,24 +128,24 @@ def _increment(rounding: ShiftRounding, last: Any, guard: Any, below: Any, sign:
 
 
 def _oracle(spec: RequantizerSpec) -> Any:
-    """Return the block's oracle: quotients of Python integers, or of int64 where the sums fit it."""
-    wide = spec.value_bits + spec.multiplier_bits + 1 > 62 or spec.shift_max > 60
+    """Return the block's oracle: floors and rests of quotients, in int64."""
+    shifts = 1 << (spec.shift_max - spec.shift_min).bit_length()
+    if spec.shift_min + shifts > 63:
+        raise ValueError(f"the shift port must reach 62 at most, not {spec.shift_min + shifts - 1}")
 
     def run(value: NDArray[Any], multiplier: NDArray[Any], shift: Any = 0) -> Mapping[str, NDArray[Any]]:
-        kind: Any = object if wide else np.int64
-        codes, factors = (np.asarray(each).astype(np.int64).astype(kind) for each in (value, multiplier))
-        amounts = np.asarray(shift).astype(np.int64).astype(kind) + spec.shift_min
-        values = codes - ((codes >> (spec.value_bits - 1)) << spec.value_bits)
-        product, unit = values * factors, (codes * 0 + 1) << amounts
-        # Halves of units: floor((p + u / 2) / u) is floor((2 p + u) / (2 u)).
-        nearest = (2 * product + unit) // (2 * unit)
-        tie = (2 * product + unit) % (2 * unit) == 0
-        if spec.rounding is ShiftRounding.DOWN:
-            nearest = product // unit
-        elif spec.rounding is ShiftRounding.NEAREST_EVEN:
-            nearest = nearest - (tie & (nearest % 2 == 1))
-        elif spec.rounding is ShiftRounding.NEAREST_AWAY:
-            nearest = nearest - (tie & (product < 0))
+        codes, factors, amounts = (np.asarray(each).astype(np.int64) for each in (value, multiplier, shift))
+        product = (codes - ((codes >> (spec.value_bits - 1)) << spec.value_bits)) * factors
+        unit = np.int64(1) << (amounts + spec.shift_min)
+        nearest = product // unit
+        twice = 2 * (product - nearest * unit)
+        upwards = {
+            ShiftRounding.DOWN: np.zeros(product.shape, np.bool_),
+            ShiftRounding.NEAREST_UP: twice == unit,
+            ShiftRounding.NEAREST_EVEN: (twice == unit) & (nearest % 2 == 1),
+            ShiftRounding.NEAREST_AWAY: (twice == unit) & (product > 0),
+        }[spec.rounding]
+        nearest = nearest + (upwards | ((twice > unit) & (spec.rounding is not ShiftRounding.DOWN)))
         clamped = np.minimum(np.maximum(nearest, spec.min_code), spec.max_code) % (1 << spec.code_bits)
         return {"code": clamped.astype(np.uint64)}
 

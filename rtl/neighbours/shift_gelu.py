@@ -51,7 +51,7 @@ class ShiftGelu(wiring.Component):
     def __init__(self, spec: ShiftGeluSpec) -> None:
         self.spec = spec
         self._divider = Divider(31, 31)
-        self.interval = self._divider.latency + 4
+        self.interval = self._divider.latency + 3
         super().__init__(
             {
                 "unit": In(spec.unit_bits),

@@ -20,7 +20,7 @@ from rtl.arithmetic.shift import shift_right_jam
 from rtl.arithmetic.tree import add_signed, maximum
 from rtl.datapath.accumulate import Accumulate
 from rtl.datapath.decode import Decode
-from rtl.datapath.layouts import total_layout, total_raw
+from rtl.datapath.layouts import total_raw
 from rtl.part import Part
 
 __all__ = [
@@ -57,9 +57,7 @@ def dot_unit(register: FloatSpec = _FLOAT32) -> DotProductUnit:
     The terms' format is a codebook of the powers of two 1 to 8 with signs, the row's bit significance its scale.
     """
     return DotProductUnit(
-        a=BlockSpec(
-            element=_TERM, scale=_SIGNIFICANCE, block_size=LANES, tensor_scale=False, rule=ScaleRule.OCP_FLOOR
-        ),
+        a=BlockSpec(element=_TERM, scale=_SIGNIFICANCE, block_size=LANES, tensor_scale=False, rule=ScaleRule.OCP_FLOOR),
         b=_FLOAT16,
         lanes=LANES,
         alignment=TruncatedAlignment(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Dot products of bit planes: AND and population count for each pair, XNOR for signs, add, subtract or skip for ternary.
+"""Dot products of bit planes: AND and population count for each pair, XNOR for signs, add or subtract for ternary.
 
 Sources: ABQ-LLM (arXiv:2408.08554) and FlexQ: ``sum_ij 2**(i + j) c_i c_j popcount(A_i & B_j)``, where c is -1 for the
 highest plane of a signed operand. XNOR-Net (arXiv:1603.05279): ``2 * popcount(xnor) - lanes``. BitNet b1.58
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 import numpy as np
-from amaranth.hdl import Cat, Const, Module
+from amaranth.hdl import Cat, Module
 from amaranth.lib.wiring import In, Out
 from numpy.typing import NDArray
 
@@ -122,7 +122,9 @@ class PlanesStep(_Step):
     Parameters, members and latency as of `_Step`, for integer operands.
     """
 
-    _check = staticmethod(check_integers)  # type: ignore[assignment]
+    @classmethod
+    def _check(cls, unit: DotProductUnit) -> None:
+        check_integers(unit)
 
     def _build(self) -> Module:
         m = Module()
@@ -198,6 +200,7 @@ class TernaryStep(_Step):
                 minus = both & (code[1] ^ operand[1])
                 heap.subtract(minus, 0, 2.0)
                 continue
+            assert isinstance(spec, IntegerSpec)
             masked = operand & taken.replicate(len(operand))
             heap.add_signed_if(masked.as_signed() if spec.signed else masked, negative, 0, 1.0)
         m.d.comb += self.following.eq(heap.total(m, "lanes"))
@@ -238,7 +241,14 @@ def blocks() -> tuple[Block, ...]:
         ("planes_int4_l8", "int4_l8_int16", PlanesStep, _integer(4), _integer(4), "arXiv:2408.08554"),
         ("bipolar_l64", "bipolar_l64_int16_to_int16", BipolarStep, _bipolar, _bipolar, "arXiv:1603.05279"),
         ("ternary_l16", "ternary_l16_int16_to_int16", TernaryStep, _ternary, _ternary, "arXiv:2402.17764"),
-        ("ternary_by_int8_l16", "ternary_by_int8_l16_int32_to_int32", TernaryStep, _ternary, _integer(8), "arXiv:2402.17764"),
+        (
+            "ternary_by_int8_l16",
+            "ternary_by_int8_l16_int32_to_int32",
+            TernaryStep,
+            _ternary,
+            _integer(8),
+            "arXiv:2402.17764",
+        ),
     ]
     made = [
         Block(

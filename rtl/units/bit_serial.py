@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Units that take several cycles for a row: what they have in common, and dot products bit by bit.
 
-Sources: Stripes (Judd et al., MICRO 2016): one bit of an operand a cycle. Pragmatic (Albericio et al., MICRO 2017): only
-the bits that are 1, shifted in two stages.
+Sources: Stripes (Judd et al., MICRO 2016): one bit of an operand a cycle. Pragmatic (Albericio et al., MICRO 2017):
+only the bits that are 1, shifted in two stages.
 """
 
 from typing import Any, Self
@@ -84,13 +84,14 @@ class SerialCore(wiring.Component):
 
     Attributes
     ----------
-    latency : int
-        The fewest enabled cycles from a row with `last` to its `d`.
+    latency, longest_latency : int
+        The fewest and the most enabled cycles from a row with `last` to its `d`.
     full_rate : bool
         Never.
     """
 
     latency = 3
+    longest_latency: int
     full_rate = False
 
     def __new__(cls, unit: DotProductUnit, *args: Any, **options: Any) -> Self:
@@ -178,7 +179,7 @@ class BitSerialCore(SerialCore):
 
     def __init__(self, unit: DotProductUnit) -> None:
         super().__init__(unit)
-        self.latency = unit.element_a.bits + 2
+        self.latency = self.longest_latency = unit.element_a.bits + 2
 
     def _work(self, m: Module, start: Any, busy: Any, drop: Any) -> tuple[Any, Any]:
         unit = self.spec
@@ -225,6 +226,7 @@ class PragmaticCore(SerialCore):
     def __init__(self, unit: DotProductUnit, window: int = 4) -> None:
         super().__init__(unit)
         self._window = window
+        self.longest_latency = unit.element_a.bits + 2
 
     @classmethod
     def _check(cls, unit: DotProductUnit, *args: Any, **options: Any) -> None:
@@ -252,7 +254,9 @@ class PragmaticCore(SerialCore):
             minus = top if unit.a.signed else Const(0, 0)
             widest = Cat(operand, (operand[-1] if operand.shape().signed else Const(0, 1)).replicate(window - 1))
             picked = Signal(len(widest), name=f"picked_{i}")
-            m.d.comb += picked.eq(_or([(widest << j)[: len(widest)] & at[j].replicate(len(widest)) for j in range(window)]))
+            m.d.comb += picked.eq(
+                _or([(widest << j)[: len(widest)] & at[j].replicate(len(widest)) for j in range(window)])
+            )
             heap.add_signed_if(picked.as_signed() if operand.shape().signed else picked, minus, time=4.0)
             following = Signal(bits, name=f"rest_{i}")
             m.d.comb += following.eq(left[i] & ~(taken << base))
@@ -280,7 +284,11 @@ def _counted(m: Module, en: Any, total: Any, counts: Any, place: Any, minus: Any
     shift = Signal(len(place), name="shift", reset_less=True)
     negative = Signal(name="negative", reset_less=True)
     with m.If(en):
-        m.d.sync += [count.eq(total & counts.replicate(len(total))), shift.eq(place), negative.eq(minus & counts)]
+        m.d.sync += [
+            count.eq(total & counts.replicate(len(total))),
+            shift.eq(place & counts.replicate(len(place))),  # an unknown place of 0 is unknown to a simulator
+            negative.eq(minus & counts),
+        ]
     return count.as_signed(), shift, negative
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Elements that take one radix-4 digit a cycle and skip zeros, and the queue of digits that feeds a column of them.
 
-Source: TPE (arXiv:2503.06342), OPT3 (the element) and OPT4C (one encoder for a column of elements). Of a dot product's
-digits those of one weight come together, so that nothing is shifted before its end.
+Source: TPE (arXiv:2503.06342), OPT3 (the element), OPT4C (one encoder for a column of elements) and OPT4E (elements
+that share a sum). Of a dot product's digits those of one weight come together, so that nothing is shifted before its end.
 """
 
 from typing import Any, Self
@@ -13,10 +13,12 @@ from amaranth.lib.wiring import In, Out
 
 from hwsim.formats.codes import check_int
 from rtl.arithmetic.cells import FullAdder
+from rtl.arithmetic.heap import Heap
 
 __all__ = [
     "DigitColumn",
     "DigitElement",
+    "DigitGroup",
     "DigitQueue",
 ]
 
@@ -82,18 +84,12 @@ class DigitElement(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         """Multiply before the first registers, add between them and the second."""
         m = Module()
-        width = self._operand_bits + 1
-        operand = self.operand
-        multiple = Signal(width, name="multiple", reset_less=True)
+        multiple = _multiple(m, self.operand, self.two, self.negative, "multiple")
+        width = len(multiple)
         minus = Signal(name="minus", reset_less=True)
         fresh = Signal(name="fresh", reset_less=True)
-        doubled = Mux(self.two, Cat(Const(0, 1), operand), Cat(operand, operand[-1]))
-        m.d.sync += [
-            # -x is ~x and one more, which the lowest place has room for.
-            multiple.eq(doubled ^ self.negative.replicate(width)),
-            minus.eq(self.negative),
-            fresh.eq(self.first),
-        ]
+        # -x is ~x and one more, which the lowest place has room for.
+        m.d.sync += [minus.eq(self.negative), fresh.eq(self.first)]
         total = Signal(self._bits, name="total_register", reset_less=True)
         carries = Signal(len(self.carries), name="carries_register", reset_less=True)
         carry: Any = minus
@@ -105,6 +101,77 @@ class DigitElement(wiring.Component):
             m.d.comb += [place.a.eq(multiple[min(i, width - 1)]), place.b.eq(total[i] & ~fresh), place.c.eq(carry)]
             m.d.sync += total[i].eq(place.total)
             carry = place.carry
+        m.d.comb += [self.total.eq(total), self.carries.eq(carries)]
+        return m
+
+
+class DigitGroup(wiring.Component):
+    """
+    Elements with one sum in carry-save form: their multiples and its two words go through one tree.
+
+    Parameters
+    ----------
+    elements : int
+        2 to 64: four make a 6:2 tree.
+    operand_bits, register_bits : int
+        As of `DigitElement`.
+
+    Members
+    -------
+    two, negative : In, a bit an element
+    operands : In, ``elements * operand_bits`` bits
+        Element 0 at bit 0; 0 where an element has no digit.
+    first : In, 1 bit
+    total, carries : Out, ``register_bits`` bits
+        Their sum is the sum.
+
+    Attributes
+    ----------
+    latency : int
+        2 cycles from digits to their place in the sum. Throughput: a digit a cycle and element.
+    """
+
+    latency = 2
+
+    def __new__(cls, elements: int = 4, operand_bits: int = 8, register_bits: int = 26) -> Self:
+        """Check before there is a component: Amaranth warns of one that is not used."""
+        check_int("elements", elements, 2, 64)
+        check_int("operand_bits", operand_bits, 2, 32)
+        check_int("register_bits", register_bits, operand_bits + 1, 64)
+        made: Self = super().__new__(cls)
+        return made
+
+    def __init__(self, elements: int = 4, operand_bits: int = 8, register_bits: int = 26) -> None:
+        self._elements, self._operand_bits = elements, operand_bits
+        super().__init__(
+            {
+                "two": In(elements),
+                "negative": In(elements),
+                "operands": In(elements * operand_bits),
+                "first": In(1),
+                "total": Out(register_bits),
+                "carries": Out(register_bits),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        """Multiply before the first registers, add between them and the second."""
+        m = Module()
+        bits = len(self.total)
+        fresh = Signal(name="fresh", reset_less=True)
+        total = Signal(bits, name="total_register", reset_less=True)
+        carries = Signal(bits, name="carries_register", reset_less=True)
+        heap = Heap(bits)
+        for i in range(self._elements):
+            operand = self.operands.word_select(i, self._operand_bits)
+            minus = Signal(name=f"minus_{i}", reset_less=True)
+            m.d.sync += minus.eq(self.negative[i])
+            heap.add(_multiple(m, operand, self.two[i], self.negative[i], f"multiple_{i}").as_signed())
+            heap.add_bit(minus, 0)
+        for word in (total, carries):
+            heap.add(word & ~fresh.replicate(bits), time=1.0)
+        rows = heap.rows(m, "tree")
+        m.d.sync += [fresh.eq(self.first), total.eq(rows[0]), carries.eq(rows[1])]
         m.d.comb += [self.total.eq(total), self.carries.eq(carries)]
         return m
 
@@ -137,13 +204,18 @@ class DigitQueue(wiring.Component):
 
     latency = 2
 
-    load: In(1)
-    digits: In(2 * _DIGITS)
-    signs: In(_DIGITS)
-    cycles: Out(3)
-    position: Out(2)
-    two: Out(1)
-    negative: Out(1)
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "load": In(1),
+                "digits": In(2 * _DIGITS),
+                "signs": In(_DIGITS),
+                "cycles": Out(3),
+                "position": Out(2),
+                "two": Out(1),
+                "negative": Out(1),
+            }
+        )
 
     def elaborate(self, platform: Any) -> Module:
         """Keep which digits are left, and take the first of them."""
@@ -160,7 +232,10 @@ class DigitQueue(wiring.Component):
                 m.d.sync += [left[i].eq(nonzero[i]), two[i].eq(high & ~low), minus[i].eq((high & low) ^ self.signs[i])]
         with m.Else():
             m.d.sync += [left[i].eq(left[i] & left[:i].any()) for i in range(_DIGITS)]
-        picked_two, picked_minus = Signal(name="picked_two", reset_less=True), Signal(name="picked_minus", reset_less=True)
+        picked_two, picked_minus = (
+            Signal(name="picked_two", reset_less=True),
+            Signal(name="picked_minus", reset_less=True),
+        )
         m.d.sync += [
             picked_two.eq(two.bit_select(self.position, 1)),
             picked_minus.eq(minus.bit_select(self.position, 1)),
@@ -246,3 +321,11 @@ class DigitColumn(wiring.Component):
             self.carries.eq(Cat(*(element.carries for element in elements))),
         ]
         return m
+
+
+def _multiple(m: Module, operand: Any, two: Any, negative: Any, name: str) -> Any:
+    """Return a register of an operand, doubled or not, inverted or not."""
+    multiple = Signal(len(operand) + 1, name=name, reset_less=True)
+    doubled = Mux(two, Cat(Const(0, 1), operand), Cat(operand, operand[-1]))
+    m.d.sync += multiple.eq(doubled ^ negative.replicate(len(multiple)))
+    return multiple

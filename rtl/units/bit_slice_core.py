@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A dot product of the non-zero radix-4 digits of its operands, one a cycle and element; the sum in carry-save form.
 
-Source: TPE (arXiv:2503.06342): OPT3, one element; OPT4E, four that share one 6:2 tree. There the digits of one weight come
-together and the sums of the weights are shifted at the end. A unit that is given whole rows has the digits of all
+Source: TPE (arXiv:2503.06342): OPT3, one element; OPT4E, four that share one 6:2 tree. There the digits of one weight
+come together and the sums of the weights are shifted at the end. A unit that is given whole rows has the digits of all
 weights in one row: an element shifts its operand to the place of the digit.
 """
 
@@ -50,11 +50,12 @@ class SparseDigitCore(SerialCore):
     ) -> None:
         super().__init__(unit)
         self._encoding, self._elements, self._step = encoding, elements, carry_bits
+        assert isinstance(unit.a, IntegerSpec)
+        most = digit_count(unit.a.bits, unit.a.signed) * unit.lanes // elements
+        self.longest_latency = most + 3 + (unit.accumulator.bits - 1) // carry_bits
 
     @classmethod
-    def _check(
-        cls, unit: DotProductUnit, encoding: Encoding = "en_t", elements: int = 1, carry_bits: int = 1
-    ) -> None:
+    def _check(cls, unit: DotProductUnit, encoding: Encoding = "en_t", elements: int = 1, carry_bits: int = 1) -> None:
         check_encoding(encoding)
         check_int("elements", elements, 1, unit.lanes)
         check_int("carry_bits", carry_bits, 1, unit.accumulator.bits)
@@ -75,13 +76,15 @@ class SparseDigitCore(SerialCore):
         return finishing, settled & ~filled
 
     def _element(self, m: Module, index: int) -> tuple[Any, Any, Any]:
-        """Return the multiple that an element adds, less 1 where it is negative, that bit, and whether it is the last."""
+        """Return the multiple that an element adds, less 1 if negative, that bit, and whether it is the last."""
         unit = self.spec
         assert isinstance(unit.a, IntegerSpec)
         assert isinstance(unit.b, IntegerSpec)
         count = digit_count(unit.a.bits, unit.a.signed)
         lanes = unit.lanes // self._elements
-        kept = {name: Signal(lanes * count, name=f"{name}_{index}", reset_less=True) for name in ("left", "two", "negative")}
+        kept = {
+            name: Signal(lanes * count, name=f"{name}_{index}", reset_less=True) for name in ("left", "two", "negative")
+        }
         b = Signal(lanes * unit.b.bits, name=f"b_{index}", reset_less=True)
         encoders = [DigitEncoder(unit.a.bits, unit.a.signed, self._encoding) for _ in range(lanes)]
         for lane, encoder in enumerate(encoders):
@@ -177,7 +180,7 @@ class SparseDigitCore(SerialCore):
             grown = width + (len(addends) - 1).bit_length()
             heap = Heap(grown + 1)
             for index, (multiple, negative) in enumerate(addends):
-                # Offset binary: the signs inverted, and one constant for all of them, which the sign of the row takes off.
+                # Offset binary: the signs inverted, and one constant for all, which the sign of the row takes off.
                 for i in range(width - 1):
                     heap.add_bit(multiple[i], i)
                 heap.add_bit(~multiple[-1], width - 1)

@@ -109,7 +109,7 @@ class DigitEncoder(Part):
 
 def _oracle(bits: int, signed: bool, encoding: Encoding) -> Any:
     def oracle(value: NDArray[Any]) -> Mapping[str, NDArray[Any]]:
-        """Take the digits off one by one, each the only one of its set that leaves a multiple of 4, with Python's ints."""
+        """Take the digits off one by one, each the one of its set that leaves a multiple of 4, in Python's ints."""
         out = {name: np.zeros(len(value), np.uint64) for name in ("nonzero", "two", "negative")}
         for row, code in enumerate(value.tolist()):
             number = code - (1 << bits if signed and code >> (bits - 1) else 0)

@@ -53,13 +53,14 @@ class SameWeightCore(wiring.Component):
 
     Attributes
     ----------
-    latency : int
+    latency, longest_latency : int
         2 enabled cycles from a row with `last` to its `d`. Throughput: one row an enabled cycle.
     full_rate : bool
         Always.
     """
 
     latency = 2
+    longest_latency = 2
     full_rate = True
 
     def __new__(cls, unit: DotProductUnit, encoding: Encoding = "booth", adder: Adder = "tool") -> Self:

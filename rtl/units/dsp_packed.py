@@ -8,6 +8,7 @@ and WP521 (two INT8, four INT4 products in a DSP48E2); the fields of the other m
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,8 @@ from rtl.blocks import Block
 from rtl.part import Part
 
 __all__ = [
-    "Packing",
     "PackedProducts",
+    "Packing",
     "blocks",
     "packings",
 ]
@@ -192,7 +193,7 @@ def blocks() -> tuple[Block, ...]:
         Block(
             name=packing.name,
             summary=f"{packing.products} products in one multiplier of {packing.wide_bits} x {packing.short_bits} bits",
-            part=lambda packing=packing: PackedProducts(packing),
+            part=partial(PackedProducts, packing),
             oracle=_oracle(packing),
             source="Xilinx WP486, WP521",
             directed={"a": (0x8080, 0x8000, 0x88), "b": (0x80, 0x88)},

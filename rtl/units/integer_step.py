@@ -86,7 +86,8 @@ class IntegerStep(Part):
         m = Module()
         left = integers(self.a, self._left)
         right = integers(self.b, self._right)
-        m.d.comb += self.following.eq(add_products(m, self._architecture, list(zip(left, right, strict=True)), self.base))
+        pairs = list(zip(left, right, strict=True))
+        m.d.comb += self.following.eq(add_products(m, self._architecture, pairs, self.base))
         return m
 
 

@@ -8,11 +8,14 @@ point, which a group shares, come after it: ``y += scale * (sum(w * x) - zero * 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+import numpy as np
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+from numpy.typing import NDArray
 
 from hwsim.datapath.unit import (
     Accumulator,
@@ -23,10 +26,11 @@ from hwsim.datapath.unit import (
 )
 from hwsim.formats import FloatSpec, IntegerSpec, Overflow, Rounding, Specials
 from hwsim.formats.codes import check_bool, check_int
-from rtl.architecture import Architecture
+from rtl.architecture import ARCHITECTURES, Architecture
 from rtl.arithmetic.adder import add
 from rtl.arithmetic.heap import Heap
 from rtl.arithmetic.tree import balanced
+from rtl.blocks import Block
 from rtl.datapath.decode import Decode
 from rtl.datapath.dot_product import Core
 from rtl.part import Part
@@ -35,11 +39,13 @@ __all__ = [
     "GroupCore",
     "GroupSums",
     "MixedPrecision",
+    "blocks",
 ]
 
 _TOOL = Architecture()
 _FLOAT32 = FloatSpec(exp_bits=8, man_bits=23, bias=127, specials=Specials.IEEE)
 _FLOAT16 = FloatSpec(exp_bits=5, man_bits=10, bias=15, specials=Specials.IEEE)
+_INT8 = IntegerSpec(bits=8)
 _SINGLE = FloatAccumulator(
     format=_FLOAT32, rounding=Rounding.NEAREST_EVEN, overflow=Overflow.INFINITY, result_man_bits=23
 )
@@ -74,7 +80,7 @@ class MixedPrecision:
 
     lanes: int
     group: int = 128
-    activation: IntegerSpec | FloatSpec = IntegerSpec(bits=8)
+    activation: IntegerSpec | FloatSpec = _INT8
     weight_bits: int = 4
     zero_point: bool = True
     scale: IntegerSpec | FloatSpec = _FLOAT16
@@ -193,7 +199,8 @@ class GroupSums(Part):
             value = Signal(signed(width + 1), name=f"fixed_{index}")
             # The exponent field is at least 1; that of the unit of the grid is 1.
             moved = (operand.significand << operand.exponent)[1 : width + 1]
-            m.d.comb += value.eq(Mux(operand.negative, -moved, moved))
+            special = operand.nan | operand.infinite
+            m.d.comb += value.eq(Mux(special, 0, Mux(operand.negative, -moved, moved)))
             values.append(value)
         return values, Cat(*(operand.nan | operand.infinite for operand in decode.operands)).any()
 
@@ -302,3 +309,49 @@ class GroupCore(wiring.Component):
     @property
     def _held(self) -> tuple[str, ...]:
         return ("c", "scale", "zero") if self.spec.zero_point else ("c", "scale")
+
+
+def _oracle(spec: MixedPrecision) -> Any:
+    def oracle(w: Any, x: Any, base: Any) -> Mapping[str, NDArray[Any]]:
+        """Multiply the values that the formats give the codes, in units of the activation's smallest."""
+        bits, ones = spec.sum_bits, (1 << spec.sum_bits) - 1
+        unit, special = 2.0**-spec.activation.exp_min, np.zeros(len(w), dtype=bool)
+        products, sums = base & ones, (base >> bits) & ones
+        for lane in range(spec.lanes):
+            codes = (w >> (spec.weight_bits * lane)) & ((1 << spec.weight_bits) - 1)
+            weight = np.array([int(value) for value in spec.weight.decode(codes.astype(np.int64))], dtype=object)
+            codes = (x >> (spec.activation.bits * lane)) & ((1 << spec.activation.bits) - 1)
+            values = spec.activation.decode(codes.astype(np.int64)) * unit
+            special = special | ~np.isfinite(values)
+            value = np.array([int(number) if np.isfinite(number) else 0 for number in values], dtype=object)
+            products, sums = products + weight * value, sums + value
+        out = products & ones
+        if spec.zero_point:
+            out = out | (sums & ones) << bits
+        if isinstance(spec.activation, FloatSpec):
+            place = bits * (1 + spec.zero_point)
+            out = out | ((base >> place) | special.astype(int).astype(object)) << place
+        return {"following": out}
+
+    return oracle
+
+
+def blocks() -> tuple[Block, ...]:
+    """Return the catalog's entries: eight lanes of uint4 and int4 by int8, four of uint4 by float16."""
+    specs = {
+        "w4a8": MixedPrecision(lanes=8),
+        "w4a8_symmetric": MixedPrecision(lanes=8, zero_point=False),
+        "w4a16": MixedPrecision(lanes=4, activation=_FLOAT16),
+    }
+    return tuple(
+        Block(
+            name=f"group_sums_{name}_{kind}",
+            summary=f"{spec.lanes} products of {spec.weight.name} by {spec.activation.name}, added to a group ({kind})",
+            part=partial(GroupSums, spec, ARCHITECTURES[kind]),
+            oracle=_oracle(spec),
+            source="MixPE, arXiv:2411.16158",
+            directed={"x": (0x8080808080808080, 0x7BFF7BFF7BFF7BFF, 0x0001000180018001, 0xFC007E0000000000)},
+        )
+        for name, spec in specs.items()
+        for kind in ("tool", "dadda_heap")
+    )

@@ -5,6 +5,7 @@ Source: Fairy±i, arXiv:2508.05571 (weights in {1, i, -1, -i}); the arithmetic f
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -151,10 +152,10 @@ def blocks() -> tuple[Block, ...]:
         Block(
             name=f"phases_l8_{'conjugate_' if conjugate else ''}{name}",
             summary=f"8 complex products of a phase and an int8 pair, added to two registers of 32 bits ({name})",
-            part=lambda conjugate=conjugate, name=name: PhaseStep(8, 8, 32, conjugate, ARCHITECTURES[name]),
+            part=partial(PhaseStep, 8, 8, 32, conjugate, ARCHITECTURES[name]),
             oracle=_oracle(8, 8, 32, conjugate),
             source="Fairy±i, arXiv:2508.05571",
-            directed={port: (0x80 * 0x0101010101010101,) for port in ("re", "im")},
+            directed=dict.fromkeys(("re", "im"), (128 * 72340172838076673,)),
         )
         for conjugate in (False, True)
         for name in ("tool", "booth_heap")

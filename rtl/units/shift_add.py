@@ -101,8 +101,9 @@ class ShiftAdd(Part):
         if activation.zero_point:
             raise ValueError(f"activation must have no zero point, and {activation.name} has")
         largest = max(map(abs, weight_integers(weight)[0])) * activation.max_significand
-        if largest.bit_length() + 1 > register_bits:
-            raise ValueError(f"register_bits must hold a product of {largest.bit_length() + 1} bits, not {register_bits}")
+        needed = largest.bit_length() + 1
+        if needed > register_bits:
+            raise ValueError(f"register_bits must hold a product of {needed} bits, not {register_bits}")
         made: Self = super().__new__(cls)
         return made
 
@@ -189,9 +190,10 @@ def _filled(table: list[tuple[int, bool] | None]) -> list[tuple[int, bool]]:
     out, half = [], len(table) // 2
     for index, digit in enumerate(table):
         if digit is None:
-            other = table[index ^ 1] if table[index ^ 1] is not None else table[(index + half) % len(table)]
-            digit = other if other is not None else known[0]
-        out.append(digit)
+            others = (table[index ^ 1], table[(index + half) % len(table)])
+            out.append(next((other for other in others if other is not None), known[0]))
+        else:
+            out.append(digit)
     return out
 
 
@@ -228,20 +230,21 @@ def _oracle(weight: CodebookSpec | IntegerSpec, activation: IntegerSpec, lanes: 
 
 def blocks() -> tuple[Block, ...]:
     """Return the catalog's entries: eight lanes of int8 by each kind of weight."""
-    activation = IntegerSpec(bits=8)
-    found = []
-    for name in ("ternary", "log2_4", "denseshift4", "shiftadd4", "apot4"):
-        weight = named(name)
-        assert isinstance(weight, CodebookSpec)
-        for kind in ("tool", "booth_heap"):
-            found.append(
-                Block(
-                    name=f"shift_add_{name}_int8_l8_{kind}",
-                    summary=f"8 products of {name} by int8 as shifts, added to a register of 32 bits ({kind})",
-                    part=lambda weight=weight, kind=kind: ShiftAdd(weight, activation, 8, 32, ARCHITECTURES[kind]),
-                    oracle=_oracle(weight, activation, 8, 32),
-                    source="arXiv:2306.06446",
-                    directed={"b": (0x8080808080808080, 0x7F7F7F7F7F7F7F7F)},
-                )
-            )
-    return tuple(found)
+    return tuple(
+        _block(name, kind)
+        for name in ("ternary", "log2_4", "denseshift4", "shiftadd4", "apot4")
+        for kind in ("tool", "booth_heap")
+    )
+
+
+def _block(name: str, kind: str) -> Block:
+    weight, activation = named(name), IntegerSpec(bits=8)
+    assert isinstance(weight, CodebookSpec)
+    return Block(
+        name=f"shift_add_{name}_int8_l8_{kind}",
+        summary=f"8 products of {name} by int8 as shifts, added to a register of 32 bits ({kind})",
+        part=lambda: ShiftAdd(weight, activation, 8, 32, ARCHITECTURES[kind]),
+        oracle=_oracle(weight, activation, 8, 32),
+        source="arXiv:2306.06446",
+        directed={"b": (0x8080808080808080, 0x7F7F7F7F7F7F7F7F)},
+    )

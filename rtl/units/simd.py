@@ -7,6 +7,7 @@ signed nibble has the same two digits, and what it is then short of is the digit
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -92,9 +93,7 @@ class SimdInteger(Part):
 
     def _tool(self, m: Module, highs: list[Any], lows: list[Any]) -> None:
         high = balanced([a * b for a, b in highs], lambda x, y: x + y)
-        low = balanced(
-            [a * Cat(b, b[3] & self.narrow).as_signed() for a, b in lows], lambda x, y: x + y
-        )
+        low = balanced([a * Cat(b, b[3] & self.narrow).as_signed() for a, b in lows], lambda x, y: x + y)
         m.d.comb += self.following.eq(self.base + Mux(self.narrow, high, high << 4) + low)
 
     def _heap(self, m: Module, highs: list[Any], lows: list[Any]) -> None:
@@ -117,9 +116,7 @@ class SimdInteger(Part):
             m.d.comb += shifted.eq(Mux(self.narrow, row, row << 4))
             whole.add(shifted, time=8.0)
         first, second = whole.rows(m, "whole")
-        m.d.comb += self.following.eq(
-            add(m, first, second, topology=self._architecture.adder, name="total")
-        )
+        m.d.comb += self.following.eq(add(m, first, second, topology=self._architecture.adder, name="total"))
 
 
 def _oracle(lanes: int, register_bits: int) -> Any:
@@ -147,10 +144,10 @@ def blocks() -> tuple[Block, ...]:
         Block(
             name=f"simd_integer_l4_{name}",
             summary=f"4 lanes of int8 or 8 of int4, added to a register of 32 bits ({name})",
-            part=lambda known=known: SimdInteger(4, 32, known),
+            part=partial(SimdInteger, 4, 32, known),
             oracle=_oracle(4, 32),
             source="arXiv:2510.25602, table 7, INT scheme 2",
-            directed={port: (0x80808080, 0x7F7F7F7F, 0x88888888, 0x77777777) for port in ("a", "b")},
+            directed=dict.fromkeys(("a", "b"), (2155905152, 2139062143, 2290649224, 2004318071)),
         )
         for name, known in ARCHITECTURES.items()
         if name in ("tool", "booth_heap", "dadda_heap")

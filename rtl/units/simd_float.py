@@ -8,6 +8,7 @@ included, and a product so ``2**-12``.
 
 from collections.abc import Mapping
 from fractions import Fraction
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -161,10 +162,10 @@ def blocks() -> tuple[Block, ...]:
         Block(
             name=f"simd_float_l4_{name}",
             summary=f"4 products of E4M3 or 8 of E2M1, exact, added to a register of 48 bits ({name})",
-            part=lambda name=name: SimdFloat(4, 48, ARCHITECTURES[name]),
+            part=partial(SimdFloat, 4, 48, ARCHITECTURES[name]),
             oracle=_oracle(4, 48),
             source="arXiv:2510.25602, table 7, FP scheme",
-            directed={port: (0x7E7E7E7E, 0xFEFEFEFE, 0x01010101, 0x77777777) for port in ("a", "b")},
+            directed=dict.fromkeys(("a", "b"), (2122219134, 4278124286, 16843009, 2004318071)),
         )
         for name in ("tool", "booth_heap")
     )

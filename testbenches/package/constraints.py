@@ -5,6 +5,7 @@ from testbenches.package.netlist import Module
 
 __all__ = [
     "DEFAULT_CLOCK_MHZ",
+    "check_clock",
     "constraints",
 ]
 
@@ -13,7 +14,7 @@ _BOUNDARY = 0.2  # of the period, that a neighbour's logic before an input and b
 _UNCERTAINTY = 0.05  # of the period: jitter and skew, before a clock tree is there
 _CLOCKED = """\
 # Timing of @TOP@ at @MHZ@ MHz: @KIND@ without variables, no Tcl beyond get_ports and get_clocks.
-create_clock -name clk -period @PERIOD@ -waveform {0.000 @HALF@} [get_ports {clk}]
+@UNITS@create_clock -name clk -period @PERIOD@ -waveform {0.000 @HALF@} [get_ports {clk}]
 # Jitter and skew before there is a clock tree: 5 % of the period.
 set_clock_uncertainty @UNCERTAINTY@ [get_clocks {clk}]
 # A fifth of the period is left to what drives an input, a fifth to what an output drives. rst is
@@ -25,12 +26,16 @@ set_output_delay @DELAY@ -clock [get_clocks {clk}] [get_ports {@OUTPUTS@}]
 """
 _COMBINATIONAL = """\
 # Timing of @TOP@, which is combinational, between registers of a clock of @MHZ@ MHz outside of it.
-create_clock -name clk -period @PERIOD@ -waveform {0.000 @HALF@}
+@UNITS@create_clock -name clk -period @PERIOD@ -waveform {0.000 @HALF@}
 set_clock_uncertainty @UNCERTAINTY@ [get_clocks {clk}]
 # The whole period, less the uncertainty, is the block's: the registers stand at its ports.
 set_input_delay 0.000 -clock [get_clocks {clk}] [get_ports {@INPUTS@}]
 set_output_delay 0.000 -clock [get_clocks {clk}] [get_ports {@OUTPUTS@}]
 # There is no false path. Driving cells and loads are the library's: set_driving_cell, set_load are left to you.
+"""
+_UNITS = """\
+# Times are in ns; a library in other units (ASAP7: ps) needs them converted where the tool does not.
+set_units -time ns
 """
 _THROUGH = " From o_ready to i_ready is combinational: three fifths are left to it."
 _LPF = """\
@@ -60,8 +65,7 @@ def constraints(module: Module, clock_mhz: float = DEFAULT_CLOCK_MHZ) -> dict[st
     ValueError
         If the clock is not positive, or so fast that a period has less than 10 ps.
     """
-    if not 0 < clock_mhz <= 1e5:
-        raise ValueError(f"clock_mhz must be above 0 and at most 100000, not {clock_mhz!r}")
+    check_clock(clock_mhz)
     period = 1000 / clock_mhz
     clocked = "clk" in module.ports
     ports = {
@@ -72,6 +76,7 @@ def constraints(module: Module, clock_mhz: float = DEFAULT_CLOCK_MHZ) -> dict[st
     values = {
         "TOP": module.name,
         "KIND": "SDC",
+        "UNITS": _UNITS,
         "MHZ": f"{clock_mhz:g}",
         "PERIOD": f"{period:.3f}",
         "HALF": f"{period / 2:.3f}",
@@ -84,12 +89,17 @@ def constraints(module: Module, clock_mhz: float = DEFAULT_CLOCK_MHZ) -> dict[st
     sdc = _fill(_CLOCKED if clocked else _COMBINATIONAL, values)
     if not clocked:
         return {f"{module.name}.sdc": sdc}
-    # Vivado reads the same commands; it has an uncertainty of its own from the clock's source.
-    kept = [
-        line for line in sdc.splitlines(keepends=True) if "uncertainty" not in line.lower() and "Jitter" not in line
-    ]
+    # Vivado reads the same commands, in ns; it has an uncertainty of its own from the clock's source.
+    left = ("uncertainty", "Jitter", "Times are", "set_units")
+    kept = [line for line in sdc.splitlines(keepends=True) if not any(word in line for word in left)]
     xdc = "".join(kept).replace(": SDC without", ": XDC for Vivado, without")
     return {f"{module.name}.sdc": sdc, f"{module.name}.xdc": xdc, f"{module.name}.lpf": _fill(_LPF, values)}
+
+
+def check_clock(clock_mhz: float) -> None:
+    """Raise ValueError for a clock that `constraints` does not take."""
+    if not 0 < clock_mhz <= 1e5:
+        raise ValueError(f"clock_mhz must be above 0 and at most 100000, not {clock_mhz!r}")
 
 
 def _pattern(name: str, bits: int) -> str:

@@ -144,8 +144,8 @@ def _timing(said: dict[str, str], design: Design, trace: Trace) -> dict[str, str
         **{key: said[key] for key in _TIMING if key in said},
         **{key: said[key] for key in _BUILT if key in said},
         "Core alone": f"`{design.top}_core` has a clock enable `en` in place of the handshakes; it can be used alone",
-        "In the picture": f"the outputs are {outputs}, from a simulation of the RTL, equal to the model's; the first one"
-        " waits for a cycle (o_ready low), and the row on offer with it",
+        "In the picture": f"the outputs are {outputs}, from a simulation of the RTL, equal to the model's; the first"
+        " one waits for a cycle (o_ready low), and the row on offer with it",
     }
 
 
@@ -164,6 +164,7 @@ def _notes(unit: DotProductUnit) -> dict[str, str]:
         "accumulate": "+ register, or c",
         "round_pack": unit.output.name,
         "resolve": "sum + carry",
+        "step_sum": "products + register, or c",
     }
     for name, scale in (("scale_a", unit.scale_a), ("scale_b", unit.scale_b)):
         if scale is not None:

@@ -72,7 +72,9 @@ def _outputs_stay(geometry: ArrayGeometry, product: MatmulShape, steps: int) -> 
 
 def _operand_stays(geometry: ArrayGeometry, product: MatmulShape, depth: int) -> Schedule:
     if depth > 1 and not geometry.partial_sums:
-        raise ValueError(f"array {geometry.name} must have partial sums for a K of {product.k}, which takes {depth} folds")
+        raise ValueError(
+            f"array {geometry.name} must have partial sums for a K of {product.k}, which takes {depth} folds"
+        )
     stays, streams = (product.m, product.n) if geometry.kind is ArrayKind.INPUT_STATIONARY else (product.n, product.m)
     rows, tiles = geometry.rows, ceil(stays / geometry.columns)
     folds = product.groups * depth * tiles

@@ -54,7 +54,8 @@ def _near_thresholds(spec: BlockSpec, rows: int, lanes: int, outer: np.float32, 
         exact = (generator.choice(means, (rows, lanes)) * scales * float(outer)).astype(np.float32)
         exact[:, 0] = (levels[-1] * scales * float(outer))[:, 0].astype(np.float32)
     codes = exact.view(np.uint32).astype(np.int64) + generator.integers(-1, 2, (rows, lanes))
-    return (np.clip(codes, 0, 0x7F7FFFFF) | generator.integers(0, 2, (rows, lanes)) << 31).astype(np.uint32)
+    signs = generator.integers(0, 2, (rows, lanes)) << 31
+    return np.asarray(np.clip(codes, 0, 0x7F7FFFFF) | signs, np.uint32)
 
 
 def _quantized(spec: BlockSpec, words: NDArray[np.uint32], outer: np.float32 | None) -> dict[str, NDArray[Any]]:

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 import random
-from fractions import Fraction
+import re
 from typing import Any
 
+import numpy as np
 import pytest
 
 from hwsim.datapath.bit_mod import BitModRow, bit_mod_exact, booth_terms, float_terms, term_value
 from hwsim.formats import codebook
 from rtl.units.bit_mod import BitModCore, dequantize_unit, dot_unit
+from rtl.units.bit_mod_terms import BoothTerms, blocks
 from rtl.units.step_core import Streams
 
 
@@ -29,7 +31,8 @@ def test_float_terms_every_level() -> None:
 
 
 def test_float_terms_level_wrong() -> None:
-    with pytest.raises(ValueError, match=r"^level must be a number of 4 integer bits and a fraction bit, two ones, not 7"):
+    text = "level must be a number of 4 integer bits and a fraction bit, two ones, not 7.0"
+    with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
         float_terms(7.0)
 
 
@@ -63,3 +66,28 @@ def test_bit_mod_rtl_equals_oracle(wild: bool, run_rows: Any) -> None:
     seen = run_rows(Streams(BitModCore()), [_packed(row) for row in rows], len(expected))
     assert seen == expected
     assert len(set(seen)) > (3 if wild else 12)
+
+
+@pytest.mark.parametrize("block", blocks(), ids=lambda block: block.name)
+def test_terms_rtl_every_code(block: Any, evaluate: Any) -> None:
+    """Every weight: against the block's oracle, and against the terms that the processing element's oracle takes."""
+    bits = int(block.name[-1])
+    specials = range(4) if block.name.startswith("float") else [0]
+    columns = [(weight, special) for weight in range(1 << bits) for special in specials]
+    ports = {"weight": np.array([weight for weight, _ in columns], dtype=np.uint64)}
+    if block.name.startswith("float"):
+        ports["special"] = np.array([special for _, special in columns], dtype=np.uint64)
+        spec = codebook.bitmod_options(bits)
+        wanted = [float_terms(spec[special].levels[weight]) for weight, special in columns]
+    else:
+        wanted = [booth_terms(weight, bits) for weight, _ in columns]
+    inputs = [{name: int(column[i]) for name, column in ports.items()} for i in range(len(columns))]
+    seen = evaluate(block.part(), inputs, "terms")
+    assert seen == [sum(code << 4 * place for place, (code, _) in enumerate(terms)) for terms in wanted]
+    assert seen == [int(code) for code in block.oracle(**ports)["terms"]]
+    assert len(seen) == len(columns) >= 32
+
+
+def test_booth_terms_bits_wrong() -> None:
+    with pytest.raises(ValueError, match=r"^bits must be even, not 7$"):
+        BoothTerms(7)

@@ -7,15 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hwsim import formats
 from hwsim.datapath import FixedAccumulator
 from hwsim.datapath.mixed_precision import GroupRow, grouped_exact
-from hwsim.formats import FloatSpec, IntegerSpec, Overflow
-from rtl.units.mixed_precision import GroupCore, MixedPrecision
+from hwsim.formats import FloatSpec, IntegerSpec, Overflow, Specials
+from rtl.units.mixed_precision import GroupCore, MixedPrecision, blocks
 from rtl.units.step_core import Streams
 
-FLOAT16 = formats.named("float16")
-assert isinstance(FLOAT16, FloatSpec)
+FLOAT16 = FloatSpec(exp_bits=5, man_bits=10, bias=15, specials=Specials.IEEE)
 W4A8 = MixedPrecision(lanes=4, group=16)
 FIXED = FixedAccumulator(bits=40, fraction_bits=0, overflow=Overflow.WRAP)
 SPECS = {
@@ -72,6 +70,11 @@ def test_mixed_precision_rtl_equals_oracle(name: str, run_rows: Any) -> None:
     seen = run_rows(Streams(GroupCore(spec)), [_packed(spec, row) for row in rows], len(expected))
     assert seen == expected
     assert len(set(seen)) > 30
+
+
+@pytest.mark.parametrize("block", blocks(), ids=lambda block: block.name)
+def test_group_sums_equals_oracle(block: Any, run_block: Any) -> None:
+    assert run_block(block, 400) == 400
 
 
 def test_mixed_precision_oracle_one_group_by_fractions() -> None:

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ def test_signed_digits_every_integer() -> None:
         digits = signed_digits(number)
         assert sum((-1 if minus else 1) << place for place, minus in digits) == number
         places = [place for place, _ in digits]
-        assert all(high - low > 1 for low, high in zip(places, places[1:], strict=False))
+        assert all(high - low > 1 for low, high in pairwise(places))
 
 
 @pytest.mark.parametrize(("name", "addends"), [("ternary", 1), ("log2_4", 1), ("denseshift4", 1), ("apot4", 2)])
