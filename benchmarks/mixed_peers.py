@@ -57,9 +57,15 @@ def float_unit(weight: IntegerSpec | FloatSpec, lanes: int, fraction_bits: int) 
 class Started(wiring.Component):
     """A unit's core with one rank of registers, whose sums start from zero: it has no port for another start."""
 
-    def __init__(self, unit: DotProductUnit, weights: wiring.Component | None = None) -> None:
-        self._core, self._weights = Core(unit, 1), weights
-        a = {"a": In(len(self._core.a))} if weights is None else {"w": In(len(weights.w)), "scale": In(16), "zero": In(4)}
+    def __init__(
+        self, unit: DotProductUnit, weights: wiring.Component | None = None, architecture: Architecture | None = None
+    ) -> None:
+        self._core, self._weights = Core(unit, 1, architecture), weights
+        a = (
+            {"a": In(len(self._core.a))}
+            if weights is None
+            else {"w": In(len(weights.w)), "scale": In(16), "zero": In(4)}
+        )
         ports = {"en": In(1), "valid": In(1), "first": In(1), "last": In(1), "b": In(len(self._core.b))}
         super().__init__(ports | a | {"d": Out(len(self._core.d)), "d_valid": Out(1)})
 
@@ -124,7 +130,7 @@ class DequantizeFloat(Part):
 
 
 class DequantizeInteger(Part):
-    """Add products of int8 with weights made int8 before: a uint4 less the zero point, times an integer scale of 4 bits.
+    """Add products of int8 with weights made int8 before: uint4 less the zero point, times a scale of 4 bits.
 
     Members
     -------

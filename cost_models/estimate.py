@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import Any, Protocol
 
 from cost_models import store
-from cost_models.technologies import names
+from cost_models.technologies import Technology, names, read
 
 __all__ = [
     "Cost",
@@ -16,7 +16,10 @@ __all__ = [
     "catalog",
     "estimate",
     "save",
+    "usual_architecture",
 ]
+
+_USUAL = {True: "tool", False: "tool"}  # of standard cells, of FPGAs
 
 
 class Named(Protocol):
@@ -45,6 +48,8 @@ class Cost:
         Vectors in which that netlist equalled the model; 0 if it was not verified.
     pipeline : int
         Register ranks of the core that was priced, which are its latency in cycles.
+    architecture : str
+        How the core that was priced is built: a name of `rtl.architecture.ARCHITECTURES`.
     rtl_hash : str
         SHA-256 of the Verilog of the core that was priced.
     area_um2, delay_ps, leakage_uw : float, optional
@@ -71,6 +76,7 @@ class Cost:
     netlist_hash: str
     verified_vectors: int = 0
     pipeline: int = 2
+    architecture: str = "tool"
     rtl_hash: str = ""
     area_um2: float | None = None
     delay_ps: float | None = None
@@ -92,7 +98,22 @@ class NotMeasuredError(LookupError):
     """Nobody has measured the unit in the technology."""
 
 
-def estimate(unit: Named | str, technology: str, *, pipeline: int = 2) -> Cost:
+def usual_architecture(technology: str) -> str:
+    """
+    Return the architecture that a technology is priced with where none is asked for, the same for every unit.
+
+    FPGAs have carry chains and multipliers, which the synthesizer's own operators go into; standard cells have full
+    adders, which a carry-save tree goes into.
+
+    Raises
+    ------
+    LookupError
+        The technology is unknown.
+    """
+    return _USUAL[isinstance(read(technology), Technology)]
+
+
+def estimate(unit: Named | str, technology: str, *, pipeline: int = 2, architecture: str | None = None) -> Cost:
     """
     Look up the measured cost of a unit.
 
@@ -106,6 +127,8 @@ def estimate(unit: Named | str, technology: str, *, pipeline: int = 2) -> Cost:
         A name from `cost_models.technologies.names`.
     pipeline : int, default 2
         Register ranks of the core.
+    architecture : str, optional
+        A name of `rtl.architecture.ARCHITECTURES`; without one, `usual_architecture`.
 
     Returns
     -------
@@ -122,18 +145,22 @@ def estimate(unit: Named | str, technology: str, *, pipeline: int = 2) -> Cost:
     if technology not in names():
         close = get_close_matches(technology, names()) or list(names())
         raise LookupError(f"technology {technology!r} is unknown; close matches: {', '.join(close)}")
-    found = store.load_cost(_key(name, pipeline), technology)
+    usual = usual_architecture(technology)
+    how = usual if architecture is None else architecture
+    found = store.load_cost(_key(name, pipeline, how, usual), technology)
     if found is None:
+        option = "" if how == usual else f" --architecture {how}"
         raise NotMeasuredError(
             f"no measured cost of unit {name!r} with {pipeline} register ranks in technology {technology!r}; "
-            f"measure it with `hwsim cost {name} --technology {technology} --pipeline {pipeline}`"
+            f"measure it with `hwsim cost {name} --technology {technology} --pipeline {pipeline}{option}`"
         )
     return _cost(*found)
 
 
 def save(cost: Cost) -> None:
-    """Keep a cost as the user's measurement of its unit, ranks and technology, in place of an earlier one."""
-    store.save_cost(_key(cost.unit, cost.pipeline), cost.technology, asdict(cost))
+    """Keep a cost as the user's measurement of its unit, ranks, architecture and technology, for an earlier one."""
+    name = _key(cost.unit, cost.pipeline, cost.architecture, usual_architecture(cost.technology))
+    store.save_cost(name, cost.technology, asdict(cost))
 
 
 def catalog(technology: str) -> Iterator[Cost]:
@@ -142,8 +169,8 @@ def catalog(technology: str) -> Iterator[Cost]:
         yield _cost(record, where)
 
 
-def _key(unit: str, pipeline: int) -> str:
-    return f"{unit}_p{pipeline}"
+def _key(unit: str, pipeline: int, architecture: str, usual: str) -> str:
+    return f"{unit}_p{pipeline}" + ("" if architecture == usual else f"_{architecture}")
 
 
 def _cost(record: dict[str, Any], where: str) -> Cost:

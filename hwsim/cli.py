@@ -105,6 +105,7 @@ def simulate(
     epilog="Examples:\n\n  hwsim verilog int8 -o int8\n\n"
     "  hwsim verilog nvfp4 --pipeline 3 --clock-mhz 800 -o nvfp4 --verify\n\n"
     "  hwsim verilog hopper_e4m3_e4m3_float32 --architecture booth_heap -o hopper --json\n\n"
+    "  hwsim verilog int8 --array weight_stationary --rows 8 --columns 8 -o array\n\n"
     "  hwsim verilog multiply_int8_booth -o multiplier --verify\n\n"
     "  hwsim verilog posit8_2 --part decoder -o posit --verify\n\n"
     "  hwsim verilog float4_e2m1fn --part encoder --rounding stochastic --random-bits 8 -o e2m1"
@@ -123,6 +124,17 @@ def verilog(
     architecture: Annotated[
         str | None, typer.Option(help="How a unit is built: tool, booth_heap, dadda_heap, fast_heap or carry_save.")
     ] = None,
+    array: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND",
+            help="An array of the unit: output_stationary, weight_stationary, input_stationary, broadcast, cube or "
+            "adder_tree.",
+        ),
+    ] = None,
+    rows: Annotated[int, typer.Option(help="Of an array.")] = 4,
+    columns: Annotated[int, typer.Option(help="Of an array.")] = 4,
+    depth: Annotated[int, typer.Option(help="Of a cube: steps of the unit at once.")] = 1,
     clock_mhz: Annotated[float, typer.Option(help="Of the timing constraints.")] = 100.0,
     source: Annotated[str, typer.Option(help="Of an encoder: the float format of its input.")] = "float32",
     rounding: Annotated[str, typer.Option(help="Of an encoder: its rounding mode.")] = "nearest_even",
@@ -136,9 +148,9 @@ def verilog(
     ] = None,
     as_json: _JSON = False,
 ) -> None:
-    """Write a folder to hand over: Verilog, constraints, pictures, testbenches and README of a unit, block or codec."""
+    """Write a folder to hand over: Verilog, constraints, pictures, testbenches and README of a unit, array or block."""
     from hwsim.codecs import EncoderRules
-    from hwsim.delivery import Order, deliver, lines
+    from hwsim.delivery import Order, deliver, geometry, lines
 
     order = Order(
         name=unit,
@@ -146,6 +158,7 @@ def verilog(
         part=part,
         pipeline=pipeline,
         architecture=architecture,
+        array=geometry(array, rows, columns, depth),
         clock_mhz=clock_mhz,
         rules=EncoderRules(source=source, rounding=rounding, overflow=overflow, random_bits=random_bits),
         verify=verify,
@@ -201,7 +214,10 @@ def compare(
 def cost(
     unit: Annotated[str, typer.Argument(help="A unit's name.")],
     technology: Annotated[str, typer.Option(help="asap7, nangate45, ecp5 or xc7.")] = "asap7",
-    pipeline: Annotated[int, typer.Option(help="Register ranks.", min=1, max=4)] = 2,
+    pipeline: Annotated[int, typer.Option(help="Register ranks.", min=1, max=32)] = 2,
+    architecture: Annotated[
+        str | None, typer.Option(help="How it is built: tool, booth_heap, ...; by the technology if not given.")
+    ] = None,
     as_json: _JSON = False,
 ) -> None:
     """Price a unit: make its RTL, synthesize it, check the netlist against the model, and keep the result."""
@@ -211,7 +227,10 @@ def cost(
     from hwsim.report import cost_table
 
     with _progress(as_json) as step:
-        record = asdict(study.price(datapath.named(unit), technology, pipeline=pipeline, progress=step))
+        found = study.price(
+            datapath.named(unit), technology, pipeline=pipeline, architecture=architecture, progress=step
+        )
+        record = asdict(found)
     if as_json:
         print(json.dumps(record))
     else:

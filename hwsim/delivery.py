@@ -11,8 +11,10 @@ import rtl
 from hwsim import datapath
 from hwsim.codecs import EncoderRules, write_codec
 from hwsim.datapath import DotProductUnit
+from hwsim.datapath.array import ArrayGeometry, ArrayKind
 from rtl.architecture import architecture
 from rtl.blocks import Block, blocks
+from testbenches.package.array import write_array
 from testbenches.package.constraints import DEFAULT_CLOCK_MHZ, check_clock
 from testbenches.package.part import write_block
 from testbenches.package.unit import write_unit
@@ -22,6 +24,7 @@ from testbenches.simulators import find
 __all__ = [
     "Order",
     "deliver",
+    "geometry",
     "lines",
     "write_verilog",
 ]
@@ -44,6 +47,8 @@ class Order:
         Of a unit: ranks of registers (see `rtl.ranks`).
     architecture : str, optional
         Of a unit: how it is built, a name of `rtl.architecture.ARCHITECTURES`.
+    array : ArrayGeometry, optional
+        Of an array of the unit, which is written in place of the unit.
     clock_mhz : float, default 100
         Of the timing constraints.
     rules : EncoderRules
@@ -59,6 +64,7 @@ class Order:
     part: str = "unit"
     pipeline: int | None = None
     architecture: str | None = None
+    array: ArrayGeometry | None = None
     clock_mhz: float = DEFAULT_CLOCK_MHZ
     rules: EncoderRules = field(default_factory=EncoderRules)
     verify: bool = False
@@ -120,8 +126,8 @@ def write_verilog(order: Order, progress: Callable[[str], None] = lambda text: N
     Returns
     -------
     dict
-        `unit` (or `block`), `files`, `latency_cycles` (0 of a block), `simulator`, `verified_vectors`: the outputs
-        compared (None where it was not run), and `checks`, the result of each by what it is.
+        `unit` (or `array`, or `block`), `files`, `latency_cycles` (0 of a block), `simulator`, `verified_vectors`: the
+        outputs compared (None where it was not run), and `checks`, the result of each by what it is.
     """
     thing = _named(order.name)
     folder = order.folder
@@ -130,14 +136,28 @@ def write_verilog(order: Order, progress: Callable[[str], None] = lambda text: N
     check_clock(order.clock_mhz)
     how = None if order.architecture is None else architecture(order.architecture)
     if isinstance(thing, Block):
-        for option, value in (("pipeline", order.pipeline), ("architecture", how)):
+        for option, value in (("pipeline", order.pipeline), ("architecture", how), ("array", order.array)):
             if value is not None:
                 raise ValueError(f"{option} must not be given for the block {thing.name}: it is what its name says")
         written = write_block(thing, folder, clock_mhz=order.clock_mhz, checked=order.checked, progress=progress)
         return {"block": thing.name, "latency_cycles": 0} | _answer(written)
-    latency = rtl.latency(thing, order.pipeline, how)
     if order.checked:
         find(order.simulator)
+    if order.array is not None:
+        if order.pipeline is not None:
+            raise ValueError("pipeline must not be given for an array: an element takes a step in one cycle")
+        written = write_array(
+            order.array,
+            thing,
+            folder,
+            architecture=how,
+            clock_mhz=order.clock_mhz,
+            checked=order.checked,
+            progress=progress,
+        )
+        name = rtl.array_name(order.array, thing)
+        return {"array": name, "latency_cycles": rtl.array_latency(order.array)} | _answer(written)
+    latency = rtl.latency(thing, order.pipeline, how)
     written = write_unit(
         thing,
         folder,
@@ -151,9 +171,28 @@ def write_verilog(order: Order, progress: Callable[[str], None] = lambda text: N
     return {"unit": thing.name, "latency_cycles": latency} | _answer(written)
 
 
+def geometry(kind: str | None, rows: int, columns: int, depth: int) -> ArrayGeometry | None:
+    """
+    Return the array that options say; None without a kind.
+
+    Raises
+    ------
+    ValueError
+        The kind is none, or rows, columns or depth are not in range; the message has what there is.
+    """
+    if kind is None:
+        return None
+    known = [member.value for member in ArrayKind]
+    if kind not in known:
+        raise ValueError(f"array must be one of {', '.join(known)}, not {kind!r}")
+    return ArrayGeometry(kind=ArrayKind(kind), rows=rows, columns=columns, depth=depth)
+
+
 def lines(answer: dict[str, Any]) -> list[str]:
     """Return what `deliver` gave as lines of text."""
     found = list(answer["files"])
+    if "array" in answer:
+        found.append(f"{answer['array']}: latency {answer['latency_cycles']} cycles")
     if "unit" in answer:
         found.append(f"{answer['unit']}: latency {answer['latency_cycles']} cycles, one step a cycle")
     if answer["verified_vectors"] is not None:

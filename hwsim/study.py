@@ -2,6 +2,7 @@
 """Price units, and compare formats: RTL, synthesis, the netlist checked against the model, the result kept."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import cost_models
@@ -17,6 +18,7 @@ from hwsim.datapath import DotProductUnit
 from hwsim.formats import BlockSpec
 from hwsim.gates import OPERANDS, check_netlist, step_energy
 from hwsim.jobs import accuracy
+from rtl import architecture as architectures
 from testbenches.stimulus import stimulus
 
 __all__ = [
@@ -35,6 +37,7 @@ def price(
     technology: str = "asap7",
     *,
     pipeline: int = 2,
+    architecture: str | None = None,
     progress: Progress = lambda text: None,
 ) -> Cost:
     """Price a unit: RTL, synthesis by every recipe, the chosen netlist checked against the model, the result kept.
@@ -46,7 +49,9 @@ def price(
         Of `cost_models.technologies.names`: standard cells (the recipe with the least area x delay is the result), ECP5
         without or with DSP blocks (placed and routed), Xilinx 7-series (counts).
     pipeline : int
-        Register ranks, in 1..len(rtl.ranks(unit)).
+        Register ranks, as for `rtl.verilog`.
+    architecture : str, optional
+        Of `rtl.architecture.ARCHITECTURES`; without one, `cost_models.usual_architecture`, the same for every unit.
     progress : callable
         Called with what is being done.
 
@@ -60,13 +65,14 @@ def price(
     Raises
     ------
     LookupError, ValueError
-        If there is no such technology or pipeline, or the netlist differs from the model.
+        If there is no such technology, pipeline or architecture, or the netlist differs from the model.
     RuntimeError
         If a tool is missing or fails.
     """
-    text = rtl.core_verilog(unit, pipeline=pipeline)
+    how = cost_models.usual_architecture(technology) if architecture is None else architecture
+    text = rtl.core_verilog(unit, pipeline=pipeline, architecture=architectures.architecture(how))
     try:
-        known = cost_models.estimate(unit, technology, pipeline=pipeline)
+        known = cost_models.estimate(unit, technology, pipeline=pipeline, architecture=how)
         if known.rtl_hash == text_hash(text):
             return known
     except cost_models.NotMeasuredError:
@@ -76,6 +82,7 @@ def price(
         cost = _standard_cells(unit, text, target, pipeline, progress)
     else:
         cost = _fpga(unit, text, target, pipeline, progress)
+    cost = replace(cost, architecture=how)
     cost_models.save(cost)
     return cost
 

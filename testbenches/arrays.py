@@ -191,7 +191,10 @@ def run_verilog(
         Of these.
     """
     fields = beat_fields(geometry, unit)
-    rows = {f"i_{name}": to_limbs([beat.get(name, 0) for beat in what.beats], bits) for name, bits in fields.items()}
+    rows = {
+        f"i_{name}": to_limbs(np.array([beat.get(name, 0) for beat in what.beats], object), bits)
+        for name, bits in fields.items()
+    }
     compiled.reset()
     done = compiled.stream(
         rows, len(what.outputs), bubbles=bubbles, stalls=stalls, seed=seed, patience_cycles=_PATIENCE_CYCLES

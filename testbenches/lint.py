@@ -40,12 +40,26 @@ WAIVED = {
     ),
     "WIDTHEXPAND": Waiver(
         reason="operands of different widths are extended as Verilog says (by the sign only where both are signed),"
-        " which is what is meant; nothing is cut: WIDTHTRUNC is not waived"
+        " which is what is meant; nothing is cut (WIDTHTRUNC, below)"
+    ),
+    "WIDTHTRUNC": Waiver(
+        reason="!word is 1 where no bit of the word is, which is what is meant; any other cut is not waived",
+        messages=("Logical operator LOGNOT expects 1 bit *",),
     ),
     "UNUSEDSIGNAL": Waiver(
-        reason="carries and high bits of a sum of which the low ones are wanted have a name and no reader, and a float"
-        " register goes into its stage decoded as well as in code; ports and named nets else are not waived",
-        messages=("Signal is not used: '_*", "Signal is not used: 'register'*", "Bits of signal are not used: *"),
+        reason="carries and high bits of a sum of which the low ones are wanted have a name and no reader, a float"
+        " register goes into its stage decoded as well as in code, and AXI's protection bits protect nothing here;"
+        " other ports and named nets are not waived",
+        messages=(
+            "Signal is not used: '_*",
+            "Signal is not used: 'register'*",
+            "Signal is not used: 's_axil_a?prot'*",
+            "Bits of signal are not used: *",
+        ),
+    ),
+    "SYMRSVDWORD": Waiver(
+        reason="register is a word of C++ and none of Verilog; Verilator gives the net another name in its C++",
+        messages=("*'register'*",),
     ),
     "UNOPTFLAT": Waiver(
         reason="Verilator follows whole words: bits of a word that are computed from lower bits of the same word look"

@@ -101,7 +101,7 @@ def digits(values: ArrayLike, bits: int, encoding: Encoding, *, signed: bool = T
 
 def nonzero_digits(values: ArrayLike, bits: int, encoding: Encoding, *, signed: bool = True) -> NDArray[np.int64]:
     """Return how many digits of each integer are not zero; parameters and errors as of `digits`."""
-    return np.count_nonzero(digits(values, bits, encoding, signed=signed), axis=-1)
+    return np.asarray(np.count_nonzero(digits(values, bits, encoding, signed=signed), axis=-1), np.int64)
 
 
 def row_cycles(
@@ -136,7 +136,8 @@ def row_cycles(
     if elements < 1 or lanes % elements:
         raise ValueError(f"elements must be a divisor of {lanes} lanes, not {elements!r}")
     counts = nonzero_digits(array, bits, encoding, signed=signed)
-    return np.maximum(counts.reshape(rows, elements, -1).sum(axis=2).max(axis=1), 1)
+    busiest = counts.reshape(rows, elements, -1).sum(axis=2).max(axis=1)
+    return np.asarray(np.maximum(busiest, 1), np.int64)
 
 
 def normal_weights(sigma: float, bits: int = 8) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -198,4 +199,4 @@ def bench_average(sigma: float, encoding: Encoding, length: int, bits: int = 8) 
     top = float(weights @ (table[:, -1] != 0))
     none, one = (1 - top) ** 4, 4 * top * (1 - top) ** 3
     groups = length * table.shape[1] / 4
-    return (length * mean + one) / (groups + none + one) * table.shape[1] / 4
+    return float((length * mean + one) / (groups + none + one) * table.shape[1] / 4)

@@ -200,9 +200,18 @@ class Heap:
         masked = masked.as_signed() if a.shape().signed else masked
         self.add_signed_if(masked, Const(0, 0) if negative is None else negative & digit, shift, time + 1)
 
-    def rows(self, m: Module, name: str) -> tuple[Any, Any]:
+    def rows(self, m: Module, name: str, *, early: bool = True) -> tuple[Any, Any]:
         """
-        Reduce to two rows, in stages of Dadda's heights, the earliest bits first.
+        Reduce to two rows, column by column from the lowest, the earliest bits first.
+
+        Parameters
+        ----------
+        m : Module
+        name : str
+            Of the cells and nets.
+        early : bool
+            Whether both rows are to be there as soon as they can: with a half adder in columns of an odd number of
+            bits. Without, those columns end with one bit, and a carry goes through them as through an adder: less area.
 
         Returns
         -------
@@ -215,18 +224,21 @@ class Heap:
             if (ones >> i) & 1:
                 column.append(_Bit(Const(1, 1), 0.0))
         count = 0
-        for target in reversed(dadda_heights(max(map(len, columns), default=0))):
-            for i, column in enumerate(columns):
-                while len(column) > target:
-                    # The constant goes first: three bits with it are two gates.
-                    column.sort(key=lambda bit: (not bit.is_one, bit.time))
-                    taken = 2 if len(column) == target + 1 else 3
-                    operands = [column.pop(0) for _ in range(taken)]
-                    total, carry = _compress(m, operands, f"{name}_{count}")
-                    count += 1
-                    column.append(total)
-                    if i + 1 < self.bits:
-                        columns[i + 1].append(carry)
+        for i, column in enumerate(columns):
+            if early and len(column) > 2 and len(column) % 2:
+                # Two bits are left over then, and the last of a column makes no carry that the next column waits for.
+                taken = 2
+            else:
+                taken = 3
+            while len(column) > 2:
+                # The constant goes first: three bits with it are two gates.
+                column.sort(key=lambda bit: (not bit.is_one, bit.time))
+                total, carry = _compress(m, column[:taken], f"{name}_{count}")
+                count += 1
+                column[:taken] = [total]
+                taken = 3
+                if i + 1 < self.bits:
+                    columns[i + 1].append(carry)
         first, second = Signal(self.bits, name=f"{name}_row"), Signal(self.bits, name=f"{name}_carries")
         m.d.comb += [
             first.eq(Cat(*(column[0].value if column else Const(0, 1) for column in columns))),
@@ -237,7 +249,7 @@ class Heap:
 
     def total(self, m: Module, name: str, adder: Adder = "tool") -> Any:
         """Return the sum, ``bits`` bits unsigned: two rows and a carry-propagate adder where there are two."""
-        first, second = self.rows(m, name)
+        first, second = self.rows(m, name, early=adder not in ("tool", "ripple"))
         low = self.low_single
         if low == self.bits:
             return first

@@ -48,12 +48,9 @@ class Cell(Part):
 
 
 def place(m: Module, part: Part, name: str) -> None:
-    """Make a part a submodule, whose ports leave the names of nets to those that they are connected to.
-
-    Of the names of a net Yosys keeps the first in the alphabet.
-    """
+    """Make a part a submodule, whose ports leave the names of nets to those that they are connected to."""
     m.submodules[name] = part
-    for path, _, port in part.signature.flatten(part):
-        Value.cast(port).name = f"unit_{name}_{'_'.join(map(str, path))}"
+    for _, _, port in part.signature.flatten(part):
+        Value.cast(port).name = ""  # no name: of several, Yosys keeps the first in the alphabet
     if isinstance(part, Cell):
         m.d.comb += part.clk.eq(ClockSignal())

@@ -72,8 +72,10 @@ def _elements(frame: Frame, first: list[Any], load: list[Any]) -> list[Any]:
                 element.kept.eq(kept[column]),
                 element.above.eq(registers[column]),
             ]
-            left[row] = named(m, element.stream_next, f"{streams}_{name}")
-            kept[column] = named(m, element.kept_next, f"{stays}_{name}")
+            if column + 1 < geometry.columns:
+                left[row] = named(m, element.stream_next, f"{streams}_{name}")
+            if row + 1 < geometry.rows:
+                kept[column] = named(m, element.kept_next, f"{stays}_{name}")
             registers[column] = named(m, element.register, f"sum_{name}")
     return registers
 

@@ -76,7 +76,8 @@ def _elements(frame: Frame, flags: tuple[list[Any], list[Any]], drain: list[Any]
                 element.above.eq(registers[column]),
             ]
             registers[column] = named(m, element.register, f"sum_{name}")
-            if passing:
+            if passing and column + 1 < columns:
                 left[row] = named(m, element.a_next, f"a_{name}")
+            if passing and row:
                 above[column] = named(m, element.b_next, f"b_{name}")
     return registers

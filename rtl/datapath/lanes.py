@@ -152,8 +152,13 @@ def _add_magnitudes(
     low = grid.low - min(shift, 0)
     up = max(shift, 0)
     bits = unit.product_max.bit_length()
+    # Exponents of two bits, of which 0 does not occur, are sums of two shifts by 0, 1 or 2.
+    short = low == grid.low == 2 and all(operand_raw(s).bits == 2 for s in (unit.element_a, unit.element_b))
     fine = _fine_bits(bits, grid.bits)
-    windows = _windows(bits, fine, grid.high, low) if grid.bits else [_Window(coarse=0, low=0, high=bits - low)]
+    shifts = grid.bits > 0 and not short
+    windows = [_Window(coarse=0, low=0, high=bits + grid.high - low)]
+    if shifts:
+        windows = _windows(bits, fine, grid.high, low)
     shares = architecture.adder in _SLOW_ADDERS
     narrow = len(windows) > 1 and _narrow_signs(len(a), bits, fine, windows, shares)
     signs: list[list[Any]] = [[] for _ in (windows if narrow else windows[:1])]
@@ -163,7 +168,9 @@ def _add_magnitudes(
         product: Any = Signal(bits, name=f"product_{index}")
         m.d.comb += product.eq(multiplied(m, x.significand, y.significand, architecture, f"lane_{index}"))
         selects: list[Any] = []
-        if grid.bits:
+        if short:
+            product = _shifted_shortly(m, product, x.exponent, y.exponent, f"shifted_{index}")
+        elif grid.bits:
             exponent = Signal(grid.bits, name=f"exponent_{index}")
             m.d.comb += exponent.eq(x.exponent + y.exponent)
             for place in range(fine):
@@ -172,7 +179,8 @@ def _add_magnitudes(
             selects = [coarse == window.coarse for window in windows]
         if narrow:
             product = product ^ negative.replicate(len(product))
-        placed = _placed(m, product, selects, windows, (1 << fine) if grid.bits else 0, low, f"placed_{index}")
+        base = 0 if short else low
+        placed = _placed(m, product, selects, windows, 1 << fine, base, f"placed_{index}")
         for place, bit in placed:
             heap.add_bit(bit if narrow else bit ^ negative, up + place, 12)
         if not narrow:
@@ -235,6 +243,27 @@ def _shifted(m: Module, value: Any, amount: Any, step: int, name: str) -> Any:
     """Shift left by a step or not."""
     out = Signal(len(value) + step, name=name)
     m.d.comb += out.eq(Mux(amount, Cat(Const(0, step), value), value))
+    return out
+
+
+def _shifted_shortly(m: Module, value: Any, a: Any, b: Any, name: str) -> Value:
+    """Shift left by ``a + b - 2``, with a and b 1, 2 or 3.
+
+    What is never both shifted by 1 or 2 and by 4 needs no multiplexer.
+    """
+    bits = len(value)
+    one = (a[1] & ~a[0]) ^ (b[1] & ~b[0])
+    two = (a[1] & ~a[0] & b[1] & ~b[0]) | ((a[1] & a[0]) ^ (b[1] & b[0]))
+    four = Signal(name=f"{name}_four")
+    m.d.comb += four.eq(a[1] & a[0] & b[1] & b[0])
+    near = _shifted(m, _shifted(m, value, one, 1, f"{name}_by_1"), two, 2, f"{name}_by_2")
+    out = Signal(bits + 4, name=name)
+    for i in range(bits + 4):
+        far = value[i - 4] if 4 <= i else Const(0, 1)
+        if i < bits:
+            m.d.comb += out[i].eq(Mux(four, far, near[i]))
+        else:
+            m.d.comb += out[i].eq((near[i] if i < len(near) else Const(0, 1)) | (far & four))
     return out
 
 

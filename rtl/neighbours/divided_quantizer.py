@@ -71,7 +71,7 @@ class ThresholdPattern(Part):
     Parameters
     ----------
     bits : int
-        Of the number.
+        Of the number, at least 24.
     power_bits : int
         Of the signed power.
     reached : bool
@@ -80,7 +80,7 @@ class ThresholdPattern(Part):
     Members
     -------
     number : In, `bits` bits
-        Not zero.
+        One of its highest two bits is set.
     power : In, signed, `power_bits` bits
     pattern : Out, 31 bits
         As an integer, its exponent field and mantissa; infinity's, if no finite number passes.
@@ -97,27 +97,26 @@ class ThresholdPattern(Part):
 
     def _build(self) -> Module:
         m = Module()
-        width = max(len(self.number), 24)
-        number = Cat(Const(0, width - len(self.number)), self.number)
-        m.submodules.leading_zeros = leading = LeadingZeros(width)
-        m.d.comb += leading.value.eq(number)
-        normal = shifted_left(m, number, leading.count, "normal")
+        width = len(self.number)
+        high = self.number[-1]
+        normal = Signal(width, name="normal")
         field = Signal(signed(len(self.power) + 2), name="field")
-        # The highest bit of `number` stands for 2**(power + bits - 1).
-        m.d.comb += field.eq(self.power + (len(self.number) - 1 + 127) - leading.count)
+        m.d.comb += normal.eq(Mux(high, self.number, self.number << 1))
+        # The highest bit of `normal` stands for 2**(field - 127).
+        m.d.comb += field.eq(self.power + (width - 2 + 127) + high)
         is_low = field < 1
         amount = Signal(len(field), name="amount")
         limited = Signal(5, name="limited")
         m.d.comb += amount.eq(Mux(is_low, 1 - field, 0))
         m.d.comb += limited.eq(Mux(amount > 25, 25, amount))
-        # Bits below the 24 of a significand, all that matters of which is whether any is set.
-        word = shift_right_jam(m, Cat(Const(0, 1), normal), limited, width + 1, "aligned")
-        rest = word[: width + 1 - 24].any()
+        # A significand of 24 bits, and below it whether any further bit is set.
+        whole = Cat(normal[: width - 24].any(), normal[width - 24 :])
+        word = shift_right_jam(m, whole, limited, 25, "aligned")
         base = Signal(8, name="base")
         m.d.comb += base.eq(Mux(is_low, 0, field - 1))
-        one = rest if self._reached else Const(1, 1)
+        one = word[0] if self._reached else Const(1, 1)
         pattern = Signal(33, name="wide")
-        m.d.comb += pattern.eq(Cat(Const(0, 23), base) + word[width + 1 - 24 :] + one)
+        m.d.comb += pattern.eq(Cat(Const(0, 23), base) + word[1:] + one)
         is_beyond = ~is_low & (field > 254)
         m.d.comb += self.pattern.eq(Mux(is_beyond, _INFINITY, pattern))
         return m
@@ -214,11 +213,12 @@ class DividedBlockQuantizer(Part):
         assert places - steps + 1 >= 0
         digits = []
         for index in range(steps):
-            digit = Signal(name=f"digit_{steps - 1 - index}")
+            # Less than twice the divisor, so that the difference's sign is the digit's opposite.
+            difference = Signal(len(divisor) + 2, name=f"difference_{steps - 1 - index}")
             after = Signal(len(divisor) + 1, name=f"rest_{steps - 1 - index}")
-            m.d.comb += digit.eq(rest >= divisor)
-            m.d.comb += after.eq(Mux(digit, rest - divisor, rest) << 1)
-            digits.append(digit)
+            m.d.comb += difference.eq(rest - divisor)
+            m.d.comb += after.eq(Mux(difference[-1], rest, difference) << 1)
+            digits.append(~difference[-1])
             rest = after
         quotient = Cat(rest.any(), *reversed(digits))
         m.submodules.quotient_zeros = leading = LeadingZeros(len(quotient))
@@ -236,23 +236,29 @@ class DividedBlockQuantizer(Part):
         """Return the float32 magnitudes from which an element has at least the first, the second ... code."""
         scale = self.spec.scale
         assert isinstance(scale, FloatSpec)
-        hidden = chosen[scale.man_bits : scale.man_bits + scale.exp_bits].any()
+        field = chosen[scale.man_bits : scale.man_bits + scale.exp_bits]
+        hidden = field.any()
         significand = Cat(chosen[: scale.man_bits], hidden)
-        exponent = chosen[scale.man_bits : scale.man_bits + scale.exp_bits] | ~hidden
-        product = Signal(24 + len(significand), name="factor")
-        m.d.comb += product.eq(significand * above)
+        m.submodules.scale_zeros = leading = LeadingZeros(len(significand))
+        m.d.comb += leading.value.eq(significand)
+        normal = shifted_left(m, significand, leading.count, "scale_normal")
+        product = Signal(24 + len(significand), name="product")
+        factor = Signal(len(product), name="factor")
+        m.d.comb += product.eq(normal * above)
+        m.d.comb += factor.eq(Mux(product[-1], product, product << 1))
         power = Signal(signed(13), name="factor_power")
         # Of significands that are integers: the scale's unit and float32's.
-        constant = -(scale.bias + scale.man_bits) - (127 + 23)
-        m.d.comb += power.eq(exponent + above_field + constant)
+        constant = -(scale.bias + scale.man_bits) - (127 + 23) - 1
+        exponent = Cat(field[0] | ~hidden, field[1:])
+        m.d.comb += power.eq(exponent + above_field + constant + product[-1] - leading.count)
         levels = _levels(self.spec)
         multiples: dict[int, Value] = {}
         found = []
         for index in range(len(levels) - 1):
             odd, shift = _odd((levels[index] + levels[index + 1]) / 2)
             if odd not in multiples:
-                multiples[odd] = Signal(len(product) + odd.bit_length() - (odd == 1), name=f"factor_times_{odd}")
-                m.d.comb += multiples[odd].eq(product * odd)
+                multiples[odd] = Signal(len(factor) + odd.bit_length() - (odd == 1), name=f"factor_times_{odd}")
+                m.d.comb += multiples[odd].eq(factor * odd)
             # A mean is rounded to the even code.
             part = ThresholdPattern(len(multiples[odd]), len(power) + 1, reached=index % 2 == 1)
             m.submodules[f"threshold_{index + 1}"] = part

@@ -63,11 +63,11 @@ class Divider(wiring.Component):
         divisor = Signal(len(self.i.p.divisor), name="divisor", reset_less=True)
         left = Signal(range(bits + 1), name="left")
         busy = Signal(name="busy")
-        trial = Signal(len(rest) + 1, name="trial")
-        digit = Signal(name="digit")
+        trial = Cat(word[-1], rest)
+        difference = Signal(len(rest) + 2, name="difference")
+        digit = ~difference[-1]
         m.d.comb += [
-            trial.eq(Cat(word[-1], rest)),
-            digit.eq(trial >= divisor),
+            difference.eq(trial - divisor),
             self.i.ready.eq(~busy),
             self.o.valid.eq(busy & (left == 0)),
             self.o.p.quotient.eq(word),
@@ -77,7 +77,7 @@ class Divider(wiring.Component):
             m.d.sync += [word.eq(self.i.p.dividend), divisor.eq(self.i.p.divisor), rest.eq(0), left.eq(bits)]
             m.d.sync += busy.eq(self.i.valid)
         with m.Elif(left != 0):
-            m.d.sync += [word.eq(Cat(digit, word[:-1])), rest.eq(Mux(digit, trial - divisor, trial)), left.eq(left - 1)]
+            m.d.sync += [word.eq(Cat(digit, word[:-1])), rest.eq(Mux(digit, difference, trial)), left.eq(left - 1)]
         with m.Elif(self.o.ready):
             m.d.sync += busy.eq(0)
         return m

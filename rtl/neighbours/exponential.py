@@ -62,10 +62,13 @@ class ShiftExponential(Part):
         digits = []
         for index in reversed(range(steps.bit_length())):
             multiple = Cat(Const(0, index), self.unit)
-            digit = Signal(name=f"digit_{index}")
-            after = Signal(len(rest), name=f"rest_{index}")
-            m.d.comb += [digit.eq(rest >= multiple), after.eq(Mux(digit, rest - multiple, rest))]
-            digits.append(digit)
+            # What is left is below the multiple above, twice this one, which bounds the widths.
+            width = len(self.unit) + index + 1
+            difference = Signal(width + 1, name=f"difference_{index}")
+            after = Signal(min(len(rest), width - 1), name=f"rest_{index}")
+            m.d.comb += difference.eq(rest - multiple)
+            m.d.comb += after.eq(Mux(difference[-1], rest, difference))
+            digits.append(~difference[-1])
             rest = after
         quotient = Cat(*reversed(digits))
         linear = Signal(len(self.unit) + 1, name="linear")

@@ -10,14 +10,17 @@ through the same adder, rounded once. For that cycle, one a group, no row is tak
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
+from numpy.typing import NDArray
 
 from hwsim.datapath.unit import DotProductUnit, ExactAlignment, FloatAccumulator, TruncatedAlignment
 from hwsim.formats import BlockSpec, CodebookSpec, FloatSpec, IntegerSpec, Overflow, Rounding, ScaleRule, Specials
 from rtl.arithmetic.shift import shift_right_jam
 from rtl.arithmetic.tree import add_signed, maximum
+from rtl.blocks import Block
 from rtl.datapath.accumulate import Accumulate
 from rtl.datapath.decode import Decode
 from rtl.datapath.layouts import total_raw
@@ -26,6 +29,7 @@ from rtl.part import Part
 __all__ = [
     "BitModCore",
     "TermSum",
+    "blocks",
     "dequantize_unit",
     "dot_unit",
 ]
@@ -285,5 +289,52 @@ class BitModCore(wiring.Component):
                 with m.Else():
                     m.d.sync += result.eq(adder.following.value)
             with m.If(done):
-                m.d.sync += result.eq(Mux(adding, adder.following.value, 0))
+                m.d.sync += result.eq(0)
         return m
+
+
+def _oracle(terms: Any, x: Any) -> Mapping[str, NDArray[Any]]:
+    """Cut each product at the place of the largest exponent, with one bit for what is cut, and add."""
+    products = []
+    nan = plus = minus = np.zeros(len(terms), dtype=bool)
+    for lane in range(LANES):
+        term = ((terms >> (4 * lane)) & 15).astype(np.int64)
+        code = ((x >> (16 * lane)) & 0xFFFF).astype(np.int64)
+        field, mantissa, sign = (code >> 10) & 31, code & 1023, np.where((code >> 15) ^ (term >> 3), -1, 1)
+        sign = np.where(term & 1, sign, np.where(code >> 15, -1, 1))
+        infinite = (field == 31) & (mantissa == 0)
+        nan = nan | ((field == 31) & (mantissa != 0)) | (infinite & (term & 1 == 0))
+        plus = plus | (infinite & (term & 1 == 1) & (sign > 0))
+        minus = minus | (infinite & (term & 1 == 1) & (sign < 0))
+        significand = np.where(term & 1, np.where(field > 0, mantissa + 1024, mantissa), 0)
+        exponent = np.where(significand > 0, np.maximum(field, 1) + ((term >> 1) & 3), 0)
+        products.append((sign, significand << _EXTRA, exponent))
+    largest = np.maximum.reduce([exponent for _, _, exponent in products])
+    total = np.zeros(len(terms), dtype=np.int64)
+    for sign, significand, exponent in products:
+        distance = largest - exponent
+        cut = significand >> distance
+        total += sign * (cut | ((cut << distance) != significand))
+    width = _FLOAT16.sig_bits + _EXTRA + 3
+    return {
+        "total": (total % (1 << width)).astype(np.uint64),
+        "exponent": largest.astype(np.uint64),
+        "special": ((plus | nan) | (minus | nan).astype(np.int64) << 1).astype(np.uint64),
+    }
+
+
+def blocks() -> tuple[Block, ...]:
+    """Return the catalog's entry: the sum of a cycle's terms."""
+    return (
+        Block(
+            name="bit_mod_term_sum",
+            summary="4 bit-serial terms by float16, aligned with three extra bits and added",
+            part=TermSum,
+            oracle=_oracle,
+            source="BitMoD, arXiv:2411.11745, section IV",
+            directed={
+                "terms": (0x1111, 0x7531, 0xF9F9),
+                "x": (0x7C00FC0000017BFF, 0x3C003C0080010001, 0x7BFF7BFF7BFF7BFF, 0x7E01_0400_03FF_8400),
+            },
+        ),
+    )

@@ -7,6 +7,7 @@ highest plane of a signed operand. XNOR-Net (arXiv:1603.05279): ``2 * popcount(x
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -45,7 +46,7 @@ class PopulationCount(Part):
     Members
     -------
     word : In, ``width`` bits
-    count : Out, as many bits as ``width`` needs
+    ones : Out, as many bits as ``width`` needs
 
     Latency: none, combinational.
     """
@@ -57,17 +58,17 @@ class PopulationCount(Part):
         return made
 
     def __init__(self, width: int) -> None:
-        super().__init__({"word": In(width), "count": Out(width.bit_length())})
+        super().__init__({"word": In(width), "ones": Out(width.bit_length())})
 
     def _module_name(self) -> str:
         return f"population_count_{len(self.word)}"
 
     def _build(self) -> Module:
         m = Module()
-        heap = Heap(len(self.count))
+        heap = Heap(len(self.ones))
         for bit in self.word:
             heap.add_bit(bit, 0)
-        m.d.comb += self.count.eq(heap.total(m, "ones", "ripple"))
+        m.d.comb += self.ones.eq(heap.total(m, "ones", "ripple"))
         return m
 
 
@@ -140,7 +141,7 @@ class PlanesStep(_Step):
                 m.submodules[f"count_{i}_{j}"] = counter
                 m.d.comb += counter.word.eq(Cat(*(x[i] & y[j] for x, y in zip(a, b, strict=True))))
                 negative = (unit.a.signed and i == unit.a.bits - 1) != (unit.b.signed and j == unit.b.bits - 1)
-                (heap.subtract if negative else heap.add)(counter.count, i + j, 4.0)
+                (heap.subtract if negative else heap.add)(counter.ones, i + j, 4.0)
         m.d.comb += self.following.eq(heap.total(m, "planes"))
         return m
 
@@ -165,7 +166,7 @@ class BipolarStep(_Step):
         m.d.comb += counter.word.eq(~(self.a ^ self.b))
         heap = Heap(len(self.base))
         heap.add(self.base)
-        heap.add(counter.count, 1, 4.0)
+        heap.add(counter.ones, 1, 4.0)
         heap.add_constant(-lanes)
         m.d.comb += self.following.eq(heap.total(m, "signs"))
         return m
@@ -254,7 +255,7 @@ def blocks() -> tuple[Block, ...]:
         Block(
             name=name,
             summary=f"one step of {unit_name}",
-            part=lambda step=step, unit_name=unit_name: step(catalog.named(unit_name)),
+            part=partial(step, catalog.named(unit_name)),
             oracle=_oracle(of_a, of_b, catalog.named(unit_name)),
             source=source,
         )
@@ -264,7 +265,7 @@ def blocks() -> tuple[Block, ...]:
         name="population_count_16",
         summary="the ones of 16 bits",
         part=lambda: PopulationCount(16),
-        oracle=lambda word: {"count": np.asarray([int(code).bit_count() for code in word], np.uint64)},
+        oracle=lambda word: {"ones": np.asarray([int(code).bit_count() for code in word], np.uint64)},
         source="Wallace 1964",
     )
     return (counter, *made)

@@ -2,7 +2,8 @@
 """Elements that take one radix-4 digit a cycle and skip zeros, and the queue of digits that feeds a column of them.
 
 Source: TPE (arXiv:2503.06342), OPT3 (the element), OPT4C (one encoder for a column of elements) and OPT4E (elements
-that share a sum). Of a dot product's digits those of one weight come together, so that nothing is shifted before its end.
+that share a sum). Of a dot product's digits those of one weight come together, so that nothing is shifted before the
+end.
 """
 
 from typing import Any, Self

@@ -5,6 +5,7 @@ Sources: Booth 1951 in MacSorley's radix-4 form of 1961; EN-T of TPE (arXiv:2503
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Literal, Self, get_args
 
 import numpy as np
@@ -139,7 +140,7 @@ def blocks() -> tuple[Block, ...]:
         Block(
             name=f"{encoding}_{'' if signed else 'u'}int8_digits",
             summary=f"radix-4 digits of a{' signed' if signed else 'n unsigned'} 8-bit integer ({encoding})",
-            part=lambda signed=signed, encoding=encoding: DigitEncoder(8, signed, encoding),
+            part=partial(DigitEncoder, 8, signed, encoding),
             oracle=_oracle(8, signed, encoding),
             source="MacSorley 1961" if encoding == "booth" else "arXiv:2503.06342, EN-T",
         )

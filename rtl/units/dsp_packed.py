@@ -35,11 +35,14 @@ class Packing:
     Parameters
     ----------
     a_bits, b_bits : int
-        Widths of the signed operands, 2 to 16.
+        Widths of the operands, 2 to 16.
     a_count, b_count : int
         How many of each: every a is multiplied by every b.
     wide_bits, short_bits : int
         The multiplier's signed ports, those of the a's and of the b's words.
+    signed : bool
+        Whether operands are two's complement, or unsigned: the significands of floats, whose signs and exponents are
+        beside the multiplier.
 
     Raises
     ------
@@ -53,6 +56,7 @@ class Packing:
     b_count: int
     wide_bits: int
     short_bits: int
+    signed: bool = True
 
     def __post_init__(self) -> None:
         for name in ("a_bits", "b_bits"):
@@ -69,7 +73,8 @@ class Packing:
     @property
     def name(self) -> str:
         """A name that spells the fields."""
-        operands = f"{self.a_count}x{self.a_bits}_by_{self.b_count}x{self.b_bits}"
+        kind = "" if self.signed else "u"
+        operands = f"{self.a_count}x{kind}{self.a_bits}_by_{self.b_count}x{kind}{self.b_bits}"
         return f"packed_{operands}_in_{self.wide_bits}x{self.short_bits}"
 
     @property
@@ -84,13 +89,13 @@ class Packing:
 
     @property
     def b_word_bits(self) -> int:
-        """Bits of the b's word: the fields below the last, and one more than that, for it takes their borrow."""
-        return (self.b_count - 1) * self.field_bits + self.b_bits + (self.b_count > 1)
+        """Bits of the b's word: the fields below the last, that, and one more: it takes their borrow, or a sign of 0."""
+        return (self.b_count - 1) * self.field_bits + self.b_bits + (self.b_count > 1 or not self.signed)
 
     @property
     def a_word_bits(self) -> int:
         """Bits of the a's word, whose fields are as far apart as all products with one a take."""
-        return (self.a_count - 1) * self.b_count * self.field_bits + self.a_bits + (self.a_count > 1)
+        return (self.a_count - 1) * self.b_count * self.field_bits + self.a_bits + (self.a_count > 1 or not self.signed)
 
 
 class PackedProducts(Part):
@@ -103,7 +108,7 @@ class PackedProducts(Part):
     Members
     -------
     a, b : In, ``count * bits`` bits
-        Two's complement; the first at bit 0.
+        The first at bit 0.
     products : Out, ``products * field_bits`` bits
         That of a[i] and b[j] is number ``i * b_count + j``.
 
@@ -132,12 +137,16 @@ class PackedProducts(Part):
             ("b", self.b, spec.b_bits, spec.b_count, spec.field_bits, spec.b_word_bits),
         ):
             word = Signal(signed(width), name=f"word_{name}")
-            fields = [codes[bits * i : bits * (i + 1)].as_signed() for i in range(count)]
+            fields = [codes[bits * i : bits * (i + 1)] for i in range(count)]
+            fields = [field.as_signed() for field in fields] if spec.signed else fields
             m.d.comb += word.eq(_joined(fields, apart))
             words.append(word)
         product = Signal(signed(spec.a_word_bits + spec.b_word_bits), name="product")
         m.d.comb += product.eq(words[0] * words[1])
         size = spec.field_bits
+        if not spec.signed:
+            m.d.comb += self.products.eq(product[: spec.products * size])
+            return m
         out: list[Any] = [product[:size]]
         for place in range(1, spec.products):
             field = Signal(size, name=f"field_{place}")
@@ -160,20 +169,23 @@ def packings() -> tuple[Packing, ...]:
     """Return what fits the multipliers of DSP48E2 (27 x 18), DSP48E1 (25 x 18) and ECP5's MULT18X18D.
 
     Two INT8 products that share an operand need a word of 25 bits: both of Xilinx's have that, ECP5's 18 do not. There
-    two products of INT4 by INT8 fit 17 bits. Four of INT4 by INT4, two by two, fit words of 21 and 13 bits.
+    two products of INT4 by INT8 fit 17 bits. Four of INT4 by INT4, two by two, fit words of 21 and 13 bits. Unsigned
+    are the significands of E4M3 (4 bits) and of E2M1 (2 bits).
     """
-    fits = []
+    fits: list[tuple[int, ...]] = []
     for wide in (27, 25):
         fits += [(8, 8, 2, 1, wide, 18), (4, 8, 2, 1, wide, 18), (4, 4, 2, 2, wide, 18)]
-    fits += [(4, 8, 2, 1, 18, 18), (4, 4, 2, 1, 18, 18)]
-    names = ("a_bits", "b_bits", "a_count", "b_count", "wide_bits", "short_bits")
-    return tuple(Packing(**dict(zip(names, each, strict=True))) for each in fits)
+        fits += [(4, 4, 2, 2, wide, 18, False), (2, 2, 2, 4, wide, 18, False)]
+    fits += [(4, 8, 2, 1, 18, 18), (4, 4, 2, 1, 18, 18), (4, 4, 2, 1, 18, 18, False), (2, 2, 2, 3, 18, 18, False)]
+    names = ("a_bits", "b_bits", "a_count", "b_count", "wide_bits", "short_bits", "signed")
+    return tuple(Packing(**dict(zip(names, each, strict=False))) for each in fits)
 
 
 def _oracle(packing: Packing) -> Any:
     def operand(codes: Any, bits: int, place: int) -> Any:
         value = ((codes >> (bits * place)) & ((1 << bits) - 1)).astype(object)
-        return (value ^ (1 << (bits - 1))) - (1 << (bits - 1))
+        half = 1 << (bits - 1) if packing.signed else 0
+        return (value ^ half) - half
 
     def oracle(a: Any, b: Any) -> Mapping[str, NDArray[Any]]:
         """Multiply each by each."""

@@ -11,11 +11,11 @@ from functools import partial
 from typing import Any, Self
 
 import numpy as np
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib.wiring import In, Out
 from numpy.typing import NDArray
 
-from hwsim.formats.codes import check_int
+from hwsim.formats.codes import check_bool, check_int
 from rtl.architecture import ARCHITECTURES, Architecture
 from rtl.arithmetic.adder import add
 from rtl.arithmetic.heap import Heap
@@ -42,6 +42,9 @@ class SimdInteger(Part):
     register_bits : int
         Of the sum, which wraps; 16 to 64.
     architecture : Architecture
+    shift_sums : bool
+        Whether, in a heap, the upper halves are added apart and their sum is shifted, in place of each operand:
+        smaller, and slower by a second tree.
 
     Members
     -------
@@ -55,15 +58,21 @@ class SimdInteger(Part):
     Latency: none, combinational.
     """
 
-    def __new__(cls, lanes: int, register_bits: int = 32, architecture: Architecture = _TOOL) -> Self:
+    def __new__(
+        cls, lanes: int, register_bits: int = 32, architecture: Architecture = _TOOL, shift_sums: bool = False
+    ) -> Self:
         """Check before there is a component: Amaranth warns of one that is not used."""
         check_int("lanes", lanes, 1, 256)
         check_int("register_bits", register_bits, 16, 64)
+        check_bool("shift_sums", shift_sums)
         made: Self = super().__new__(cls)
         return made
 
-    def __init__(self, lanes: int, register_bits: int = 32, architecture: Architecture = _TOOL) -> None:
+    def __init__(
+        self, lanes: int, register_bits: int = 32, architecture: Architecture = _TOOL, shift_sums: bool = False
+    ) -> None:
         self._lanes, self._bits, self._architecture = lanes, register_bits, architecture
+        self._shift_sums = shift_sums
         bits = 8 * lanes
         super().__init__(
             {"narrow": In(1), "a": In(bits), "b": In(bits), "base": In(register_bits), "following": Out(register_bits)}
@@ -97,24 +106,32 @@ class SimdInteger(Part):
         m.d.comb += self.following.eq(self.base + Mux(self.narrow, high, high << 4) + low)
 
     def _heap(self, m: Module, highs: list[Any], lows: list[Any]) -> None:
-        """Reduce the upper halves to two rows, shift these once, and add them to the lower halves and the register."""
-        upper, whole = Heap(self._bits), Heap(self._bits)
+        """Add both halves in one tree; or reduce the upper ones to two rows first, and shift these."""
+        booth = self._architecture.multiplier == "booth"
+        whole = Heap(self._bits)
+        upper = Heap(self._bits) if self._shift_sums else whole
         whole.add(self.base)
         for lane, ((a_high, b_high), (a_low, b_low)) in enumerate(zip(highs, lows, strict=True)):
-            if self._architecture.multiplier == "booth":
+            operand = a_high
+            if not self._shift_sums:
+                shifted = Signal(signed(12), name=f"a_shifted_{lane}")
+                m.d.comb += shifted.eq(Mux(self.narrow, a_high, a_high << 4))
+                operand = shifted
+            if booth:
                 carried = Signal(name=f"carried_{lane}")
                 m.d.comb += carried.eq(b_low[3] & ~self.narrow)
-                add_digits(upper, m, a_high, Cat(carried, b_high), name=f"high_{lane}")
+                add_digits(upper, m, operand, Cat(carried, b_high), name=f"high_{lane}")
                 add_digits(whole, m, a_low, Cat(Const(0, 1), b_low), name=f"low_{lane}")
                 continue
             style = self._architecture.multiplier
             low = Cat(b_low, b_low[3] & self.narrow).as_signed()
-            upper.add_product(m, a_high, b_high, style=style, name=f"high_{lane}")
+            upper.add_product(m, operand, b_high, style=style, name=f"high_{lane}")
             whole.add_product(m, a_low, low, style=style, name=f"low_{lane}")
-        for index, row in enumerate(upper.rows(m, "upper")):
-            shifted = Signal(self._bits, name=f"shifted_{index}")
-            m.d.comb += shifted.eq(Mux(self.narrow, row, row << 4))
-            whole.add(shifted, time=8.0)
+        if self._shift_sums:
+            for index, row in enumerate(upper.rows(m, "upper")):
+                moved = Signal(self._bits, name=f"moved_{index}")
+                m.d.comb += moved.eq(Mux(self.narrow, row, row << 4))
+                whole.add(moved, time=8.0)
         first, second = whole.rows(m, "whole")
         m.d.comb += self.following.eq(add(m, first, second, topology=self._architecture.adder, name="total"))
 
@@ -140,15 +157,15 @@ def _signed(codes: Any, bits: int) -> Any:
 
 def blocks() -> tuple[Block, ...]:
     """Return the catalog's entries: four int8 lanes, in each architecture."""
+    kinds = {"tool": False, "booth_heap": False, "dadda_heap": False, "booth_heap_shift_sums": True}
     return tuple(
         Block(
-            name=f"simd_integer_l4_{name}",
-            summary=f"4 lanes of int8 or 8 of int4, added to a register of 32 bits ({name})",
-            part=partial(SimdInteger, 4, 32, known),
+            name=f"simd_integer_l4_{kind}",
+            summary=f"4 lanes of int8 or 8 of int4, added to a register of 32 bits ({kind})",
+            part=partial(SimdInteger, 4, 32, ARCHITECTURES[kind.removesuffix("_shift_sums")], shift_sums),
             oracle=_oracle(4, 32),
             source="arXiv:2510.25602, table 7, INT scheme 2",
-            directed=dict.fromkeys(("a", "b"), (2155905152, 2139062143, 2290649224, 2004318071)),
+            directed=dict.fromkeys(("a", "b"), (0x80808080, 0x7F7F7F7F, 0x88888888, 0x77777777)),
         )
-        for name, known in ARCHITECTURES.items()
-        if name in ("tool", "booth_heap", "dadda_heap")
+        for kind, shift_sums in kinds.items()
     )

@@ -36,7 +36,8 @@ class Style:
     name : str
         In `STYLES`, and behind the unit's in the name of the Verilog module.
     core : callable
-        Makes the core of a unit, for `rtl.units.step_core.Streams`; raises ValueError for one that it cannot build.
+        Makes the core of a unit, for `rtl.units.step_core.Streams`; raises ValueError for one that it cannot build. It
+        says of itself its latency and longest latency, and whether it takes a row in every cycle (`full_rate`).
     summary, source : str
     """
 
@@ -44,6 +45,16 @@ class Style:
     core: Callable[[DotProductUnit], Any]
     summary: str
     source: str
+
+
+class _PlanesCore(StepCore):
+    """A step of bit planes and its register."""
+
+    longest_latency = StepCore.latency
+    full_rate = True
+
+    def __init__(self, unit: DotProductUnit) -> None:
+        super().__init__(PlanesStep(unit))
 
 
 def _four(unit: DotProductUnit) -> SparseDigitCore:
@@ -72,7 +83,7 @@ STYLES: Mapping[str, Style] = {
         ("pragmatic", PragmaticCore, "the bits of a that are 1, within a window of 4", "Pragmatic, MICRO 2017"),
         (
             "bit_planes",
-            lambda unit: StepCore(PlanesStep(unit)),
+            _PlanesCore,
             "AND and population count of every pair of planes",
             "arXiv:2408.08554",
         ),

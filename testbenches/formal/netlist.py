@@ -2,7 +2,7 @@
 """A combinational module as gates, full and half adders and word adders, and the values of its nets."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +36,18 @@ GATES: dict[str, Callable[..., Any]] = {
     "$_ORNOT_": lambda a, b: a | ~b,
     "$_MUX_": lambda a, b, s: (a & ~s) | (b & s),
 }
+_OPERATORS = {
+    "$_NOT_": "~{0}",
+    "$_AND_": "{0} & {1}",
+    "$_OR_": "{0} | {1}",
+    "$_XOR_": "{0} ^ {1}",
+    "$_XNOR_": "~({0} ^ {1})",
+    "$_NAND_": "~({0} & {1})",
+    "$_NOR_": "~({0} | {1})",
+    "$_ANDNOT_": "{0} & ~{1}",
+    "$_ORNOT_": "{0} | ~{1}",
+    "$_MUX_": "{2} ? {1} : {0}",
+}
 _SCRIPT = """
 read_verilog -sv design.v
 hierarchy -check -top {top}
@@ -47,6 +59,7 @@ opt_clean
 techmap t:* t:$add %d
 simplemap
 opt_expr
+opt_merge
 opt_clean
 write_json netlist.json
 """
@@ -83,6 +96,8 @@ class Netlist:
     inputs, outputs : dict of str to list of Bit
         Nets of each port.
     cells : iterable of Cell
+    names : dict of str to list of Bit, optional
+        Nets inside by name.
 
     Raises
     ------
@@ -90,16 +105,19 @@ class Netlist:
         There is a loop.
     """
 
-    def __init__(self, inputs: dict[str, list[Bit]], outputs: dict[str, list[Bit]], cells: Iterable[Cell]) -> None:
-        self.inputs, self.outputs = inputs, outputs
+    def __init__(
+        self,
+        inputs: dict[str, list[Bit]],
+        outputs: dict[str, list[Bit]],
+        cells: Iterable[Cell],
+        names: dict[str, list[Bit]] | None = None,
+    ) -> None:
+        self.inputs, self.outputs, self.names = inputs, outputs, names or {}
         self.driver: dict[Bit, Cell] = {}
         for cell in cells:
             for bits in cell.outputs.values():
                 self.driver |= dict.fromkeys(bits, cell)
         self.cells = self._ordered()
-        self._supports: dict[Bit, frozenset[Bit]] = {}
-        for bits in inputs.values():
-            self._supports |= {bit: frozenset((bit,)) for bit in bits}
 
     def _ordered(self) -> list[Cell]:
         """Return the cells in the order of the data."""
@@ -123,17 +141,57 @@ class Netlist:
                 stack += [(other, False) for other in drivers if other is not None and not placed.get(id(other))]
         return order
 
-    def support(self, net: Bit) -> frozenset[Bit]:
-        """Return the input nets on which a net depends."""
-        for cell in self._cone([net]):
-            found: frozenset[Bit] = frozenset().union(*(self._supports.get(bit, frozenset()) for bit in cell.fan_in))
-            for bits in cell.outputs.values():
-                self._supports |= dict.fromkeys(bits, found)
-        return self._supports.get(net, frozenset())
+    def owners(self, parts: Sequence[Iterable[Bit]]) -> dict[Bit, int | None]:
+        """Return for each net the part of the inputs on which alone it depends, or None; none for a constant."""
+        owner: dict[Bit, int | None] = {bit: None for bits in self.inputs.values() for bit in bits}
+        for index, part in enumerate(parts):
+            owner |= dict.fromkeys(part, index)
+        for cell in self.cells:
+            found = {owner[bit] for bit in cell.fan_in if bit in owner}
+            if found:
+                only = found.pop() if len(found) == 1 else None
+                owner |= dict.fromkeys((bit for bits in cell.outputs.values() for bit in bits), only)
+        return owner
 
-    def _cone(self, nets: Iterable[Bit], known: Mapping[Bit, Any] | None = None) -> list[Cell]:
-        """Return the cells before nets that have no known value or support, in the order of the data."""
-        known = self._supports if known is None else known
+    def verilog(self, top: str, sources: Mapping[str, Sequence[Bit]], targets: Mapping[str, Sequence[Bit]]) -> str:
+        """
+        Return what makes nets out of others as a module of its own.
+
+        Parameters
+        ----------
+        top : str
+        sources, targets : mapping of str to sequence of Bit
+            Its input and output ports. A net that is in several sources is one variable, as read from the first.
+        """
+        names: dict[Bit, str] = {"0": "1'b0", "1": "1'b1"}
+        for port, bits in sources.items():
+            for index, bit in enumerate(bits):
+                names.setdefault(bit, f"{port}[{index}]")
+        lines = [f"  input [{len(bits) - 1}:0] {port};" for port, bits in sources.items()]
+        lines += [f"  output [{len(bits) - 1}:0] {port};" for port, bits in targets.items()]
+        for cell in self._cone([bit for bits in targets.values() for bit in bits], names):
+            inputs = [[names[bit] for bit in bits] for bits in cell.inputs.values()]
+            for bits in cell.outputs.values():
+                for bit in bits:
+                    names[bit] = f"n{bit}"
+                    lines.append(f"  wire n{bit};")
+            nets = [[names[bit] for bit in bits] for bits in cell.outputs.values()]
+            if cell.kind == "$add":
+                words = [f"{{{', '.join(reversed(bits))}}}" for bits in (*nets, *inputs)]
+                lines.append(f"  assign {words[0]} = {words[1]} + {words[2]};")
+            elif cell.kind in GATES:
+                lines.append(f"  assign {nets[0][0]} = {_OPERATORS[cell.kind].format(*(bits[0] for bits in inputs))};")
+            else:
+                addends = " + ".join(bits[0] for bits in inputs)
+                lines.append(f"  assign {{{nets[1][0]}, {nets[0][0]}}} = {addends};")
+        lines += [
+            f"  assign {port} = {{{', '.join(names[bit] for bit in reversed(bits))}}};"
+            for port, bits in targets.items()
+        ]
+        return "\n".join([f"module {top}({', '.join([*sources, *targets])});", *lines, "endmodule", ""])
+
+    def _cone(self, nets: Iterable[Bit], known: Mapping[Bit, Any]) -> list[Cell]:
+        """Return the cells between what is known and nets, in the order of the data."""
         order, seen = [], set()
         stack = [(self.driver[net], False) for net in nets if net not in known and net in self.driver]
         while stack:
@@ -217,7 +275,8 @@ def _netlist(module: Mapping[str, Any]) -> Netlist:
         flow: {name: port["bits"] for name, port in ports.items() if port["direction"] == flow}
         for flow in ("input", "output")
     }
-    return Netlist(flows["input"], flows["output"], [_cell(cell) for cell in module["cells"].values()])
+    names = {name: net["bits"] for name, net in module["netnames"].items()}
+    return Netlist(flows["input"], flows["output"], [_cell(cell) for cell in module["cells"].values()], names)
 
 
 def _cell(cell: Mapping[str, Any]) -> Cell:

@@ -53,6 +53,7 @@ def prove_step(unit: DotProductUnit, architecture: Architecture) -> Proof:
         [("following", low, bits, 1) for low in words],
         terms,
         bits,
+        rows=_rows(architecture),
     )
 
 
@@ -71,7 +72,15 @@ def prove_row(unit: DotProductUnit, architecture: Architecture) -> Proof:
     text = parts_verilog({name: RowSum(unit, architecture)})[name]
     bits = unit.sum_bits
     terms = lane_terms(unit, -unit.product_exp_min)
-    return prove_sum(f"{unit.name}, {architecture.name}: row", text, name, [("total", 0, bits, 1)], terms, bits)
+    return prove_sum(
+        f"{unit.name}, {architecture.name}: row",
+        text,
+        name,
+        [("total", 0, bits, 1)],
+        terms,
+        bits,
+        rows=_rows(architecture),
+    )
 
 
 def lane_terms(unit: DotProductUnit, fraction_bits: int) -> list[Term]:
@@ -100,3 +109,8 @@ def _scaled(x: Fraction | None, y: Fraction | None, fraction_bits: int) -> int:
     if product.denominator != 1:
         raise ValueError(f"the register must hold every product exactly, and not {x} times {y}")
     return int(product)
+
+
+def _rows(architecture: Architecture) -> str | None:
+    """Return the name of the heap whose rows an adder of ours adds, where that is the last step."""
+    return None if architecture.adder == "tool" else "sum"

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from amaranth.sim import Simulator
+from numpy.typing import NDArray
 
 from hwsim.datapath import DotProductUnit, Row, dot_exact
 from hwsim.datapath.unit import FixedAccumulator, ScalarSpec
@@ -19,11 +20,14 @@ from testbenches.stimulus import fields
 __all__ = [
     "Trace",
     "Wave",
+    "codes_near_one",
     "record",
+    "record_stream",
     "waveform",
 ]
 
 _SEED = 5
+_DEADLINE_CYCLES = 10_000
 _COLUMN = 78.0
 _ROW = 30.0
 _LEFT = 24.0
@@ -49,9 +53,9 @@ class Trace:
     ----------
     waves : tuple of Wave
     accepted, valid : int
-        The cycles at whose end the row with last was accepted, and its output could first be taken.
+        The cycles at whose end the (first) row with last was accepted, and its output could first be taken.
     rows : tuple of Row
-        The rows that were sent: a dot product of two, and one of a single row.
+        The rows that were sent to a unit: a dot product of two, and one of a single row.
     outputs : tuple of int
         What came out, which is what the model says.
     """
@@ -130,13 +134,78 @@ def record(unit: DotProductUnit, shell: Shell) -> Trace:
     expected = dot_exact(unit, rows)
     if outputs != expected:
         raise VerificationError(f"{unit.name}: the transaction gives {outputs}, and the model {expected}")
-    widths = {name: len(shell.i.p[name]) for name in packed}
+    widths = {f"i_{name}": len(shell.i.p[name]) for name in packed} | {"o_d": unit.output.bits}
     return Trace(
-        waves=tuple(_waves(seen, widths | {"d": unit.output.bits})),
+        waves=tuple(_waves(seen, widths)),
         accepted=next(cycle for cycle, now in enumerate(seen) if now["i_valid"] and now["i_ready"] and now["i_last"]),
         valid=next(cycle for cycle, now in enumerate(seen) if now["o_valid"]),
         rows=tuple(rows),
         outputs=tuple(outputs),
+    )
+
+
+def record_stream(
+    component: Any, beats: Sequence[Mapping[str, int]], outputs: Sequence[Mapping[str, int]], most_cycles: int
+) -> Trace:
+    """
+    Simulate a component with streams of structs, a beat on offer in every cycle and every output taken at once.
+
+    Parameters
+    ----------
+    component : Component
+        With streams ``i`` and ``o``; it serves for no other simulation afterwards.
+    beats, outputs : sequence of mapping of str to int
+        Fields of each beat, 0 where not given; and those that the outputs must have.
+    most_cycles : int
+        How many are kept; it goes on to the first output at least.
+
+    Returns
+    -------
+    Trace
+        From the beat whose output comes first: the last of the first tile, or the first step.
+
+    Raises
+    ------
+    VerificationError
+        If an output is not the expected one, or none comes.
+    """
+    fields_in, fields_out = (list(stream.payload.shape().members) for stream in (component.i, component.o))
+    seen: list[dict[str, int]] = []
+
+    async def drive(context: Any) -> None:
+        sent = 0
+        for cycle in range(_DEADLINE_CYCLES):
+            if len(seen) >= most_cycles and any(now["o_valid"] for now in seen):
+                return
+            beat = beats[min(sent, len(beats) - 1)]
+            for name in fields_in:
+                context.set(component.i.p[name], beat.get(name, 0) if cycle and sent < len(beats) else 0)
+            context.set(component.i.valid, cycle > 0 and sent < len(beats))
+            context.set(component.o.ready, 1)
+            now = {"i_valid": int(context.get(component.i.valid)), "i_ready": int(context.get(component.i.ready))}
+            now |= {f"i_{name}": beat.get(name, 0) for name in fields_in}
+            now |= {"o_valid": int(context.get(component.o.valid)), "o_ready": 1}
+            now |= {f"o_{name}": int(context.get(component.o.p[name])) for name in fields_out}
+            seen.append(now)
+            sent += now["i_valid"] & now["i_ready"]
+            await context.tick()
+
+    simulator = Simulator(component)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(drive)
+    simulator.run()
+    given = [{name: now[f"o_{name}"] for name in fields_out} for now in seen if now["o_valid"]]
+    if not given or given != [dict(output) for output in outputs[: len(given)]]:
+        raise VerificationError(f"the stream gives {given}, and the model {list(outputs[: len(given)])}")
+    valid = next(cycle for cycle, now in enumerate(seen) if now["o_valid"])
+    widths = {f"i_{name}": len(component.i.p[name]) for name in fields_in}
+    widths |= {f"o_{name}": len(component.o.p[name]) for name in fields_out}
+    return Trace(
+        waves=tuple(_waves(seen, widths)),
+        accepted=valid - component.latency,
+        valid=valid,
+        rows=(),
+        outputs=tuple(output["d"] for output in given),
     )
 
 
@@ -190,7 +259,10 @@ def _rows(unit: DotProductUnit) -> list[Row]:
     random = np.random.default_rng(_SEED)
     rows = []
     for first, last in ((True, False), (False, True), (True, True)):
-        a, b = (_codes(spec, random, unit.lanes) for spec in (unit.element_a, unit.element_b))
+        a, b = (
+            tuple(int(code) for code in codes_near_one(spec, random, unit.lanes))
+            for spec in (unit.element_a, unit.element_b)
+        )
         scales = tuple(_code(spec, 2.0) for spec in unit.scales)
         register = unit.accumulator
         c = 5 if isinstance(register, FixedAccumulator) else _code(register.format, 1.5)
@@ -198,9 +270,11 @@ def _rows(unit: DotProductUnit) -> list[Row]:
     return rows
 
 
-def _codes(spec: ScalarSpec, random: np.random.Generator, lanes: int) -> tuple[int, ...]:
+def codes_near_one(spec: ScalarSpec, random: np.random.Generator, shape: int | tuple[int, ...]) -> NDArray[Any]:
+    """Return codes of normally distributed values that are ordinary for a format."""
     spread = (spec.max_value + 1) / 4 if isinstance(spec, IntegerSpec) else min(2.0, float(spec.max_value) / 2)
-    return tuple(int(code) for code in spec.encode(random.normal(size=lanes) * float(spread)))
+    values = random.normal(size=shape) * float(spread)
+    return np.asarray(spec.encode(np.abs(values) + float(spread) / 4 if spec.min_value >= 0 else values))
 
 
 def _code(spec: ScalarSpec, value: float) -> int:
@@ -209,25 +283,24 @@ def _code(spec: ScalarSpec, value: float) -> int:
 
 def _waves(seen: Sequence[Mapping[str, int]], widths: Mapping[str, int]) -> list[Wave]:
     """Return the signals of the cycles."""
-    waves = []
-    for name in seen[0]:
-        stem = name[2:]
-        data = stem not in ("valid", "ready")
-        waves.append(
-            Wave(
-                name=name,
-                bits=widths[stem] if data else 1,
-                values=tuple(now[name] if _has_meaning(name, now) else None for now in seen),
-            )
+    return [
+        Wave(
+            name=name,
+            bits=widths.get(name, 1),
+            values=tuple(now[name] if _has_meaning(name, now) else None for now in seen),
         )
-    return waves
+        for name in seen[0]
+    ]
 
 
 def _has_meaning(name: str, now: Mapping[str, int]) -> bool:
     """Whether a signal counts in a cycle: data with its valid bit only, c with first."""
     if name.endswith(("_valid", "_ready")):
         return True
-    return bool(now[f"{name[0]}_valid"]) and (name != "i_c" or bool(now["i_first"]))
+    if not now[f"{name[0]}_valid"]:
+        return False
+    needs = {"i_c": "i_step" if "i_step" in now else "i_first"}.get(name, "")
+    return bool(now.get(needs, True))
 
 
 def _clock(drawing: Drawing, left: float, cycles: int) -> None:

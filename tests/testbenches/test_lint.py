@@ -51,9 +51,10 @@ def test_lint_every_kind_of_unit_clean(name: str, architecture: str) -> None:
 
 
 def test_lint_decoder_and_encoder_clean() -> None:
-    posit, float4 = formats.PositSpec(bits=8, es=2), formats.named("float4_e2m1fn")
-    _clean(rtl.decoder_verilog(posit), "decode_posit8_2")
-    text = rtl.encoder_verilog(float4, rounding="stochastic", random_bits=4)
+    spec = formats.named("float4_e2m1fn")
+    assert isinstance(spec, formats.FloatSpec)
+    _clean(rtl.decoder_verilog(formats.PositSpec(bits=8, es=2)), "decode_posit8_2")
+    text = rtl.encoder_verilog(spec, rounding="stochastic", random_bits=4)
     _clean(text, text.split(":", 1)[0].removeprefix("// "))
 
 

@@ -4,7 +4,7 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hwsim.datapath.layers.checks import integers, within
+from hwsim.datapath.layers.checks import within
 from hwsim.datapath.layers.specs import RequantizerSpec, ShiftRounding
 
 __all__ = [
@@ -176,5 +176,5 @@ def requantize(
     limit = 1 << (spec.value_bits - 1)
     values = within("value", value, -limit, limit - 1)
     multipliers = within("multiplier", multiplier, 0, min((1 << spec.multiplier_bits) - 1, 1 << 31))
-    shifts = within("shift", integers("shift", shift), spec.shift_min, spec.shift_max)
+    shifts = within("shift", shift, spec.shift_min, spec.shift_max)
     return np.clip(rescale(values, multipliers, shifts, spec.rounding), spec.min_code, spec.max_code)

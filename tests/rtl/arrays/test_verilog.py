@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Verilog of arrays, compiled: tiles of a convolution of the digits network, with and without stalls; and AXI."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -86,6 +87,15 @@ def test_array_verilog_is_clean(kind: ArrayKind) -> None:
     assert f"module {rtl.array_name(geometry, unit)}(clk, rst, i_valid, i_ready, " in text
     assert text.count(f"{rtl.array_name(geometry, unit)}_element element_r1_c2 (") == (kind is not ArrayKind.ADDER_TREE)
     assert text == axi_array_verilog(geometry, unit)
+
+
+def test_output_stationary_element_has_two_operands_and_an_accumulator() -> None:
+    unit = datapath.named("int8")
+    geometry = _geometry(ArrayKind.OUTPUT_STATIONARY, 2, 2)
+    modules = rtl.array_verilog(geometry, unit).split("endmodule\n")
+    (element,) = (module for module in modules if f"module {rtl.array_name(geometry, unit)}_element(" in module)
+    registers = re.findall(r"^  reg (?:\[(\d+):0\] )?(\w+);$", element, re.MULTILINE)
+    assert sorted(int(high or 0) + 1 for high, _ in registers) == [8, 8, 32]
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,8 @@ from hwsim.datapath.layers import (
 from rtl.neighbours.layer_norm import LayerNorm
 from rtl.neighbours.shift_gelu import ShiftGelu
 from rtl.neighbours.shiftmax import Shiftmax
+from rtl.verilog import component_verilog
+from testbenches.compiled import Compiled
 
 Vectors = NDArray[np.int64]
 
@@ -145,6 +147,53 @@ def test_vector_units_latency() -> None:
         assert _stream(component, elements, 5, unit=unit)[1] == component.latency
     gelu = ShiftGelu(ShiftGeluSpec(length=1))
     assert _stream(gelu, [5], 1, unit=9)[1] == gelu.interval + 1
+
+
+def _flow(component: Any, x: Vectors, bits: int, result_bits: int, unit: int) -> Vectors:
+    """Return the results for vectors that come and go without a pause, from the compiled Verilog."""
+    compiled = Compiled(component_verilog(component, "vector_unit", "vector_unit"), "vector_unit")
+
+    def run(elements: NDArray[np.uint64]) -> dict[str, NDArray[np.uint64]]:
+        always = np.ones(len(elements), np.uint64)
+        given = {"i__valid": always, "o__ready": always, "rst": 0 * always, "i__payload": elements}
+        if "unit" in compiled.inputs:
+            given["unit"] = unit * always
+        compiled.restart()
+        compiled.reset()
+        return compiled.run(given)
+
+    # When elements are taken does not depend on their values: the cycles of one vector are those of every one.
+    ready = run(np.zeros(100 * x.shape[1] + 2000, np.uint64))["i__ready"].astype(np.int64)
+    interval = int(np.flatnonzero(np.diff(ready) == 1)[0]) + 1
+    elements = np.zeros((len(x), interval), np.uint64)
+    elements[:, : x.shape[1]] = (x & ((1 << bits) - 1)).astype(np.uint64)
+    found = run(elements.ravel())
+    assert int(found["i__ready"].sum()) == x.size
+    results = found["o__payload"][found["o__valid"] == 1].astype(np.int64)
+    return (results - ((results >> (result_bits - 1)) << result_bits)).reshape(x.shape)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("unit", [1, 7, 20, 255])
+def test_shiftmax_many_vectors(unit: int) -> None:
+    spec = ShiftmaxSpec(length=197)
+    x = _vectors(3000, spec.length, spec.bits, unit)
+    assert np.array_equal(_flow(Shiftmax(spec), x, spec.bits, spec.code_bits, unit), shiftmax(x, unit, spec))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("unit", [1, 12, 255])
+def test_shift_gelu_many_vectors(unit: int) -> None:
+    spec = ShiftGeluSpec(length=32)
+    x = _vectors(3000, spec.length, spec.bits, unit)
+    assert np.array_equal(_flow(ShiftGelu(spec), x, spec.bits, spec.product_bits, unit), shift_gelu(x, unit, spec))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spec", [LayerNormSpec(length=192, bits=16), LayerNormSpec(length=8)])
+def test_layer_norm_many_vectors(spec: LayerNormSpec) -> None:
+    x = _vectors(5000, spec.length, spec.bits, 6)
+    assert np.array_equal(_flow(LayerNorm(spec), x, spec.bits, spec.sum_bits, 0), layer_norm(x, spec))
 
 
 @pytest.mark.parametrize(

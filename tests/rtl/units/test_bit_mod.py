@@ -9,6 +9,7 @@ import pytest
 from hwsim.datapath.bit_mod import BitModRow, bit_mod_exact, booth_terms, float_terms, term_value
 from hwsim.formats import codebook
 from rtl.units.bit_mod import BitModCore, dequantize_unit, dot_unit
+from rtl.units.bit_mod import blocks as term_sum_blocks
 from rtl.units.bit_mod_terms import BoothTerms, blocks
 from rtl.units.step_core import Streams
 
@@ -61,11 +62,15 @@ def _packed(row: BitModRow) -> dict[str, int]:
 
 @pytest.mark.parametrize("wild", [False, True])
 def test_bit_mod_rtl_equals_oracle(wild: bool, run_rows: Any) -> None:
-    rows = _rows(16, wild=wild)
+    rows = _rows(10, wild=wild)
     expected = bit_mod_exact(dot_unit(), dequantize_unit(), rows)
     seen = run_rows(Streams(BitModCore()), [_packed(row) for row in rows], len(expected))
     assert seen == expected
-    assert len(set(seen)) > (3 if wild else 12)
+    assert len(set(seen)) > (3 if wild else 8)
+
+
+def test_term_sum_equals_oracle(run_block: Any) -> None:
+    assert run_block(term_sum_blocks()[0], 3000) == 9000
 
 
 @pytest.mark.parametrize("block", blocks(), ids=lambda block: block.name)

@@ -10,8 +10,12 @@ from hwsim.formats.codebook import TERNARY
 from rtl.units.phases import PhaseStep, blocks
 from rtl.units.step_core import StepCore, Streams
 
+BLOCKS = [
+    pytest.param(block, id=block.name, marks=pytest.mark.slow if "heap" in block.name else ()) for block in blocks()
+]
 
-@pytest.mark.parametrize("block", blocks(), ids=lambda block: block.name)
+
+@pytest.mark.parametrize("block", BLOCKS)
 def test_phases_equals_oracle(block: Any, run_block: Any) -> None:
     assert run_block(block, 500) == 500
 

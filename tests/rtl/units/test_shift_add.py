@@ -11,6 +11,17 @@ from hwsim.formats import CodebookSpec, IntegerSpec, Overflow
 from rtl.units.shift_add import ShiftAdd, blocks, signed_digits, weight_integers
 from rtl.units.step_core import StepCore, Streams
 
+BLOCKS = [
+    pytest.param(
+        block,
+        id=block.name,
+        marks=pytest.mark.slow
+        if block.name not in ("shift_add_apot4_int8_l8_booth_heap", "shift_add_log2_4_int8_l8_tool")
+        else (),
+    )
+    for block in blocks()
+]
+
 
 def test_signed_digits_every_integer() -> None:
     for number in range(-300, 301):
@@ -29,7 +40,7 @@ def test_shift_add_addends(name: str, addends: int) -> None:
     assert max(len(signed_digits(integer)) for integer in integers) == addends
 
 
-@pytest.mark.parametrize("block", blocks(), ids=lambda block: block.name)
+@pytest.mark.parametrize("block", BLOCKS)
 def test_shift_add_equals_oracle(block: Any, run_block: Any) -> None:
     assert run_block(block, 300) == 300
 

@@ -7,8 +7,17 @@ import pytest
 from rtl.units.simd import SimdInteger, blocks
 from rtl.units.step_core import StepCore, Streams
 
+BLOCKS = [
+    pytest.param(
+        block,
+        id=block.name,
+        marks=pytest.mark.slow if "heap" in block.name and block.name != "simd_integer_l4_booth_heap" else (),
+    )
+    for block in blocks()
+]
 
-@pytest.mark.parametrize("block", blocks(), ids=lambda block: block.name)
+
+@pytest.mark.parametrize("block", BLOCKS)
 def test_simd_integer_equals_oracle(block: Any, run_block: Any) -> None:
     assert run_block(block, 1500) == 1500
 

@@ -13,8 +13,12 @@ from rtl.units.step_core import StepCore, Streams
 
 E4M3, E2M1 = (formats.named(name) for name in ("float8_e4m3fn", "float4_e2m1fn"))
 
+BLOCKS = [
+    pytest.param(block, id=block.name, marks=pytest.mark.slow if "heap" in block.name else ()) for block in blocks()
+]
 
-@pytest.mark.parametrize("block", blocks(), ids=lambda block: block.name)
+
+@pytest.mark.parametrize("block", BLOCKS)
 def test_simd_float_equals_oracle(block: Any, run_block: Any) -> None:
     assert run_block(block, 1500) == 1500
 

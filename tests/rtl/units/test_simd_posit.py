@@ -6,8 +6,12 @@ import pytest
 
 from rtl.units.simd_posit import SimdPosit, blocks
 
+BLOCKS = [
+    pytest.param(block, id=block.name, marks=pytest.mark.slow if "heap" in block.name else ()) for block in blocks()
+]
 
-@pytest.mark.parametrize("block", blocks(), ids=lambda block: block.name)
+
+@pytest.mark.parametrize("block", BLOCKS)
 def test_simd_posit_equals_oracle(block: Any, run_block: Any) -> None:
     assert run_block(block, 1500) == 1500
 
