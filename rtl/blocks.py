@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any
 
 import numpy as np
+from amaranth.hdl import Fragment, Value
 from numpy.typing import NDArray
 
 from rtl.part import Part
@@ -19,6 +20,8 @@ __all__ = [
     "block",
     "blocks",
 ]
+
+_KNOWN: dict[str, dict[str, dict[str, int]]] = {}  # ports by block
 
 Oracle = Callable[..., Mapping[str, NDArray[Any]]]
 _MODULES: tuple[str, ...] = (
@@ -66,12 +69,12 @@ class Block:
     @property
     def inputs(self) -> dict[str, int]:
         """Bits of each input port, as its Verilog module has them."""
-        return _ports(self.part(), "In")
+        return _ports(self)["In"]
 
     @property
     def outputs(self) -> dict[str, int]:
         """Bits of each output port."""
-        return _ports(self.part(), "Out")
+        return _ports(self)["Out"]
 
     @property
     def space(self) -> int:
@@ -79,14 +82,18 @@ class Block:
         return sum(self.inputs.values())
 
 
-def _ports(part: Part, flow: str) -> dict[str, int]:
-    """Return the ports of a direction that have bits."""
-    found = {}
-    for path, member, port in part.signature.flatten(part):
-        bits = len(port.as_value() if hasattr(port, "as_value") else port)
-        if member.flow.name == flow and bits:
-            found["__".join(map(str, path))] = bits
-    return found
+def _ports(block: Block) -> dict[str, dict[str, int]]:
+    """Return the ports that have bits, by direction."""
+    if block.name not in _KNOWN:
+        part = block.part()
+        Fragment.get(part, None)  # type: ignore[no-untyped-call]  # Amaranth warns of a component that is not used
+        found: dict[str, dict[str, int]] = {"In": {}, "Out": {}}
+        for path, member, port in part.signature.flatten(part):
+            bits = len(Value.cast(port))
+            if bits:
+                found[member.flow.name]["__".join(map(str, path))] = bits
+        _KNOWN[block.name] = found
+    return _KNOWN[block.name]
 
 
 @lru_cache(maxsize=1)

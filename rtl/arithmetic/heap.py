@@ -44,12 +44,17 @@ class Heap:
     ----------
     bits : int
         Width of the sum; what has a higher weight is dropped.
+    inverted : bool
+        Whether the cells add the inverted bits, and their sum is inverted: smaller where the bits are ANDs, or ORs of
+        ANDs, for those gates invert.
     """
 
-    def __init__(self, bits: int) -> None:
+    def __init__(self, bits: int, *, inverted: bool = False) -> None:
         self.bits = bits
+        self._inverted = inverted
         self._columns: list[list[_Bit]] = [[] for _ in range(bits)]
         self._constant = 0
+        self._single = bits  # places from the lowest on of which there is one bit after the reduction
 
     @property
     def height(self) -> int:
@@ -62,7 +67,11 @@ class Heap:
         self._constant += number
 
     def take_constant(self) -> int:
-        """Return the constants added so far, of all the signs too, and add them no more: someone else will."""
+        """Return the constants added so far, of all the signs too, and add them no more: someone else will.
+
+        Not of an inverted heap.
+        """
+        assert not self._inverted
         number, self._constant = self._constant, 0
         return number
 
@@ -74,7 +83,7 @@ class Heap:
     def add_bit(self, bit: Any, weight: int, time: float = 0.0) -> None:
         """Add a bit times ``2**weight``."""
         if weight < self.bits and len(bit):
-            self._columns[weight].append(_Bit(bit, time))
+            self._columns[weight].append(_Bit(~bit if self._inverted else bit, time))
 
     def add(self, value: Any, shift: int = 0, time: float = 0.0) -> None:
         """Add a value, signed or unsigned by its shape, times ``2**shift``."""
@@ -218,7 +227,29 @@ class Heap:
         first, second : Value, ``bits`` bits each
             Their sum is the heap's. Bits that only one row has are 0 in the second.
         """
-        ones = self._constant % (1 << self.bits)
+        out = self._reduced(m, name, early, 2)
+        first, second = Signal(self.bits, name=f"{name}_row"), Signal(self.bits, name=f"{name}_carries")
+        m.d.comb += [row.eq(~each if self._inverted else each) for row, each in zip((first, second), out, strict=True)]
+        return first, second
+
+    def total(self, m: Module, name: str, adder: Adder = "tool") -> Any:
+        """Return the sum, ``bits`` bits unsigned: two rows and a carry-propagate adder where there are two."""
+        first, second = self._reduced(m, name, adder not in ("tool", "ripple"), 1)
+        rows = [Signal(self.bits, name=f"{name}_{what}") for what in ("row", "carries")]
+        m.d.comb += [row.eq(each) for row, each in zip(rows, (first, second), strict=True)]
+        low = self._single
+        total = rows[0]
+        if low < self.bits:
+            total = Cat(total[:low], add(m, total[low:], rows[1][low:], topology=adder, name=f"{name}_total"))
+        return ~total if self._inverted else total
+
+    def _reduced(self, m: Module, name: str, early: bool, numbers: int) -> list[Any]:
+        """Return two rows; of an inverted heap they are to be inverted, each or their sum: so many numbers."""
+        constant = self._constant
+        if self._inverted:
+            # Of each bit b there is 1 - b. And -x is ~x + 1.
+            constant = -constant - sum(len(column) << i for i, column in enumerate(self._columns)) - numbers
+        ones = constant % (1 << self.bits)
         columns = [list(column) for column in self._columns]
         for i, column in enumerate(columns):
             if (ones >> i) & 1:
@@ -239,22 +270,8 @@ class Heap:
                 taken = 3
                 if i + 1 < self.bits:
                     columns[i + 1].append(carry)
-        first, second = Signal(self.bits, name=f"{name}_row"), Signal(self.bits, name=f"{name}_carries")
-        m.d.comb += [
-            first.eq(Cat(*(column[0].value if column else Const(0, 1) for column in columns))),
-            second.eq(Cat(*(column[1].value if len(column) > 1 else Const(0, 1) for column in columns))),
-        ]
-        self.low_single = next((i for i, column in enumerate(columns) if len(column) > 1), self.bits)
-        return first, second
-
-    def total(self, m: Module, name: str, adder: Adder = "tool") -> Any:
-        """Return the sum, ``bits`` bits unsigned: two rows and a carry-propagate adder where there are two."""
-        first, second = self.rows(m, name, early=adder not in ("tool", "ripple"))
-        low = self.low_single
-        if low == self.bits:
-            return first
-        upper = add(m, first[low:], second[low:], topology=adder, name=f"{name}_total")
-        return Cat(first[:low], upper)
+        self._single = next((i for i, column in enumerate(columns) if len(column) > 1), self.bits)
+        return [Cat(*(column[k].value if len(column) > k else Const(0, 1) for column in columns)) for k in (0, 1)]
 
 
 def dadda_heights(height: int) -> list[int]:

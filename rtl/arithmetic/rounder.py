@@ -158,7 +158,7 @@ class Rounder(Part):
         m.d.comb += magnitude.eq(Cat(significand[:-1], field) + increment)
         nonzero = Signal(name="nonzero")
         m.d.comb += nonzero.eq(significand.any() | increment)
-        self._pack(m, magnitude, negative, nonzero, kept.any() | sticky)
+        self._pack(m, magnitude, negative, nonzero, kept.any() | sticky | sign)
         return m
 
     def _random(self, m: Module, kept: Any, sticky: Any, normal: tuple[Any, Any, Any, Any]) -> None:
@@ -175,7 +175,7 @@ class Rounder(Part):
             negative.eq(self.negative ^ sign),
         ]
         magnitude = total[self.spec.random_bits :]
-        self._pack(m, magnitude, negative, magnitude.any(), kept.any() | sticky)
+        self._pack(m, magnitude, negative, magnitude.any(), kept.any() | sticky | sign)
 
     def _shift(self, m: Module, raw: Any, sign: Any, top: Any, width: int) -> Any:
         """Return how far to shift left: to the leading bit, but no further than to field 1."""

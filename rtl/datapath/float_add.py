@@ -42,7 +42,8 @@ class Window:
     low : int
         Columns below the sum's last place. Under them one bit stands for all.
     least : int
-        The lowest column that can be the leading one of a result, unless it is subnormal.
+        The lowest column that can be the leading one of a result, unless it is subnormal. A negative power of two is
+        found one column below it.
     gap : int
         Columns between the register and the sum where that is only seen as whether it is there.
     fold : int
@@ -183,7 +184,7 @@ class FloatAdd(Part):
                 top_max=tops[1],
                 special_bits=2,
                 normalised=False,
-                columns=max(columns - 1 - window.low - window.least, moved + 2),
+                columns=max(columns - window.low - window.least, moved + 2),
                 random_bits=accumulator.random_bits,
                 signed_zero=accumulator.signed_zero,
                 flush=accumulator.flush,

@@ -15,16 +15,18 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from hwsim.datapath.unit import DotProductUnit
 from rtl.architecture import Architecture
 from rtl.arithmetic.heap import Heap
-from rtl.datapath.layouts import operand_raw, product_raw
+from rtl.datapath.layouts import operand_layout, operand_raw, product_raw
 
 __all__ = [
     "add_lanes",
+    "inverts",
     "multiplied",
     "sum_signed",
 ]
 
 # Areas in NAND2 gates of small cells, by which a lane's structure is chosen.
 _XOR, _AND, _FULL_ADDER = 2.0, 1.33, 5.33
+_MANY_LANES = 4
 _SLOW_ADDERS = ("tool", "ripple")
 
 
@@ -35,6 +37,21 @@ class _Window:
     coarse: int
     low: int
     high: int
+
+
+def inverts(unit: DotProductUnit, architecture: Architecture) -> bool:
+    """Whether a heap of the lanes is smaller with inverted bits: there are many, and they are ANDs or ORs of ANDs.
+
+    Other bits are exclusive ORs, which there are of either sense.
+    """
+    if unit.lanes < _MANY_LANES:
+        return False
+    a, b = (operand_layout(spec) for spec in (unit.element_a, unit.element_b))
+    if a["negative"].width or b["negative"].width:
+        bits = unit.product_max.bit_length()
+        grid = product_raw(unit)
+        return grid.high - grid.low + 1 > 2 * max(bits - 1, 1)
+    return architecture.multiplier in ("array", "dadda")
 
 
 def multiplied(m: Module, a: Any, b: Any, architecture: Architecture, name: str) -> Value:

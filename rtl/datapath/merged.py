@@ -15,7 +15,7 @@ from rtl.arithmetic.heap import Heap
 from rtl.datapath.accumulate import saturated
 from rtl.datapath.align_add import AlignAdd
 from rtl.datapath.decode import Decode
-from rtl.datapath.lanes import add_lanes, multiplied
+from rtl.datapath.lanes import add_lanes, inverts, multiplied
 from rtl.datapath.layouts import operand_layout, register_layout, scale_max, scale_raw, special_bits, total_layout
 from rtl.datapath.multiply import Multiply, join_specials, parity, scale_product
 from rtl.part import Part
@@ -138,7 +138,7 @@ class RowSum(Part):
             m.d.comb += [self.total[field].eq(align_add.total[field]) for field in self.total.shape().members]
             return m
         bits = unit.sum_bits if scale_max(unit) > 1 else len(self.total.sum)
-        heap = Heap(bits)
+        heap = Heap(bits, inverted=inverts(unit, architecture))
         add_lanes(m, heap, unit, architecture, operands["a"], operands["b"])
         total = heap.total(m, "sum", architecture.adder).as_signed()
         scales = [operands[name][0] for name in ("scale_a", "scale_b") if name in operands]
@@ -242,7 +242,7 @@ class StepSum(Part):
         m = Module()
         unit, architecture = self.spec, self._architecture
         operands = decoded_row(m, unit, self)
-        heap = Heap(_heap_bits(unit))
+        heap = Heap(_heap_bits(unit), inverted=inverts(unit, architecture))
         add_lanes(m, heap, unit, architecture, operands["a"], operands["b"], unit.sum_shift)
         special: Any = Const(0, 0)
         if special_bits(unit):

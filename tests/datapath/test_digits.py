@@ -18,6 +18,8 @@ from hwsim.datapath.digits import (
 )
 
 _ENCODINGS = get_args(Encoding)
+_AXES = "values must have the axes rows and lanes, not the shape (1,)"
+_DIVISOR = "elements must be a divisor of 2 lanes, not 3"
 
 
 @pytest.mark.parametrize("encoding", _ENCODINGS)

@@ -19,6 +19,8 @@ from rtl.arrays import Array, array_latency, beat_fields
 from testbenches.arrays import program
 
 _SIDES = [(1, 1), (2, 3), (3, 2)]
+_FIRST = {ArrayKind.OUTPUT_STATIONARY, ArrayKind.WEIGHT_STATIONARY, ArrayKind.ADDER_TREE}
+_KINDS = [kind if kind in _FIRST else pytest.param(kind, marks=pytest.mark.slow) for kind in ArrayKind]
 
 
 def _geometry(kind: ArrayKind, rows: int, columns: int, *, partial_sums: bool = True) -> ArrayGeometry:
@@ -65,7 +67,7 @@ def test_array_products_and_cycles(streamed_through: Any, kind: ArrayKind) -> No
     assert compared == 3 * 2 * (12 + 25)
 
 
-@pytest.mark.parametrize("kind", ArrayKind)
+@pytest.mark.parametrize("kind", _KINDS)
 @pytest.mark.parametrize("name", ["float8_e4m3fn_l2_float32", "nvfp4_l2", "int8_l4"])
 def test_array_units(streamed_through: Any, kind: ArrayKind, name: str) -> None:
     unit = datapath.named(name)
@@ -79,7 +81,7 @@ def test_array_units(streamed_through: Any, kind: ArrayKind, name: str) -> None:
     assert cycles == streamed(geometry, MatmulShape(1, m, k, n), unit.lanes).cycles
 
 
-@pytest.mark.parametrize("kind", ArrayKind)
+@pytest.mark.parametrize("kind", _KINDS)
 def test_array_of_carry_save_elements(streamed_through: Any, kind: ArrayKind) -> None:
     unit = datapath.named("int8")
     geometry = _geometry(kind, 2, 2)

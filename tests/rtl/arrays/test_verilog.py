@@ -64,6 +64,7 @@ def test_array_verilog_convolution_bit_equal_in_closed_form_cycles(convolution: 
         assert run.cycles == expected if bubbles == stalls == 0 else run.cycles > expected
 
 
+@pytest.mark.slow
 def test_array_verilog_sees_a_wrong_element(convolution: Any) -> None:
     a, b = convolution
     unit = datapath.named("int8")

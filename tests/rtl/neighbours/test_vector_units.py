@@ -170,7 +170,7 @@ def _flow(component: Any, x: Vectors, bits: int, result_bits: int, unit: int) ->
     found = run(elements.ravel())
     assert int(found["i__ready"].sum()) == x.size
     results = found["o__payload"][found["o__valid"] == 1].astype(np.int64)
-    return (results - ((results >> (result_bits - 1)) << result_bits)).reshape(x.shape)
+    return np.asarray(results - ((results >> (result_bits - 1)) << result_bits), np.int64).reshape(x.shape)
 
 
 @pytest.mark.slow
