@@ -27,6 +27,7 @@ from cost_models.synthesis.asic import Asic, asic
 from cost_models.technologies import Technology, read
 from hwsim import datapath
 from hwsim.datapath.digits import bench_average, mean_nonzero, row_cycles
+from rtl.architecture import Adder
 from rtl.units.bit_serial_element import BitSerialElement, PragmaticElement
 from rtl.units.bit_slice import DigitColumn, DigitElement, DigitGroup
 from rtl.units.styles import STYLES, shell_verilog, style
@@ -41,13 +42,14 @@ _PUBLISHED = {10: 1.75, 20: 2.10, 30: 2.32, 40: 2.48, 50: 2.60}
 """TPE (arXiv:2503.06342), the README of its authors: EN-T digits an operand, K = 128."""
 
 _STEPS = {"a carry a bit": 1, "a carry 2 bits": 2, "a carry 4 bits": 4}
+_ADDERS: tuple[Adder, ...] = ("tool", "sklansky", "han_carlson")
 _ELEMENTS: dict[str, dict[str, Callable[[], Any]]] = {
     "sparse digit": {name: partial(DigitElement, 8, 26, step) for name, step in _STEPS.items()},
     "sparse digit, encoder": {name: partial(DigitColumn, 1, 8, 26, step) for name, step in _STEPS.items()},
     "16 on an encoder": {"a carry 2 bits": partial(DigitColumn, 16, 8, 26, 2)},
     "four on a 6:2 tree": {"": DigitGroup},
-    "bit-serial, 8 lanes": {name: partial(BitSerialElement, adder=name) for name in ("tool", "sklansky")},
-    "Pragmatic, 8 lanes": {name: partial(PragmaticElement, adder=name) for name in ("tool", "sklansky")},
+    "bit-serial, 8 lanes": {name: partial(BitSerialElement, adder=name) for name in _ADDERS},
+    "Pragmatic, 8 lanes": {name: partial(PragmaticElement, adder=name) for name in _ADDERS},
 }
 _PEERS: dict[str, dict[str, tuple[tuple[str, float, float], ...]]] = {
     "nangate45": {

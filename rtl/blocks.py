@@ -86,7 +86,7 @@ def _ports(block: Block) -> dict[str, dict[str, int]]:
     """Return the ports that have bits, by direction."""
     if block.name not in _KNOWN:
         part = block.part()
-        Fragment.get(part, None)  # type: ignore[no-untyped-call]  # Amaranth warns of a component that is not used
+        Fragment.get(part, None)  # Amaranth warns of a component that is not used
         found: dict[str, dict[str, int]] = {"In": {}, "Out": {}}
         for path, member, port in part.signature.flatten(part):
             bits = len(Value.cast(port))

@@ -224,9 +224,9 @@ class Compiled:
 
 def to_limbs(codes: NDArray[Any] | Sequence[int], bits: int) -> _Words:
     """Return codes as a port of so many bits takes them: uint64 (rows,), or (rows, limbs) above 64 bits."""
-    array = np.asarray(codes, dtype=object if bits > 64 else None)
     if bits <= 64:
-        return array.astype(np.uint64)
+        return np.asarray(codes).astype(np.uint64) if isinstance(codes, np.ndarray) else np.array(codes, np.uint64)
+    array = np.asarray(codes, dtype=object)
     mask = (1 << 64) - 1
     limbs = [(array >> (64 * index)) & mask for index in range(_limbs(bits))]
     return np.stack([limb.astype(np.uint64) for limb in limbs], axis=1)

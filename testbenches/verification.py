@@ -73,9 +73,7 @@ def verify(
     ValueError
         If there are models without a netlist, or the unit cannot have such a pipeline.
     """
-    design = design_of(
-        unit, pipeline=pipeline, architecture=architecture, netlist=netlist, cell_models=cell_models
-    )
+    design = design_of(unit, pipeline=pipeline, architecture=architecture, netlist=netlist, cell_models=cell_models)
     rows = stimulus(unit, count=vectors, corner_rows=4 * vectors, exhaustive=exhaustive, seed=seed)
     expected = dot_exact(unit, rows)
     check_kernel(unit, rows, expected)

@@ -16,7 +16,7 @@ from hwsim.datapath.unit import (
     PairwiseAlignment,
     TruncatedAlignment,
 )
-from hwsim.formats import PositSpec, Rounding
+from hwsim.formats import Rounding
 from rtl.architecture import Architecture
 from rtl.datapath.accumulate import Accumulate
 from rtl.datapath.align_add import AlignAdd
@@ -67,7 +67,6 @@ def check_buildable(unit: DotProductUnit) -> None:
         "operands unpacked to another format": unit.unpacked is not None,
         "a sparse operand": unit.sparsity is not None,
         "several block scales a step": max(unit.scale_counts) > 1,
-        "a posit output": isinstance(unit.output, PositSpec),
         f"a {type(alignment).__name__}": isinstance(alignment, PairwiseAlignment | CascadedAlignment),
     }
     if isinstance(alignment, TruncatedAlignment):

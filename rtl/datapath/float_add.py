@@ -156,9 +156,7 @@ class FloatAdd(Part):
         # The highest column is for a carry; the lowest stands for all that is below it.
         columns = window.sum_bits + window.gap + spec.sig_bits + window.low + 2 - moved
         fold, amount, top, tops = self._place(m, window, columns)
-        aligned = shift_right_split(
-            m, self.decoded.significand, amount, columns - 1, sticky=True, name="aligned"
-        )
+        aligned = shift_right_split(m, self.decoded.significand, amount, columns - 1, sticky=True, name="aligned")
         subtract = Signal(name="subtract")
         m.d.comb += subtract.eq(self.decoded.negative ^ self.total.negative)
         sum_placed, register_placed = Signal(signed(columns + 1), name="sum"), Signal(signed(columns + 1), name="own")
@@ -237,7 +235,7 @@ class FloatAdd(Part):
         ]
         far = Signal(name="far")
         m.d.comb += far.eq(distance[amount_bits:-1].any() & ~distance[-1])
-        upper = (distance[window.fold : amount_bits] | far.replicate(amount_bits - window.fold))
+        upper = distance[window.fold : amount_bits] | far.replicate(amount_bits - window.fold)
         amount = Signal(amount_bits, name="amount")
         m.d.comb += amount.eq(
             Cat(

@@ -27,6 +27,7 @@ __all__ = [
 # Areas in NAND2 gates of small cells, by which a lane's structure is chosen.
 _XOR, _AND, _FULL_ADDER = 2.0, 1.33, 5.33
 _MANY_LANES = 4
+_SMALL_BITS = 3
 _SLOW_ADDERS = ("tool", "ripple")
 
 
@@ -40,23 +41,23 @@ class _Window:
 
 
 def inverts(unit: DotProductUnit, architecture: Architecture) -> bool:
-    """Whether a heap of the lanes is smaller with inverted bits: there are many, and they are ANDs or ORs of ANDs.
+    """Whether a heap of the lanes is smaller with inverted bits: there are many, and they are ANDs.
 
     Other bits are exclusive ORs, which there are of either sense.
     """
     if unit.lanes < _MANY_LANES:
         return False
-    a, b = (operand_layout(spec) for spec in (unit.element_a, unit.element_b))
-    if a["negative"].width or b["negative"].width:
-        bits = unit.product_max.bit_length()
-        grid = product_raw(unit)
-        return grid.high - grid.low + 1 > 2 * max(bits - 1, 1)
+    layouts = [operand_layout(spec) for spec in (unit.element_a, unit.element_b)]
+    if any(layout["negative"].width for layout in layouts):
+        return False
     return architecture.multiplier in ("array", "dadda")
 
 
 def multiplied(m: Module, a: Any, b: Any, architecture: Architecture, name: str) -> Value:
     """
     Return ``a * b`` exactly, by the architecture's multiplier.
+
+    Two operands of up to three bits are left to the synthesizer: it is better with so few gates than any tree.
 
     Parameters
     ----------
@@ -68,7 +69,7 @@ def multiplied(m: Module, a: Any, b: Any, architecture: Architecture, name: str)
         Of the nets.
     """
     a, b = Value.cast(a), Value.cast(b)
-    if architecture.multiplier == "tool":
+    if architecture.multiplier == "tool" or max(len(a), len(b)) <= _SMALL_BITS:
         return a * b
     if len(a) == 1 or len(b) == 1:  # an unsigned bit is a mask; -1 is the only other number of a signed one
         bit, other = (a, b) if len(a) == 1 else (b, a)

@@ -12,6 +12,7 @@ from rtl.arithmetic.rounder import Rounder, RounderSpec, round_increment
 from rtl.arithmetic.shift import shift_right_jam
 from rtl.datapath.decode import Decode
 from rtl.datapath.layouts import operand_raw, register_layout
+from rtl.datapath.posit_pack import PositPack
 from rtl.part import Part
 
 __all__ = [
@@ -47,7 +48,10 @@ class RoundPack(Part):
             assert isinstance(unit.accumulator, FixedAccumulator)  # a float accumulator has NaN, and so has its output
             self._integer(m, unit.accumulator, unit.output)
             return m
-        assert not isinstance(unit.output, PositSpec)  # `check_buildable`
+        if isinstance(unit.output, PositSpec):
+            m.submodules.posit_pack = posit_pack = PositPack(unit)
+            m.d.comb += [posit_pack.register.eq(self.register), self.d.eq(posit_pack.d)]
+            return m
         if isinstance(unit.accumulator, FixedAccumulator):
             value = self.register.value
             top = -unit.accumulator.fraction_bits + len(value) - 2 + unit.output.bias

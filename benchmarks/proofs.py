@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every proof and every check at compiled speed, a line each: what, by which method, how much, the result, the seconds.
+
+python benchmarks/proofs.py                    # all of it; what has not changed since the last run comes from the cache
+python benchmarks/proofs.py steps shells       # some kinds: blocks, specifications, steps, shells, netlists, units
+python benchmarks/proofs.py blocks --vectors 100000
+"""
+
+import argparse
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from typing import Any
+
+import rtl
+from cost_models import store
+from cost_models.synthesis import asic
+from cost_models.technologies import Technology, liberty, read
+from hwsim.datapath import DotProductUnit, named
+from rtl.architecture import ARCHITECTURES
+from rtl.blocks import blocks
+from rtl.verilog import parts_verilog
+from testbenches.blocks import EXHAUSTIVE_BITS, check_block
+from testbenches.formal.equivalence import prove_block, prove_mapped
+from testbenches.formal.handshake import Handshake, prove_handshake
+from testbenches.formal.proof import Proof
+from testbenches.formal.steps import prove_row, prove_step
+from testbenches.ports import shell_ports
+from testbenches.runner import VerificationError
+from testbenches.suite import SUITE
+from testbenches.units import check_unit
+
+_STEPS = ("int8", "float8_e4m3fn", "float4_e2m1fn", "mxfp4", "mxfp8_e4m3", "mxint8")
+_NETLISTS = (
+    ("int8", "booth_heap"),
+    ("float8_e4m3fn", "tool"),
+    ("float4_e2m1fn", "tool"),
+    ("float4_e2m1fn", "booth_heap"),
+)
+_Task = tuple[str, str, Callable[[], Proof]]  # name, all that it depends on, how
+
+
+def main() -> None:
+    """Run and print."""
+    kinds: dict[str, Callable[[argparse.Namespace], Iterator[_Task]]] = {
+        "blocks": _blocks,
+        "specifications": _specifications,
+        "steps": _steps,
+        "shells": _shells,
+        "netlists": _netlists,
+        "units": _units,
+    }
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("kinds", nargs="*", default=list(kinds), metavar="kind")
+    parser.add_argument("--only", default="", help="those with this in the name")
+    parser.add_argument("--vectors", type=int, default=10_000_000, help="rows of a block or unit that is not exhausted")
+    parser.add_argument("--seconds", type=float, default=120.0, help="limit of a SAT or SMT proof")
+    parser.add_argument("--again", action="store_true", help="without the cache")
+    options = parser.parse_args()
+    if unknown := set(options.kinds) - set(kinds):
+        parser.error(f"kind must be of {', '.join(kinds)}, not {', '.join(sorted(unknown))}")
+    counts: dict[str, int] = {}
+    total = 0.0
+    for kind in options.kinds:
+        for name, text, run in kinds[kind](options):
+            if options.only not in name:
+                continue
+            proof, kept = _kept(kind, name, text, run, again=options.again)
+            counts[proof.result] = counts.get(proof.result, 0) + 1
+            total += proof.seconds
+            line = f"{proof.name}: {proof.method}; {proof.size}; {proof.result}"
+            line += f" ({proof.detail})" if proof.detail else ""
+            print(f"{line}; {proof.seconds:.1f} s{', kept' if kept else ''}", flush=True)
+    print(", ".join(f"{count} {result}" for result, count in sorted(counts.items())) + f"; {total:.0f} s of wall time")
+
+
+def _kept(kind: str, name: str, text: str, run: Callable[[], Proof], *, again: bool) -> tuple[Proof, bool]:
+    """Return a proof, from the cache if all that it depends on is the same and it came to an end there."""
+    key = store.key(kind=kind, name=name, text=text)
+    found = None if again else store.load("proofs", key)
+    if found is not None and found["result"] != "not proved":
+        return Proof(**found), True
+    proof = run()
+    store.save("proofs", key, asdict(proof))
+    return proof, False
+
+
+def _blocks(options: argparse.Namespace) -> Iterator[_Task]:
+    """Compare every block with its oracle."""
+    for name, block in blocks().items():
+        text = parts_verilog({name: block.part()})[name]
+        yield name, f"{text} {options.vectors}", lambda block=block, text=text: _block(block, text, options.vectors)
+
+
+def _block(block: Any, text: str, vectors: int) -> Proof:
+    started = time.perf_counter()
+    method = "compiled, against the oracle"
+    try:
+        report = check_block(block, vectors=vectors, text=text)
+    except VerificationError as error:
+        return Proof(
+            name=block.name, method=method, result="refuted", detail=str(error), seconds=time.perf_counter() - started
+        )
+    size = (
+        f"all {report.vectors:,} operands" if report.exhaustive else f"{report.vectors:,} random and directed operands"
+    )
+    return Proof(
+        name=block.name, method=method, result="proved" if report.exhaustive else "no difference", size=size,
+        seconds=report.seconds,
+    )  # fmt: skip
+
+
+def _specifications(options: argparse.Namespace) -> Iterator[_Task]:
+    """Prove the blocks that are too wide for all operands."""
+    for name, block in blocks().items():
+        text = parts_verilog({name: block.part()})[name]
+        bits = sum(block.inputs.values())
+        if block.specification and bits > EXHAUSTIVE_BITS:
+            depends = text + block.specification
+            yield name, depends, lambda block=block: prove_block(block, seconds=options.seconds)
+
+
+def _steps(options: argparse.Namespace) -> Iterator[_Task]:
+    """Prove the step or row sum of units with a heap."""
+    for name in _STEPS:
+        unit = named(name)
+        for architecture in ARCHITECTURES.values():
+            if architecture.reduction != "heap":
+                continue
+            for prove in (prove_step, prove_row):
+                fixed = not unit.scales and hasattr(unit.accumulator, "fraction_bits")
+                if fixed != (prove is prove_step) or (not fixed and architecture.accumulation != "binary"):
+                    continue
+                depends = rtl.core_verilog(unit, architecture=architecture)
+                yield (
+                    f"{name} {architecture.name}",
+                    depends,
+                    lambda unit=unit, architecture=architecture, prove=prove: prove(unit, architecture),
+                )
+
+
+def _shells(options: argparse.Namespace) -> Iterator[_Task]:
+    """Check the handshakes of the shell: the control alone to 20 cycles, the values of INT8 with a = 0 to 8."""
+    unit = named("int8")
+    text = rtl.verilog(unit)
+    spec = _handshake(unit)
+    with_values = _handshake(unit, "i_first ? i_c : register", "i_a == 0 & (i_first | begun)")
+    for name, depth, chosen in (("int8 shell, control", 20, spec), ("int8 shell, values", 8, with_values)):
+        depends = f"{text} {depth} {chosen}"
+        yield (
+            name,
+            depends,
+            lambda name=name, depth=depth, chosen=chosen: prove_handshake(
+                name, text, unit.name, chosen, depth=depth, seconds=options.seconds
+            ),
+        )
+
+
+def _handshake(unit: DotProductUnit, reference: str = "", assume: str = "") -> Handshake:
+    ports = shell_ports(unit)
+    return Handshake(
+        inputs={f"i_{port.name}": port.bits for port in ports.fields}, output_bits=ports.output_bits,
+        outstanding=rtl.latency(unit), reference=reference, assume=assume,
+    )  # fmt: skip
+
+
+def _netlists(options: argparse.Namespace) -> Iterator[_Task]:
+    """Prove cores equal to their netlists in Nangate45."""
+    technology = read("nangate45")
+    assert isinstance(technology, Technology)
+    for name, style in _NETLISTS:
+        unit = named(name)
+        text = rtl.core_verilog(unit, architecture=ARCHITECTURES[style])
+        what, top = f"{name} {style}, Nangate45", f"{unit.name}_core"
+
+        def run(text: str = text, top: str = top, what: str = what) -> Proof:
+            netlist = asic(text, top, technology, ("area",)).choose().netlist_verilog
+            return prove_mapped(what, text, netlist, top, liberty(technology), seconds=options.seconds)
+
+        yield what, text, run
+
+
+def _units(options: argparse.Namespace) -> Iterator[_Task]:
+    """Compare the shells of the suite with the kernels."""
+    for name in SUITE:
+        unit = named(name)
+        depends = f"{rtl.verilog(unit)} {options.vectors}"
+        yield name, depends, lambda unit=unit: _unit(unit, options.vectors)
+
+
+def _unit(unit: DotProductUnit, rows: int) -> Proof:
+    started = time.perf_counter()
+    method = "compiled, against the model"
+    try:
+        report = check_unit(unit, rows=rows)
+    except VerificationError as error:
+        return Proof(
+            name=unit.name, method=method, result="refuted", detail=str(error), seconds=time.perf_counter() - started
+        )
+    size = f"{report.rows:,} rows, {report.outputs:,} outputs of the {report.model}"
+    size += ", all pairs of operands" if report.exhaustive else ""
+    return Proof(name=unit.name, method=method, result="no difference", size=size, seconds=report.seconds)
+
+
+if __name__ == "__main__":
+    main()

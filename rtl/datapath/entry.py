@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Operands as they enter a unit: low bits dropped, a wider format, subnormals flushed to zero."""
+
+from dataclasses import replace
+from typing import Any
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.lib.wiring import In, Out
+
+from hwsim.datapath.unit import DotProductUnit, FloatAccumulator, ScalarSpec
+from hwsim.formats import FloatSpec, Rounding
+from rtl.part import Part
+
+__all__ = [
+    "Enter",
+    "changes_codes",
+    "code_bits",
+    "entered",
+    "flush",
+    "loaded",
+]
+
+
+def entered(unit: DotProductUnit) -> DotProductUnit:
+    """Return the unit of the codes that have entered; the unit itself where they do so as they are.
+
+    An order is no part of it: rows come in the order in which they enter.
+    """
+    if not (changes_codes(unit) or unit.order):
+        return unit
+    return replace(
+        unit,
+        a=unit.unpacked or unit.a,
+        b=unit.unpacked or unit.b,
+        order=(),
+        ignored_bits=0,
+        operand_rounding=Rounding.TOWARD_ZERO,
+        flush_operands=False,
+        unpacked=None,
+    )
+
+
+def changes_codes(unit: DotProductUnit) -> bool:
+    """Whether an operand's code is another one when it has entered."""
+    return unit.ignored_bits > 0 or unit.flush_operands or unit.unpacked is not None
+
+
+def code_bits(unit: DotProductUnit) -> tuple[int, int]:
+    """Return the bits of a code of a, and of b, before it enters."""
+    return unit.element_a.bits + unit.ignored_bits, unit.element_b.bits + unit.ignored_bits
+
+
+def loaded(m: Module, unit: DotProductUnit, c: Any) -> Any:
+    """Return c as the register takes it: with flushed operands, a zero of its sign for a subnormal."""
+    if not (unit.flush_operands and isinstance(unit.register, FloatAccumulator)):
+        return c
+    out = Signal(len(c), name="loaded")
+    m.d.comb += out.eq(flush(unit.register.format, c))
+    return out
+
+
+def flush(spec: FloatSpec, code: Any) -> Any:
+    """Return a code, or a zero of its sign for a subnormal; where -0 is NaN, a zero without one."""
+    normal = code[spec.man_bits : spec.man_bits + spec.exp_bits].any()
+    mantissa = code[: spec.man_bits]
+    rest = code[spec.man_bits :]
+    if spec.signed and spec.nan_code == 1 << (spec.bits - 1):
+        rest = Cat(rest[:-1], rest[-1] & (normal | ~mantissa.any()))
+    return Cat(mantissa & normal.replicate(spec.man_bits), rest)
+
+
+class Enter(Part):
+    """Change the codes of one operand as they enter a unit.
+
+    Parameters
+    ----------
+    unit : DotProductUnit
+    spec : IntegerSpec, FloatSpec, PositSpec or CodebookSpec
+        ``unit.element_a`` or ``unit.element_b``.
+
+    Members
+    -------
+    codes : In, ``lanes * (spec.bits + ignored_bits)`` bits
+        Lane 0 at bit 0.
+    entered : Out, ``lanes`` codes of ``unit.unpacked``, or of `spec` where that is None
+
+    Latency: none, combinational.
+    """
+
+    def __init__(self, unit: DotProductUnit, spec: ScalarSpec) -> None:
+        self.spec = unit
+        self._format = spec
+        self._bits = spec.bits + unit.ignored_bits
+        bits = spec.bits if unit.unpacked is None else unit.unpacked.bits
+        super().__init__({"codes": In(unit.lanes * self._bits), "entered": Out(unit.lanes * bits)})
+
+    def _module_name(self) -> str:
+        return f"enter_{self._format.name}"
+
+    def _build(self) -> Module:
+        m = Module()
+        unit, spec = self.spec, self._format
+        found = []
+        for lane in range(unit.lanes):
+            code: Any = self.codes[lane * self._bits : (lane + 1) * self._bits]
+            wide = spec
+            if unit.ignored_bits:
+                assert isinstance(spec, FloatSpec)  # by the unit's check
+                code = _dropped(spec, code, unit.ignored_bits, unit.operand_rounding)
+            if unit.unpacked is not None:
+                assert isinstance(spec, FloatSpec)
+                code, wide = _widened(m, spec, unit.unpacked, code, f"wide_{lane}"), unit.unpacked
+            if unit.flush_operands and isinstance(wide, FloatSpec):
+                code = flush(wide, code)
+            found.append(code)
+        m.d.comb += self.entered.eq(Cat(*found))
+        return m
+
+
+def _dropped(spec: FloatSpec, code: Any, ignored: int, rounding: Rounding) -> Any:
+    """Return a code of IEEE specials without its lowest bits, cut or rounded to nearest even."""
+    narrow = code[ignored:]
+    if rounding is Rounding.TOWARD_ZERO:
+        return narrow
+    bits = spec.exp_bits + spec.man_bits
+    magnitude, below = narrow[:bits], code[:ignored]
+    sticky = below[:-1].any() if ignored > 1 else Const(0, 1)
+    rounded = (magnitude + (below[-1] & (sticky | magnitude[0])))[:bits]
+    special = magnitude[spec.man_bits :].all()
+    nan = special & (magnitude[: spec.man_bits].any() | below.any())
+    kept = Cat(Mux(special, magnitude, rounded)[:bits], narrow[bits:])
+    return Mux(nan, Const(spec.nan_code, spec.bits), kept)[: spec.bits]
+
+
+def _widened(m: Module, spec: FloatSpec, wide: FloatSpec, code: Any, name: str) -> Any:
+    """Return the code of the same number in a format that holds every value of `spec`."""
+    bits = spec.exp_bits + spec.man_bits
+    mantissa, field, magnitude = code[: spec.man_bits], code[spec.man_bits : bits], code[:bits]
+    up, ones = wide.man_bits - spec.man_bits, (1 << (wide.exp_bits + wide.man_bits)) - 1
+    out = Signal(wide.exp_bits + wide.man_bits, name=name)
+    negative = code[-1] if spec.signed else Const(0, 1)
+    nan: Any = Const(0, 1)
+    m.d.comb += out.eq(Cat(Const(0, up), mantissa, (field + (wide.bias - spec.bias))[: wide.exp_bits]))
+    if wide.bias != spec.bias or up < 0:
+        with m.If(~field.any()):
+            m.d.comb += out.eq(_subnormal(spec, wide, mantissa))
+    specials = spec.special_codes if hasattr(spec, "special_codes") else None
+    assert specials is None and ones
+    return Mux(nan, Const(wide.nan_code, wide.bits), Cat(out, negative & magnitude.any()))
