@@ -10,6 +10,7 @@ import argparse
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import rtl
@@ -89,7 +90,7 @@ def _blocks(options: argparse.Namespace) -> Iterator[_Task]:
     """Compare every block with its oracle."""
     for name, block in blocks().items():
         text = parts_verilog({name: block.part()})[name]
-        yield name, f"{text} {options.vectors}", lambda block=block, text=text: _block(block, text, options.vectors)
+        yield name, f"{text} {options.vectors}", partial(_block, block, text, options.vectors)
 
 
 def _block(block: Any, text: str, vectors: int) -> Proof:
@@ -117,7 +118,7 @@ def _specifications(options: argparse.Namespace) -> Iterator[_Task]:
         bits = sum(block.inputs.values())
         if block.specification and bits > EXHAUSTIVE_BITS:
             depends = text + block.specification
-            yield name, depends, lambda block=block: prove_block(block, seconds=options.seconds)
+            yield name, depends, partial(prove_block, block, seconds=options.seconds)
 
 
 def _steps(options: argparse.Namespace) -> Iterator[_Task]:
@@ -135,7 +136,7 @@ def _steps(options: argparse.Namespace) -> Iterator[_Task]:
                 yield (
                     f"{name} {architecture.name}",
                     depends,
-                    lambda unit=unit, architecture=architecture, prove=prove: prove(unit, architecture),
+                    partial(prove, unit, architecture),
                 )
 
 
@@ -150,9 +151,7 @@ def _shells(options: argparse.Namespace) -> Iterator[_Task]:
         yield (
             name,
             depends,
-            lambda name=name, depth=depth, chosen=chosen: prove_handshake(
-                name, text, unit.name, chosen, depth=depth, seconds=options.seconds
-            ),
+            partial(prove_handshake, name, text, unit.name, chosen, depth=depth, seconds=options.seconds),
         )
 
 
@@ -185,7 +184,7 @@ def _units(options: argparse.Namespace) -> Iterator[_Task]:
     for name in SUITE:
         unit = named(name)
         depends = f"{rtl.verilog(unit)} {options.vectors}"
-        yield name, depends, lambda unit=unit: _unit(unit, options.vectors)
+        yield name, depends, partial(_unit, unit, options.vectors)
 
 
 def _unit(unit: DotProductUnit, rows: int) -> Proof:

@@ -136,14 +136,14 @@ def _lane(unit: DotProductUnit, lane: int) -> list[str]:
     if isinstance(unit.element_a, IntegerSpec):
         return [*lines, f"  wire signed [{width}:0] product_{lane} = {names[0]} * {names[1]};"]
     sign = " ^ ".join(f"{p}[{(lane + 1) * s.bits - 1}]" for p, s in (("a", unit.element_a), ("b", unit.element_b)))
-    spec_bits = unit.product_max.bit_length()
+    spec_bits, shift_bits = unit.product_max.bit_length(), (unit.product_exp_max - unit.product_exp_min).bit_length()
     return [
         *lines,
         f"  wire [{spec_bits - 1}:0] raw_{lane} = {names[0]} * {names[1]};",
-        f"  wire [{unit.element_a.exp_bits}:0] by_{lane} = {names[0]}_shift + {names[1]}_shift;",
+        f"  wire [{shift_bits - 1}:0] by_{lane} = {names[0]}_shift + {names[1]}_shift;",
         f"  wire [{width - 1}:0] magnitude_{lane} = raw_{lane} << by_{lane};",
-        f"  wire signed [{width}:0] product_{lane} = {sign} ? -$signed({{1'b0, magnitude_{lane}}})"
-        f" : $signed({{1'b0, magnitude_{lane}}});",
+        f"  wire signed [{width}:0] plain_{lane} = $signed({{1'b0, magnitude_{lane}}});",
+        f"  wire signed [{width}:0] product_{lane} = ({sign}) ? -plain_{lane} : plain_{lane};",
     ]
 
 
@@ -154,11 +154,10 @@ def _scales(unit: DotProductUnit) -> list[str]:
     nans = []
     for port, spec in (("a", unit.element_a), ("b", unit.element_b)):
         if spec.has_nan and isinstance(spec, FloatSpec):
-            code = "&{}[{}:{}]" if not spec.has_inf else "&{}[{}:{}]"
             for lane in range(unit.lanes):
                 top = lane * spec.bits + spec.bits - 2
                 low = top - spec.exp_bits + 1 if spec.has_inf else lane * spec.bits
-                nans.append(code.format(port, top, low))
+                nans.append(f"&{port}[{top}:{low}]")
     if not unit.scales[0].man_bits:
         nans += ["&scale_a", "&scale_b"]
         lines = ["  assign exponent = scale_a + scale_b;", "  assign sum = total;"]

@@ -30,6 +30,8 @@ _MODULES: tuple[str, ...] = (
     "rtl.neighbours.block_quantizers",
     "rtl.neighbours.exponential",
     "rtl.neighbours.hadamard",
+    "rtl.units.bit_plane",
+    "rtl.units.bit_slice_digits",
 )
 
 

@@ -28,6 +28,7 @@ _SPECIALS = {
 
 def header(unit: DotProductUnit, latency: int, version: str, architecture: Architecture | None = None) -> str:
     """Return the comment for a unit with registers after `latency` stages, which is its latency."""
+    registers = ", ".join(chosen_ranks(unit, latency, architecture))
     lines = [
         f"{unit.name}: written by hwsim {version}",
         "",
@@ -42,8 +43,7 @@ def header(unit: DotProductUnit, latency: int, version: str, architecture: Archi
         f"Output:       {_output(unit)}",
         "",
         *_structure(architecture),
-        f"Registers:    after {', '.join(chosen_ranks(unit, latency, architecture))}"
-        f" (possible: {', '.join(ranks(unit, architecture))})",
+        f"Registers:    after {registers} (possible: {', '.join(ranks(unit, architecture))})",
         f"Latency:      {latency} cycle{'s' * (latency > 1)} from an accepted row with last to o_valid, with no wait",
         "Throughput:   one row a cycle",
         "Clock, reset: rising edge of clk; rst is synchronous, active high, and resets the valid bits only",

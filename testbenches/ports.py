@@ -132,7 +132,7 @@ def shell_ports(unit: DotProductUnit) -> ShellPorts:
         ``first``, ``last``, ``a``, ``b`` (lane 0 at bit 0), ``scale_a`` and ``scale_b`` where the operand is in a
         block format, ``c`` in the format of the accumulator; the output is in that of the unit.
     """
-    operands = [("a", unit.lanes * unit.element_a.bits), ("b", unit.lanes * unit.element_b.bits)]
+    operands = [(name, unit.lanes * (spec.bits + unit.ignored_bits)) for name, spec in (("a", unit.element_a), ("b", unit.element_b))]
     scales = [(name, scale.bits) for name, scale in (("scale_a", unit.scale_a), ("scale_b", unit.scale_b)) if scale]
     named = [("first", 1), ("last", 1), *operands, *scales, ("c", register_bits(unit))]
     return ShellPorts(fields=tuple(Port(name=name, bits=bits) for name, bits in named), output_bits=unit.output.bits)

@@ -49,8 +49,8 @@ def fields(unit: DotProductUnit, rows: Sequence[Row]) -> dict[str, list[int]]:
     packed = {
         "first": [int(row.first) for row in rows],
         "last": [int(row.last) for row in rows],
-        "a": [_pack(row.a, unit.element_a.bits) for row in rows],
-        "b": [_pack(row.b, unit.element_b.bits) for row in rows],
+        "a": [_pack(row.a, unit.element_a.bits + unit.ignored_bits) for row in rows],
+        "b": [_pack(row.b, unit.element_b.bits + unit.ignored_bits) for row in rows],
     }
     scales = [name for name, scale in (("scale_a", unit.scale_a), ("scale_b", unit.scale_b)) if scale is not None]
     for position, name in enumerate(scales):
@@ -91,7 +91,26 @@ def stimulus(
         if rows < 1:
             raise ValueError(f"{name} must be at least 1, not {rows!r}")
     pairs = all_pairs(unit, seed=seed) if exhaustive else []
-    return pairs + corners(unit, corner_rows, seed=seed) + random_rows(unit, count, seed=seed)
+    rows = pairs + corners(unit, corner_rows, seed=seed) + random_rows(unit, count, seed=seed)
+    return _before_entry(unit, rows, seed) if unit.ignored_bits else rows
+
+
+def _before_entry(unit: DotProductUnit, rows: list[Row], seed: int) -> list[Row]:
+    """Put bits that the unit drops below the codes of rows: zeros, a half, around it, ones, or any."""
+    random = np.random.default_rng((seed, 3))
+    ignored = unit.ignored_bits
+    half, ones = 1 << (ignored - 1), (1 << ignored) - 1
+    corner = np.array([0, 0, 1 & ones, half - 1, half, half, (half + 1) & ones, ones])
+
+    def widened(codes: tuple[int, ...]) -> tuple[int, ...]:
+        drawn = np.where(
+            random.random(len(codes)) < 0.75,
+            random.choice(corner, len(codes)),
+            random.integers(0, ones + 1, len(codes)),
+        )
+        return tuple(code << ignored | low for code, low in zip(codes, drawn.tolist(), strict=True))
+
+    return [row._replace(a=widened(row.a), b=widened(row.b)) for row in rows]
 
 
 def corner_codes(spec: ScalarSpec) -> list[int]:

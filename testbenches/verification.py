@@ -27,7 +27,6 @@ def verify(
     unit: DotProductUnit,
     *,
     pipeline: int | None = None,
-    architecture: Architecture | None = None,
     netlist: str | None = None,
     cell_models: str | None = None,
     vectors: int = 4096,
@@ -45,8 +44,6 @@ def verify(
         The unit.
     pipeline : int, optional
         Ranks of registers, as for `rtl.verilog`.
-    architecture : Architecture, optional
-        How it is built, as for `rtl.verilog`.
     netlist, cell_models : str, optional
         Verilog of a module ``<unit.name>_core`` made of cells, and of the cells: it takes the place of the core.
     vectors : int, default 4096
@@ -73,7 +70,7 @@ def verify(
     ValueError
         If there are models without a netlist, or the unit cannot have such a pipeline.
     """
-    design = design_of(unit, pipeline=pipeline, architecture=architecture, netlist=netlist, cell_models=cell_models)
+    design = design_of(unit, pipeline=pipeline, netlist=netlist, cell_models=cell_models)
     rows = stimulus(unit, count=vectors, corner_rows=4 * vectors, exhaustive=exhaustive, seed=seed)
     expected = dot_exact(unit, rows)
     check_kernel(unit, rows, expected)
@@ -92,8 +89,10 @@ def design_of(
 
     Parameters
     ----------
-    unit, pipeline, architecture, netlist, cell_models
+    unit, pipeline, netlist, cell_models
         As for `verify`.
+    architecture : Architecture, optional
+        How it is built, as for `rtl.verilog`.
 
     Returns
     -------

@@ -256,11 +256,8 @@ class Heap:
                 column.append(_Bit(Const(1, 1), 0.0))
         count = 0
         for i, column in enumerate(columns):
-            if early and len(column) > 2 and len(column) % 2:
-                # Two bits are left over then, and the last of a column makes no carry that the next column waits for.
-                taken = 2
-            else:
-                taken = 3
+            # Two bits are left over then, and the last of a column makes no carry that the next column waits for.
+            taken = 2 if early and len(column) > 2 and len(column) % 2 else 3
             while len(column) > 2:
                 # The constant goes first: three bits with it are two gates.
                 column.sort(key=lambda bit: (not bit.is_one, bit.time))

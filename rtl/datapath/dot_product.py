@@ -21,6 +21,7 @@ from rtl.architecture import Architecture
 from rtl.datapath.accumulate import Accumulate
 from rtl.datapath.align_add import AlignAdd
 from rtl.datapath.decode import Decode
+from rtl.datapath.entry import Enter, can_enter, changes_codes, code_bits, entered, loaded
 from rtl.datapath.layouts import fused, product_raw, products_layout, scale_max, special_bits, total_layout
 from rtl.datapath.merged import (
     AccumulateRows,
@@ -61,10 +62,7 @@ def check_buildable(unit: DotProductUnit) -> None:
     alignment, register = unit.alignment, unit.accumulator
     missing = {
         "a promotion": unit.promotion is not None,
-        "an order of its operands": bool(unit.order),
-        "ignored operand bits": unit.ignored_bits > 0,
-        "operands flushed to zero": unit.flush_operands,
-        "operands unpacked to another format": unit.unpacked is not None,
+        "signed operands unpacked to an unsigned format": not can_enter(unit),
         "a sparse operand": unit.sparsity is not None,
         "several block scales a step": max(unit.scale_counts) > 1,
         f"a {type(alignment).__name__}": isinstance(alignment, PairwiseAlignment | CascadedAlignment),
@@ -86,10 +84,11 @@ def check_buildable(unit: DotProductUnit) -> None:
 def ranks(unit: DotProductUnit, architecture: Architecture | None = None) -> tuple[str, ...]:
     """Return the stages after which a unit can have registers, in the order of the data.
 
-    With a heap, what stands behind `multiply` is the sum of a row in place of its products, unless there is a rank behind
-    `align_add` too: for a fixed accumulator as two words. Carry-save accumulation has the rank `resolve`, behind the
-    addition of the register's words (and `round_pack`, if there is one).
+    With a heap, what stands behind `multiply` is the sum of a row in place of its products, unless there is a rank
+    behind `align_add` too: for a fixed accumulator as two words. Carry-save accumulation has the rank `resolve`, behind
+    the addition of the register's words, and behind `round_pack` if there is one.
     """
+    unit = entered(unit)
     nothing_to_add = unit.lanes == 1 and scale_max(unit) == 1 and not (unit.on_grid and product_raw(unit).bits)
     names = ["multiply"]
     if not (fused(unit) or nothing_to_add):
@@ -151,7 +150,8 @@ def latency(unit: DotProductUnit, pipeline: int | None = None, architecture: Arc
 def row_fields(unit: DotProductUnit) -> dict[str, int]:
     """Return the fields of an input row with their widths, the first at bit 0."""
     accumulator = unit.accumulator
-    fields = {"first": 1, "last": 1, "a": unit.lanes * unit.element_a.bits, "b": unit.lanes * unit.element_b.bits}
+    of_a, of_b = code_bits(unit)
+    fields = {"first": 1, "last": 1, "a": unit.lanes * of_a, "b": unit.lanes * of_b}
     for name, spec in (("scale_a", unit.scale_a), ("scale_b", unit.scale_b)):
         if spec is not None:
             fields[name] = spec.bits
@@ -208,6 +208,7 @@ class Core(_Unit):
         self._architecture = architecture or Architecture()
         self._ranks = chosen_ranks(unit, pipeline, self._architecture)
         self.spec = unit
+        self._entered = entered(unit)
         self.latency = len(self._ranks)
         ports = {name: In(width) for name, width in ({"en": 1, "valid": 1} | row_fields(unit)).items()}
         super().__init__(ports | {"d": Out(unit.output.bits), "d_valid": Out(1)})
@@ -215,18 +216,29 @@ class Core(_Unit):
     def elaborate(self, platform: Any) -> Module:
         """Connect the stages."""
         m = Module()
-        control = {"valid": self.valid, "first": self.first, "last": self.last, "c": self.c}
-        if self._architecture.reduction == "tool" or fused(self.spec):
+        control = {"valid": self.valid, "first": self.first, "last": self.last, "c": loaded(m, self.spec, self.c)}
+        self._operands = self._enter(m)
+        if self._architecture.reduction == "tool" or fused(self._entered):
             self._stages(m, control)
-        elif isinstance(self.spec.accumulator, FixedAccumulator):
+        elif isinstance(self._entered.accumulator, FixedAccumulator):
             self._merged_fixed(m, control)
         else:
             self._merged_float(m, control)
         return m
 
+    def _enter(self, m: Module) -> dict[str, Any]:
+        """Return the codes of a row as they have entered."""
+        operands = {name: getattr(self, name) for name in operand_ports(self._entered)}
+        if changes_codes(self.spec):
+            for name, spec in (("a", self.spec.element_a), ("b", self.spec.element_b)):
+                m.submodules[f"enter_{name}"] = enter = Enter(self.spec, spec)
+                m.d.comb += enter.codes.eq(operands[name])
+                operands[name] = enter.entered
+        return operands
+
     def _stages(self, m: Module, control: dict[str, Any]) -> None:
         """Connect one component a stage."""
-        unit = self.spec
+        unit = self._entered
         products = self._products(m, control)
         m.submodules.align_add = align_add = AlignAdd(unit, self._architecture)
         m.d.comb += align_add.products.eq(products)
@@ -235,7 +247,7 @@ class Core(_Unit):
 
     def _products(self, m: Module, control: dict[str, Any]) -> Any:
         """Decode and multiply."""
-        unit = self.spec
+        unit = self._entered
         m.submodules.multiply = multiply = Multiply(unit, self._architecture)
         for name, spec, lanes in (
             ("a", unit.element_a, unit.lanes),
@@ -245,20 +257,20 @@ class Core(_Unit):
         ):
             if spec is not None:
                 m.submodules[f"decode_{name}"] = decode = Decode(spec, lanes)
-                m.d.comb += [decode.codes.eq(getattr(self, name)), getattr(multiply, name).eq(decode.operands)]
+                m.d.comb += [decode.codes.eq(self._operands[name]), getattr(multiply, name).eq(decode.operands)]
         return self._rank(m, "multiply", products_layout(unit), multiply.products, control)
 
     def _merged_fixed(self, m: Module, control: dict[str, Any]) -> None:
         """Connect trees in which the fixed register is an addend, or the two words of a row and it."""
-        unit, architecture = self.spec, self._architecture
+        unit, architecture = self._entered, self._architecture
         if "multiply" not in self._ranks:
             m.submodules.step_sum = step_sum = StepSum(unit, architecture)
-            m.d.comb += [getattr(step_sum, name).eq(getattr(self, name)) for name in operand_ports(unit)]
+            m.d.comb += [getattr(step_sum, name).eq(self._operands[name]) for name in operand_ports(unit)]
             self._loop(m, step_sum, control)
             return
         if "align_add" not in self._ranks:
             m.submodules.rows = row = RowsOfRow(unit, architecture)
-            m.d.comb += [getattr(row, name).eq(getattr(self, name)) for name in operand_ports(unit)]
+            m.d.comb += [getattr(row, name).eq(self._operands[name]) for name in operand_ports(unit)]
             layout, constant = row.layout, row.constant
             rows = self._rank(m, "multiply", layout, row.rows, control)
         else:
@@ -277,7 +289,7 @@ class Core(_Unit):
 
     def _merged_float(self, m: Module, control: dict[str, Any]) -> None:
         """Connect a tree, and behind it a float register."""
-        unit = self.spec
+        unit = self._entered
         layout = total_layout(unit, narrow=True)
         if "align_add" in self._ranks:
             products = self._products(m, control)
@@ -285,7 +297,7 @@ class Core(_Unit):
             m.d.comb += row_sum.products.eq(products)
         else:
             m.submodules.row_sum = row_sum = RowSum(unit, self._architecture)
-            m.d.comb += [getattr(row_sum, name).eq(getattr(self, name)) for name in operand_ports(unit)]
+            m.d.comb += [getattr(row_sum, name).eq(self._operands[name]) for name in operand_ports(unit)]
         rank = "align_add" if "align_add" in self._ranks else "multiply"
         self._accumulate(m, None, self._rank(m, rank, layout, row_sum.total, control), control)
 
@@ -303,7 +315,7 @@ class Core(_Unit):
 
     def _accumulate(self, m: Module, align_add: Any, total: Any, control: dict[str, Any]) -> None:
         """Add a row's sum to the register; in a fused step its align_add takes that."""
-        unit = self.spec
+        unit = self._entered
         m.submodules.accumulate = accumulate = Accumulate(unit, self._architecture)
         m.d.comb += [accumulate.total[field].eq(total[field]) for field in total_layout(unit).members]
         base = self._loop(m, accumulate, control)
@@ -315,7 +327,7 @@ class Core(_Unit):
 
     def _loop(self, m: Module, accumulate: Any, control: dict[str, Any]) -> Any:
         """Connect the register, and what is behind it; return what the next step starts from."""
-        unit = self.spec
+        unit = self._entered
         m.submodules.round_pack = round_pack = RoundPack(unit)
         layout = step_layout(unit, self._architecture)
         register = Signal(layout, name="register", reset_less=True)

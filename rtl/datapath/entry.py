@@ -9,10 +9,13 @@ from amaranth.lib.wiring import In, Out
 
 from hwsim.datapath.unit import DotProductUnit, FloatAccumulator, ScalarSpec
 from hwsim.formats import FloatSpec, Rounding
+from rtl.datapath.layouts import operand_layout
+from rtl.formats.float import decode_float
 from rtl.part import Part
 
 __all__ = [
     "Enter",
+    "can_enter",
     "changes_codes",
     "code_bits",
     "entered",
@@ -38,6 +41,12 @@ def entered(unit: DotProductUnit) -> DotProductUnit:
         flush_operands=False,
         unpacked=None,
     )
+
+
+def can_enter(unit: DotProductUnit) -> bool:
+    """Whether what operands are unpacked to has signs, where they have."""
+    wide = unit.unpacked
+    return wide is None or wide.signed or not any(isinstance(x, FloatSpec) and x.signed for x in (unit.a, unit.b))
 
 
 def changes_codes(unit: DotProductUnit) -> bool:
@@ -134,16 +143,32 @@ def _dropped(spec: FloatSpec, code: Any, ignored: int, rounding: Rounding) -> An
 
 def _widened(m: Module, spec: FloatSpec, wide: FloatSpec, code: Any, name: str) -> Any:
     """Return the code of the same number in a format that holds every value of `spec`."""
-    bits = spec.exp_bits + spec.man_bits
-    mantissa, field, magnitude = code[: spec.man_bits], code[spec.man_bits : bits], code[:bits]
-    up, ones = wide.man_bits - spec.man_bits, (1 << (wide.exp_bits + wide.man_bits)) - 1
-    out = Signal(wide.exp_bits + wide.man_bits, name=name)
-    negative = code[-1] if spec.signed else Const(0, 1)
-    nan: Any = Const(0, 1)
-    m.d.comb += out.eq(Cat(Const(0, up), mantissa, (field + (wide.bias - spec.bias))[: wide.exp_bits]))
-    if wide.bias != spec.bias or up < 0:
-        with m.If(~field.any()):
-            m.d.comb += out.eq(_subnormal(spec, wide, mantissa))
-    specials = spec.special_codes if hasattr(spec, "special_codes") else None
-    assert specials is None and ones
-    return Mux(nan, Const(wide.nan_code, wide.bits), Cat(out, negative & magnitude.any()))
+    operand = Signal(operand_layout(spec), name=f"{name}_operand")
+    decode_float(m, spec, code, operand)
+    mantissa, field = code[: spec.man_bits], code[spec.man_bits : spec.man_bits + spec.exp_bits]
+    magnitude = Signal(wide.exp_bits + wide.man_bits, name=name)
+    normal = Cat(Const(0, wide.man_bits - spec.man_bits), mantissa, (field + (wide.bias - spec.bias))[: wide.exp_bits])
+    m.d.comb += magnitude.eq(normal)
+    with m.If(~field.any()):
+        m.d.comb += magnitude.eq(_subnormal(spec, wide, mantissa))
+    if spec.has_inf:
+        with m.If(operand.infinite):
+            m.d.comb += magnitude.eq(wide.inf_code)
+    negative = operand.negative.any()
+    if wide.nan_code == 1 << (wide.bits - 1):  # no zero has a sign
+        negative = negative & magnitude.any()
+    out = Cat(magnitude, negative)[: wide.bits]
+    return Mux(operand.nan, Const(wide.nan_code, wide.bits), out)[: wide.bits] if spec.has_nan else out
+
+
+def _subnormal(spec: FloatSpec, wide: FloatSpec, mantissa: Any) -> Any:
+    """Return the magnitude's code of a subnormal of `spec`: of each place of its leading bit a field and a shift."""
+    found: Any = Const(0, wide.exp_bits + wide.man_bits)
+    for place in range(spec.man_bits):
+        field = spec.exp_min + place + wide.bias
+        if field < 1:  # a subnormal of the wider format, too
+            made = mantissa << (spec.exp_min - wide.exp_min)
+        else:
+            made = Cat(Const(0, wide.man_bits - place), mantissa[:place], Const(field, wide.exp_bits))
+        found = Mux(mantissa[place], made, found)
+    return found

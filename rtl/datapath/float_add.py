@@ -20,7 +20,7 @@ from rtl.architecture import Architecture
 from rtl.arithmetic.adder import add
 from rtl.arithmetic.rounder import Rounder, RounderSpec
 from rtl.arithmetic.shift import shift_right_split
-from rtl.datapath.layouts import Raw, fused, operand_layout, operand_raw, register_layout, total_layout, total_raw
+from rtl.datapath.layouts import fused, operand_layout, operand_raw, register_layout, total_layout, total_raw
 from rtl.part import Part
 
 __all__ = [

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lanes of a step as weighted bits: products aligned on one grid, with their signs, in one heap.
 
-A negative magnitude is inverted within the places that it can reach, from `low` to below `high`; what that is beside its
-negation is ``2**low - 2**high`` for each such lane. So the signs are counted once, and their number is added at `low` and
-taken off at `high`.
+A negative magnitude is inverted within the places that it can reach, from `low` to below `high`; what that is beside
+its negation is ``2**low - 2**high`` for each such lane. So the signs are counted once, and their number is added at
+`low` and taken off at `high`.
 """
 
 from collections.abc import Sequence
@@ -277,7 +277,7 @@ def _shifted_shortly(m: Module, value: Any, a: Any, b: Any, name: str) -> Value:
     near = _shifted(m, _shifted(m, value, one, 1, f"{name}_by_1"), two, 2, f"{name}_by_2")
     out = Signal(bits + 4, name=name)
     for i in range(bits + 4):
-        far = value[i - 4] if 4 <= i else Const(0, 1)
+        far = value[i - 4] if i >= 4 else Const(0, 1)
         if i < bits:
             m.d.comb += out[i].eq(Mux(four, far, near[i]))
         else:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A step in one carry-save tree: products, aligned, and a fixed register with them, one carry-propagate adder behind."""
+"""A step in one carry-save tree: aligned products, and a fixed register with them, and one carry-propagate adder."""
 
 from typing import Any
 
@@ -42,8 +42,8 @@ def check_architecture(unit: DotProductUnit, architecture: Architecture) -> None
     TypeError
         It is no Architecture.
     ValueError
-        Its accumulation is in carry-save form, and the register is a float, or saturates, or its addends are not reduced
-        in a heap.
+        Its accumulation is in carry-save form, and the register is a float, or saturates, or its addends are not
+        reduced in a heap.
     """
     if not isinstance(architecture, Architecture):
         raise TypeError(f"architecture must be an Architecture, not {architecture!r}")

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A register becomes a posit: the string of regime, exponent and fraction is rounded, to nearest even.
 
-A fixed register is not negated: a posit's codes are in two's complement, and so is the string of a negative number, whose
-regime and exponent are the complement of what its leading place says. Source: Standard for Posit Arithmetic (2022), 3.3.
+A fixed register is not negated: a posit's codes are in two's complement, and so is the string of a negative number. Its
+regime and exponent are the complement of what its leading place says.
+Source: Standard for Posit Arithmetic (2022), section 3.3.
 """
 
 from typing import Any
@@ -78,7 +79,7 @@ class PositPack(Part):
         m.d.comb += exponent.eq(leading - count)
         coded = Signal(signed(len(exponent)), name="coded_exponent")
         m.d.comb += coded.eq(exponent ^ sign.replicate(len(exponent)))
-        # Before the shift the regime has two bits, 10 or 01. Of the first, which stands above the word, come the others.
+        # Before the shift the regime has two bits, 10 or 01. Of the first, above the word, come the others.
         string = Cat(lost, kept[:-1], coded[:es], coded[-1], ~coded[-1]).as_signed()
         regime = coded[es:]
         run = Signal(len(regime) - 1, name="run")

@@ -116,7 +116,7 @@ class Step(_Stage):
             m.d.comb += [step_sum.register.eq(register), self.following.eq(step_sum.following)]
             return m
         m.submodules.accumulate = accumulate = Accumulate(unit, architecture)
-        align_add = None
+        align_add: Any = None
         if is_merged(unit, architecture):
             m.submodules.row_sum = row_sum = RowSum(unit, architecture)
             m.d.comb += [getattr(row_sum, name).eq(getattr(self, name)) for name in operand_ports(unit)]

@@ -57,6 +57,9 @@ flatten -noscopeinfo
 opt_expr
 opt_clean
 techmap t:* t:$add %d
+techmap t:* t:$add %d
+techmap t:* t:$add %d
+techmap t:* t:$add %d
 simplemap
 opt_expr
 opt_merge

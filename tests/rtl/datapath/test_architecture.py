@@ -3,6 +3,7 @@
 
 import random
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from hwsim import datapath
 from hwsim.datapath import Row, dot_exact
 from hwsim.datapath.unit import DotProductUnit
 from rtl.architecture import ARCHITECTURES, Architecture, architecture
-from rtl.datapath.dot_product import Core, chosen_ranks, ranks
+from rtl.datapath.dot_product import Core, chosen_ranks, ranks, row_fields
 from rtl.datapath.merged import RowsOfRow, RowSum
 from rtl.datapath.step import Resolve, Step, register_of_code, step_register_layout
 
@@ -27,8 +28,8 @@ GRID = [
     ("int8", "carry_save", 1),
     ("int8", "carry_save", 3),
     ("int4_l5", "dadda_heap", 1),
-    ("int4_l5", "dadda_heap", 2),
-    ("int4_l5", "fast_heap", 3),
+    ("int4_l4", "dadda_heap", 2),
+    ("int4_l2", "fast_heap", 3),
     ("int4_l5", "carry_save", 4),
     ("uint4_by_int4_l3_int12_sat", "booth_heap", 2),
     ("uint4_by_int4_l3_int12_sat", "dadda_heap", 1),
@@ -36,16 +37,16 @@ GRID = [
     ("float4_e2m1fn_l5", "carry_save", 2),
     ("float4_e2m1fn_l3", "fast_heap", 3),
     ("int4_by_float4_e2m1fn_l2", "dadda_heap", 1),
-    ("float8_e4m3fn_l4", "dadda_heap", 2),
+    ("float8_e4m3fn_l4_float32", "dadda_heap", 2),
     ("float8_e4m3fn", "carry_save", 3),
     ("float8_e5m2_l2_float32", "booth_heap", 2),
     ("float8_e4m3fn_float32", "fast_heap", 1),
     ("posit8_1_quire_to_float32", "dadda_heap", 1),
     ("posit8_1_quire_to_float32", "carry_save", 2),
-    ("nvfp4_l4", "booth_heap", 2),
-    ("nvfp4_l4", "dadda_heap", 3),
+    ("nvfp4_l2", "booth_heap", 2),
+    ("nvfp4_l2", "dadda_heap", 3),
     ("mxint8_l2", "fast_heap", 1),
-    ("hopper_e4m3_e4m3_float32", "booth_heap", 2),
+    ("hopper_e4m3_e4m3_float32", "booth_heap", 2),  # with two lanes
 ]
 
 
@@ -60,7 +61,7 @@ def _rows(unit: DotProductUnit, count: int) -> list[Row]:
             for s in (unit.element_a, unit.element_b)
         ]
         scales = tuple(source.getrandbits(spec.bits) for spec in unit.scales)
-        bits = rtl.datapath.dot_product.row_fields(unit)["c"]
+        bits = row_fields(unit)["c"]
         c = source.choice((0, source.getrandbits(bits)))
         rows.append(Row(first=first, last=last, a=codes[0], b=codes[1], scales=scales, c=c))
         first = last
@@ -103,9 +104,11 @@ def _outputs(core: Core, rows: list[Row]) -> list[int]:
 @pytest.mark.parametrize(("name", "how", "pipeline"), GRID)
 def test_architecture_matches_the_oracle(name: str, how: str, pipeline: int) -> None:
     unit = datapath.named(name)
-    rows = _rows(unit, 60)
+    if unit.lanes > 5:
+        unit = replace(unit, lanes=2)
+    rows = _rows(unit, 40)
     expected = dot_exact(unit, rows)
-    assert len(expected) > 15
+    assert len(expected) > 10
     assert _outputs(Core(unit, pipeline, architecture(how)), rows) == expected
 
 
@@ -142,7 +145,7 @@ def test_step_in_carry_save_form_adds_up(evaluate: Any) -> None:
     """Products and a start added by plain integers, modulo 2**32."""
     source = random.Random(7)
     inputs, expected = [], []
-    for _ in range(80):
+    for _ in range(50):
         a, b, c = source.getrandbits(24), source.getrandbits(24), source.getrandbits(32)
         signed = [[((code >> (8 * i)) & 255 ^ 128) - 128 for i in range(3)] for code in (a, b)]
         inputs.append({"a": a, "b": b, "c": c})

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The float register's adder: equal to the model for each format, width, rounding and rule, on near and far operands."""
+"""The float register's adder: equal to the model for each format, width and rule, on near and far operands."""
 
 from typing import Any
 
@@ -27,7 +27,8 @@ _COUNT = 1 << 16
 
 def _unit(operand: str, register: str, lanes: int = 1, **rules: Any) -> DotProductUnit:
     spec, held = formats.named(operand), formats.named(register)
-    assert isinstance(spec, FloatSpec | formats.PositSpec) and isinstance(held, FloatSpec)
+    assert isinstance(spec, FloatSpec | formats.PositSpec)
+    assert isinstance(held, FloatSpec)
     fields: dict[str, Any] = {
         "format": held,
         "rounding": Rounding.NEAREST_EVEN,
@@ -71,7 +72,7 @@ class _Step(Part):
 
 
 def _vectors(unit: DotProductUnit, count: int, seed: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Return codes of which half are random, and in the others the register is close to minus the sum, or a power away."""
+    """Return codes: half of them random, in the others the register is close to minus the sum, or a power away."""
     assert isinstance(unit.accumulator, FloatAccumulator)
     random = np.random.default_rng(seed)
     bits, held = unit.element_a.bits, unit.accumulator.format
