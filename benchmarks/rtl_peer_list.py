@@ -78,6 +78,31 @@ endmodule
 """
 
 
+def _hardfloat(exp_bits: int, precision: int, recoded: bool) -> str:
+    """Return a module that multiplies and adds, rounding to nearest even, codes of IEEE floats or recoded ones."""
+    bits, more = exp_bits + precision, exp_bits + precision + 1
+    parameters = f"#({exp_bits}, {precision})"
+    convert = [f"  fNToRecFN {parameters} recode_{name} ({name}, {name}_recoded);" for name in "abc"]
+    same = [f"  assign {name}_recoded = {name};" for name in "abc"]
+    width = more if recoded else bits
+    lines = [
+        f"module peer(input [{width - 1}:0] a, input [{width - 1}:0] b, input [{width - 1}:0] c,",
+        f"            output [{width - 1}:0] d);",
+        f"  wire [{more - 1}:0] a_recoded, b_recoded, c_recoded, d_recoded;",
+        "  wire [4:0] flags;",
+        *(same if recoded else convert),
+        f"  mulAddRecFN {parameters} inner (1'b1, 2'b00, a_recoded, b_recoded, c_recoded, 3'b000, d_recoded, flags);",
+        "  assign d = d_recoded;" if recoded else f"  recFNToFN {parameters} decode_d (d_recoded, d);",
+        "endmodule",
+    ]
+    return "\n".join([*lines, ""])
+
+
+_HARDFLOAT = _within(
+    "HardFloat-1/source",
+    "HardFloat_consts.vi", "HardFloat_localFuncs.vi", "RISCV/HardFloat_specialize.vi", "HardFloat_primitives.v",
+    "HardFloat_rawFN.v", "isSigNaNRecFN.v", "fNToRecFN.v", "recFNToFN.v", "mulAddRecFN.v",
+)  # fmt: skip
 _TPE = "fhys/High-Performance-Tensor-Processing-Engines"
 _MX = "ebby-s/MX-for-FPGA"
 _MX_COMMIT = "ad3b24e0954618c2fbb355968d8a2954450a76ab"
@@ -148,6 +173,16 @@ PEERS = (
         _MX, _MX_COMMIT, _MX_FLOAT, "peer",
         _lanes("dot_fp #(.exp_width(4), .man_width(3), .k(32))", 32, 8, 43),
         slang=True,
+    ),
+    Peer(
+        "e4m3_multiply_add",
+        "E4M3 with IEEE's specials, a * b + c rounded once to nearest even",
+        "HardFloat-1", "", _HARDFLOAT, "peer", _hardfloat(4, 4, recoded=False), slang=True,
+    ),
+    Peer(
+        "e4m3_multiply_add_recoded",
+        "the same of E4M3 with operands and result in the peer's own recoded form",
+        "HardFloat-1", "", _HARDFLOAT, "peer", _hardfloat(4, 4, recoded=True), slang=True,
     ),
 )  # fmt: skip
 """In the order in which they are measured."""

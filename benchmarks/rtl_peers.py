@@ -10,7 +10,7 @@ synthesized by every recipe of `cost_models.synthesis.asic`, ours by every recip
 area-delay front of each is printed. A peer that is not in the folder is named and left out.
 
 What is done to a peer's text: SystemVerilog that Yosys' own reader does not take is read by its slang reader and written
-as Verilog, hierarchy kept; a wrapper fixes parameters and modes (round to nearest even, a multiply-add); an asynchronous
+as flat Verilog; a wrapper fixes parameters and modes (round to nearest even, a multiply-add); an asynchronous
 reset is made synchronous; and DesignWare's DW02_tree, which is not public, is replaced by levels of full adders, as
 modules that the recipes with library cells take too.
 """
@@ -35,11 +35,16 @@ __all__ = [
 ]
 
 _ASYNCHRONOUS = re.compile(r"(@ ?\( ?posedge \w+) or negedge \w+ ?\)")
+# `asic` leaves out the recipes with Booth multipliers where it sees no product, and sees none without spaces around it
+# or between concatenations; a peer gets all recipes.
+_PRODUCT = "\n// product * product\n"
 _CONVERT = """
 read_slang --threads 1 --top {top} {files}
 hierarchy -check -top {top}
 proc
+flatten
 opt_clean
+rename -hide
 write_verilog -noattr core.v
 """
 
@@ -58,11 +63,11 @@ def peer_verilog(peer: Peer, folder: Path) -> str:
     texts = {Path(name).name: (folder / name).read_text("utf-8") for name in peer.files}
     texts = {name: _ASYNCHRONOUS.sub(r"\1)", text) for name, text in texts.items()}
     if not peer.slang:
-        return "\n".join([*texts.values(), peer.around])
+        return "\n".join([*texts.values(), peer.around, _PRODUCT])
     sources = [name for name in texts if not name.endswith((".vi", ".svh"))]
     with work_directory(texts | {"around.sv": peer.around}) as directory:
         directory.yosys(_CONVERT.format(top=peer.top, files=" ".join([*sources, "around.sv"])))
-        return directory.read("core.v")
+        return directory.read("core.v") + _PRODUCT
 
 
 def _fronts(peer: Peer, folder: Path, technology: Technology) -> Iterator[tuple[str, list[tuple[str, AsicResult]]]]:

@@ -32,6 +32,15 @@ _MODULES: tuple[str, ...] = (
     "rtl.neighbours.hadamard",
     "rtl.units.bit_plane",
     "rtl.units.bit_slice_digits",
+    "rtl.units.bit_mod",
+    "rtl.units.bit_mod_terms",
+    "rtl.units.dsp_packed",
+    "rtl.units.mixed_precision",
+    "rtl.units.phases",
+    "rtl.units.shift_add",
+    "rtl.units.simd",
+    "rtl.units.simd_float",
+    "rtl.units.simd_posit",
 )
 
 

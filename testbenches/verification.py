@@ -22,17 +22,19 @@ __all__ = [
     "write_testbench",
 ]
 
+_SEED = 1  # of the rows and of the pauses
+
 
 def verify(
     unit: DotProductUnit,
     *,
     pipeline: int | None = None,
+    architecture: Architecture | None = None,
     netlist: str | None = None,
     cell_models: str | None = None,
     vectors: int = 4096,
     exhaustive: bool = True,
     simulator: str | None = None,
-    seed: int = 1,
 ) -> Report:
     """Simulate a unit's Verilog and compare every output with the model, bit for bit.
 
@@ -44,6 +46,8 @@ def verify(
         The unit.
     pipeline : int, optional
         Ranks of registers, as for `rtl.verilog`.
+    architecture : Architecture, optional
+        How it is built, as for `rtl.verilog`.
     netlist, cell_models : str, optional
         Verilog of a module ``<unit.name>_core`` made of cells, and of the cells: it takes the place of the core.
     vectors : int, default 4096
@@ -53,8 +57,6 @@ def verify(
     simulator : str, optional
         ``"icarus"`` or ``"verilator"``. By default, of those that are installed, the one that should be done first
         (`testbenches.effort`).
-    seed : int, default 1
-        Seed of the rows and of the pauses.
 
     Returns
     -------
@@ -70,11 +72,11 @@ def verify(
     ValueError
         If there are models without a netlist, or the unit cannot have such a pipeline.
     """
-    design = design_of(unit, pipeline=pipeline, netlist=netlist, cell_models=cell_models)
-    rows = stimulus(unit, count=vectors, corner_rows=4 * vectors, exhaustive=exhaustive, seed=seed)
+    design = design_of(unit, pipeline=pipeline, architecture=architecture, netlist=netlist, cell_models=cell_models)
+    rows = stimulus(unit, count=vectors, corner_rows=4 * vectors, exhaustive=exhaustive, seed=_SEED)
     expected = dot_exact(unit, rows)
     check_kernel(unit, rows, expected)
-    return run(design, fields(unit, rows), expected, simulator=simulator, seed=seed)
+    return run(design, fields(unit, rows), expected, simulator=simulator, seed=_SEED)
 
 
 def design_of(

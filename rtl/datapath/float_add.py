@@ -127,10 +127,14 @@ class FloatAdd(Part):
     Latency: none, combinational.
     """
 
+    def __new__(cls, unit: DotProductUnit, architecture: Architecture) -> Any:
+        if isinstance(unit.accumulator, FixedAccumulator) or fused(unit):
+            raise ValueError(f"unit must add its sum to a float register, not {unit.name}")
+        return super().__new__(cls, unit, architecture)
+
     def __init__(self, unit: DotProductUnit, architecture: Architecture) -> None:
         accumulator = unit.accumulator
-        if isinstance(accumulator, FixedAccumulator) or fused(unit):
-            raise ValueError(f"unit must add its sum to a float register, not {unit.name}")
+        assert isinstance(accumulator, FloatAccumulator)
         self.spec = unit
         self._architecture = architecture
         self._accumulator = accumulator

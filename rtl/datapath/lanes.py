@@ -13,6 +13,7 @@ from typing import Any
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 
 from hwsim.datapath.unit import DotProductUnit
+from hwsim.formats import CodebookSpec
 from rtl.architecture import Architecture
 from rtl.arithmetic.heap import Heap
 from rtl.datapath.layouts import operand_layout, operand_raw, product_raw
@@ -137,7 +138,8 @@ def add_lanes(
     grid = product_raw(unit)
     for index, (x, y) in enumerate(zip(a, b, strict=True)):
         name, negative = f"lane_{index}", x.negative ^ y.negative
-        if not grid.bits and shift >= 0:
+        masks = any(len(z.significand) == 1 and not z.significand.shape().signed for z in (x, y))
+        if not grid.bits and shift >= 0 and not masks:
             sign = negative if len(negative) else None
             heap.add_product(
                 m, x.significand, y.significand, style=architecture.multiplier, shift=shift, negative=sign, name=name
@@ -166,6 +168,9 @@ def _add_magnitudes(
 ) -> None:
     """Add products of which magnitude and sign are known."""
     grid = product_raw(unit)
+    if unit.product_max == 1 and not grid.bits and shift >= 0:
+        _add_units(heap, unit, a, b, shift)
+        return
     # Places that are zero for every product are not made: those below the least exponent, those that a quire has not.
     low = grid.low - min(shift, 0)
     up = max(shift, 0)
@@ -211,6 +216,21 @@ def _add_magnitudes(
     reach = windows if narrow else [_Window(coarse=0, low=0, high=max(window.high for window in windows))]
     for window, column in zip(reach, signs, strict=True):
         _add_signs(m, heap, column, up + window.low, up + window.high, shares, f"negatives_{window.coarse}")
+
+
+def _add_units(heap: Heap, unit: DotProductUnit, a: Sequence[Any], b: Sequence[Any], shift: int) -> None:
+    """Add products that are 1, -1 or 0: 1, less 2 where it is negative; of signs alone, a count of those that differ."""
+    specs = (unit.element_a, unit.element_b)
+    always = all(isinstance(spec, CodebookSpec) and 0 not in spec.levels for spec in specs)
+    for x, y in zip(a, b, strict=True):
+        negative = x.negative ^ y.negative
+        if always:
+            heap.add_constant(1 << shift)
+            heap.subtract(negative, shift + 1, 1)
+        else:
+            product = x.significand & y.significand
+            heap.add_bit(product, shift, 1)
+            heap.subtract(product & negative, shift + 1, 2)
 
 
 def _add_signs(m: Module, heap: Heap, signs: list[Any], low: int, high: int, shares: bool, name: str) -> None:

@@ -42,9 +42,13 @@ class PositPack(Part):
     Latency: none, combinational.
     """
 
-    def __init__(self, unit: DotProductUnit) -> None:
+    def __new__(cls, unit: DotProductUnit) -> Any:
         if not isinstance(unit.output, PositSpec):
             raise TypeError(f"output must be a PositSpec, not {unit.output!r}")
+        return super().__new__(cls, unit)
+
+    def __init__(self, unit: DotProductUnit) -> None:
+        assert isinstance(unit.output, PositSpec)
         self.spec = unit
         self._output = unit.output
         super().__init__({"register": In(register_layout(unit)), "d": Out(unit.output.bits)})

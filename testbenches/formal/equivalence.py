@@ -60,9 +60,8 @@ equiv_make gold gate equal
 hierarchy -top equal
 async2sync
 opt_clean
-equiv_struct
-equiv_simple -undef -seq 1
-equiv_induct -undef -seq 2
+equiv_simple -seq 1
+equiv_induct -seq 2
 equiv_status
 """
 _SIZE = re.compile(r"(\d+) variables, (\d+) clauses|Solving problem with (\d+) variables and (\d+) clauses")

@@ -170,7 +170,9 @@ def test_float_add_model_is_exact() -> None:
 
 def test_float_step_only_where_it_is_one() -> None:
     unit = _unit("float8_e4m3", "float8_e4m3")
-    assert isinstance(float_step(unit, _HEAP), FloatAdd)
+    part = float_step(unit, _HEAP)
+    assert isinstance(part, FloatAdd)
+    assert "module add(" in parts_verilog({"add": part})["add"]
     assert float_step(unit, Architecture()) is None
     fixed = named("int8")
     assert isinstance(fixed.accumulator, FixedAccumulator)

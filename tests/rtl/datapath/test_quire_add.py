@@ -69,7 +69,7 @@ def _check_step(unit: DotProductUnit, count: int) -> None:
 
 @pytest.mark.parametrize("unit", _UNITS, ids=lambda unit: unit.name)
 def test_quire_add_equals_oracle(unit: DotProductUnit) -> None:
-    _check_step(unit, 3000)
+    _check_step(unit, 2000)
 
 
 @pytest.mark.slow
@@ -82,7 +82,7 @@ def test_quire_add_more(unit: DotProductUnit) -> None:
 @pytest.mark.parametrize("name", ["posit8_2", "posit16_1"])
 def test_posit_pack_equals_oracle(name: str, overflow: Overflow) -> None:
     unit = replace(named(f"{name}_quire"), overflow=overflow)
-    bits, count = register_layout(unit)["value"].width, 3000
+    bits, count = register_layout(unit)["value"].width, 400
     source = random.Random(2)
     held = [0, 1, (1 << bits) - 1, 1 << (bits - 1)]
     while len(held) < count:
@@ -97,7 +97,7 @@ def test_posit_pack_equals_oracle(name: str, overflow: Overflow) -> None:
     found = _numbers(compiled.run({"register": _words(codes, bits + 1)})["d"], unit.output.bits)
     expected = [output_exact(unit, (_signed(code, bits), 3 * seen)) for code, seen in zip(held, special, strict=True)]
     assert found == expected
-    assert len(set(expected)) > 150
+    assert len(set(expected)) > 60
 
 
 def test_quire_step_only_where_it_is_one() -> None:
