@@ -22,8 +22,9 @@ from rtl.architecture import ARCHITECTURES
 from rtl.blocks import blocks
 from rtl.verilog import parts_verilog
 from testbenches.blocks import EXHAUSTIVE_BITS, check_block
-from testbenches.formal.equivalence import prove_block, prove_mapped
+from testbenches.formal.equivalence import prove_block
 from testbenches.formal.handshake import Handshake, prove_handshake
+from testbenches.formal.mapped import prove_mapped
 from testbenches.formal.proof import Proof
 from testbenches.formal.steps import prove_row, prove_step
 from testbenches.ports import shell_ports
@@ -38,6 +39,23 @@ _NETLISTS = (
     ("float4_e2m1fn", "tool"),
     ("float4_e2m1fn", "booth_heap"),
 )
+_FIRST = (
+    ("int8", "tool"),
+    ("int8", "booth_heap"),
+    ("int8_l4", "dadda_heap"),
+    ("int8_l4", "fast_heap"),
+    ("int8_l4", "carry_save"),
+    ("float8_e4m3fn", "tool"),
+    ("float8_e4m3fn", "booth_heap"),
+    ("float4_e2m1fn_l8", "dadda_heap"),
+    ("mxfp4", "tool"),
+    ("nvfp4", "tool"),
+    ("posit8_0", "tool"),
+    ("hopper_e4m3_e4m3_float32", "tool"),
+    ("ternary", "tool"),
+    ("binary", "tool"),
+)
+_UNITS = _FIRST + tuple((name, "tool") for name in SUITE if (name, "tool") not in _FIRST)
 _Task = tuple[str, str, Callable[[], Proof]]  # name, all that it depends on, how
 
 
@@ -141,26 +159,11 @@ def _steps(options: argparse.Namespace) -> Iterator[_Task]:
 
 
 def _shells(options: argparse.Namespace) -> Iterator[_Task]:
-    """Check the handshakes of the shell: the control alone to 20 cycles, the values of INT8 with a = 0 to 8."""
-    unit = named("int8")
-    text = rtl.verilog(unit)
-    spec = _handshake(unit)
-    with_values = _handshake(unit, "i_first ? i_c : register", "i_a == 0 & (i_first | begun)")
-    for name, depth, chosen in (("int8 shell, control", 20, spec), ("int8 shell, values", 8, with_values)):
-        depends = f"{text} {depth} {chosen}"
-        yield (
-            name,
-            depends,
-            partial(prove_handshake, name, text, unit.name, chosen, depth=depth, seconds=options.seconds),
-        )
-
-
-def _handshake(unit: DotProductUnit, reference: str = "", assume: str = "") -> Handshake:
-    ports = shell_ports(unit)
-    return Handshake(
-        inputs={f"i_{port.name}": port.bits for port in ports.fields}, output_bits=ports.output_bits,
-        outstanding=rtl.latency(unit), reference=reference, assume=assume,
-    )  # fmt: skip
+    """Check the handshakes of the shell and of arrays."""
+    for what, text, top, spec, depth, induction in SHELLS():
+        how = "induction" if induction else "bounded"
+        run = partial(prove_handshake, what, text, top, spec, depth=depth, induction=induction, seconds=options.seconds)
+        yield f"{what} {how}", f"{text} {depth} {spec} {induction}", run
 
 
 def _netlists(options: argparse.Namespace) -> Iterator[_Task]:
@@ -180,25 +183,26 @@ def _netlists(options: argparse.Namespace) -> Iterator[_Task]:
 
 
 def _units(options: argparse.Namespace) -> Iterator[_Task]:
-    """Compare the shells of the suite with the kernels."""
-    for name in SUITE:
+    """Compare shells with the kernels."""
+    for name, style in _UNITS:
         unit = named(name)
-        depends = f"{rtl.verilog(unit)} {options.vectors}"
-        yield name, depends, partial(_unit, unit, options.vectors)
+        text = rtl.verilog(unit, architecture=ARCHITECTURES[style])
+        run = partial(_unit, unit, style, text, options.vectors)
+        yield f"{name} {style}", f"{text} {options.vectors}", run
 
 
-def _unit(unit: DotProductUnit, rows: int) -> Proof:
+def _unit(unit: DotProductUnit, style: str, text: str, rows: int) -> Proof:
     started = time.perf_counter()
-    method = "compiled, against the model"
+    name, method = f"{unit.name}, {style}", "compiled, against the model"
     try:
-        report = check_unit(unit, rows=rows)
+        report = check_unit(unit, rows=rows, text=text)
     except VerificationError as error:
         return Proof(
-            name=unit.name, method=method, result="refuted", detail=str(error), seconds=time.perf_counter() - started
+            name=name, method=method, result="refuted", detail=str(error), seconds=time.perf_counter() - started
         )
     size = f"{report.rows:,} rows, {report.outputs:,} outputs of the {report.model}"
     size += ", all pairs of operands" if report.exhaustive else ""
-    return Proof(name=unit.name, method=method, result="no difference", size=size, seconds=report.seconds)
+    return Proof(name=name, method=method, result="no difference", size=size, seconds=report.seconds)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 __all__ = [
     "PEERS",
+    "SOURCES",
     "Peer",
 ]
 
@@ -12,8 +13,8 @@ __all__ = [
 class Peer(NamedTuple):
     """A peer's design.
 
-    `repository` is on GitHub, and `commit` the one that was read. `files` are paths in a folder that holds checkouts by
-    owner and name; `top` is a module of theirs or of `around`, which is Verilog of ours.
+    `repository` is a name of `SOURCES`, and `commit` the one at which it was read. `files` are paths in a folder that
+    holds those; `top` is a module of theirs or of `around`, which is Verilog of ours.
     """
 
     function: str
@@ -31,7 +32,7 @@ def _within(folder: str, *names: str) -> tuple[str, ...]:
 
 
 def _tree(inputs: int) -> str:
-    """Return DW02_tree of some inputs: two words whose sum is theirs modulo a power of two, by levels of full adders."""
+    """Return DW02_tree of some inputs: two words whose sum is that of the inputs, modulo, by levels of full adders."""
     lines = [
         "module peer_full_adder(a, b, c, total, carry);",
         "  input a, b, c;",
@@ -98,8 +99,33 @@ def _hardfloat(exp_bits: int, precision: int, recoded: bool) -> str:
     return "\n".join([*lines, ""])
 
 
+def _cvfpu(name: str) -> str:
+    """Return a module of the peer's multiply-add without registers, rounding to nearest even, without its flags."""
+    return f"""
+module peer(input [7:0] a, input [7:0] b, input [7:0] c, output [7:0] d);
+  fpnew_fma #(.FpFormat(fpnew_pkg::{name})) inner (
+    .clk_i(1'b0), .rst_ni(1'b1), .operands_i({{c, b, a}}), .is_boxed_i(3'b111), .rnd_mode_i(fpnew_pkg::RNE),
+    .op_i(fpnew_pkg::FMADD), .op_mod_i(1'b0), .tag_i(1'b0), .aux_i(1'b0), .in_valid_i(1'b1), .in_ready_o(),
+    .flush_i(1'b0), .result_o(d), .status_o(), .extension_bit_o(), .tag_o(), .aux_o(), .out_valid_o(),
+    .out_ready_i(1'b1), .busy_o());
+endmodule
+"""
+
+
+_CVFPU = "openhwgroup/cvfpu"
+_CVFPU_COMMIT = "0cb7fb14f8ae722ec072677f457bcb4e7003d8ec"
+_CVFPU_FILES = (
+    "pulp-platform/common_cells/include/common_cells/registers.svh",
+    *_within("pulp-platform/common_cells/src", "cf_math_pkg.sv", "lzc.sv"),
+    *_within(
+        f"{_CVFPU}/src",
+        "fpnew_pkg.sv", "fpnew_classifier.sv", "fpnew_rounding.sv", "fpnew_pipe_in.sv", "fpnew_fma.sv",
+    ),
+)  # fmt: skip
+_PACOGEN = "manish-kj/PACoGen"
+_HARDFLOAT_1 = "HardFloat-1"
 _HARDFLOAT = _within(
-    "HardFloat-1/source",
+    f"{_HARDFLOAT_1}/source",
     "HardFloat_consts.vi", "HardFloat_localFuncs.vi", "RISCV/HardFloat_specialize.vi", "HardFloat_primitives.v",
     "HardFloat_rawFN.v", "isSigNaNRecFN.v", "fNToRecFN.v", "recFNToFN.v", "mulAddRecFN.v",
 )  # fmt: skip
@@ -113,6 +139,17 @@ _MX_FLOAT = (
     *_within(_ARITH, "mul_fp.sv", "vec_mul_fp.sv", "mul_int.sv", "vec_sum_int.sv"),
 )
 
+
+SOURCES = {
+    _TPE: f"https://github.com/{_TPE}, a fork of the authors' of arXiv:2503.06342",
+    _MX: f"https://github.com/{_MX}",
+    _NVFP4: f"https://github.com/{_NVFP4}",
+    _HARDFLOAT_1: "http://www.jhauser.us/arithmetic/HardFloat.html, Release 1",
+    _CVFPU: f"https://github.com/{_CVFPU}",
+    "pulp-platform/common_cells": "https://github.com/pulp-platform/common_cells, for CVFPU",
+    _PACOGEN: f"https://github.com/{_PACOGEN}",
+}
+"""Where each is published, by its folder."""
 
 PEERS = (
     Peer(
@@ -177,12 +214,37 @@ PEERS = (
     Peer(
         "e4m3_multiply_add",
         "E4M3 with IEEE's specials, a * b + c rounded once to nearest even",
-        "HardFloat-1", "", _HARDFLOAT, "peer", _hardfloat(4, 4, recoded=False), slang=True,
+        _HARDFLOAT_1, "", _HARDFLOAT, "peer", _hardfloat(4, 4, recoded=False), slang=True,
     ),
     Peer(
         "e4m3_multiply_add_recoded",
         "the same of E4M3 with operands and result in the peer's own recoded form",
-        "HardFloat-1", "", _HARDFLOAT, "peer", _hardfloat(4, 4, recoded=True), slang=True,
+        _HARDFLOAT_1, "", _HARDFLOAT, "peer", _hardfloat(4, 4, recoded=True), slang=True,
+    ),
+    Peer(
+        "e4m3_multiply_add",
+        "E4M3 with IEEE's specials, a * b + c rounded once to nearest even",
+        _CVFPU, _CVFPU_COMMIT, _CVFPU_FILES, "peer", _cvfpu("FP8ALT"), slang=True,
+    ),
+    Peer(
+        "e5m2_multiply_add",
+        "E5M2, a * b + c rounded once to nearest even",
+        _CVFPU, _CVFPU_COMMIT, _CVFPU_FILES, "peer", _cvfpu("FP8"), slang=True,
+    ),
+    Peer(
+        "posit8_2_multiply_add",
+        "posit(8,2), a product rounded to a posit and a sum rounded again",
+        _PACOGEN, "ba7a1a1e6d9a7d332e0a75c7378608a659a01b4f",
+        _within(_PACOGEN, "mult/posit_mult.v", "add/posit_add.v"),
+        "peer",
+        """
+module peer(input [7:0] a, input [7:0] b, input [7:0] c, output [7:0] d);
+  wire [7:0] product;
+  posit_mult #(.N(8), .es(2)) multiply (.in1(a), .in2(b), .start(1'b1), .out(product), .inf(), .zero(), .done());
+  posit_add #(.N(8), .es(2)) add (.in1(product), .in2(c), .start(1'b1), .out(d), .inf(), .zero(), .done());
+endmodule
+""",
+        slang=True,
     ),
 )  # fmt: skip
 """In the order in which they are measured."""

@@ -99,7 +99,6 @@ def _multiply_add(exp_bits: int, man_bits: int) -> _Matches:
         rounding=Rounding.NEAREST_EVEN,
         overflow=Overflow.INFINITY,
         result_man_bits=man_bits,
-        signed_zero=True,
     )
     unit = DotProductUnit(a=spec, b=spec, lanes=1, alignment=ExactAlignment(), accumulator=accumulator, output=spec)
     for name, how in ARCHITECTURES.items():

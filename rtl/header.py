@@ -2,14 +2,15 @@
 """The comment on top of a unit's Verilog: everything that one needs to use it."""
 
 from hwsim.datapath.unit import (
+    CascadedAlignment,
     DotProductUnit,
     ExactAlignment,
     FixedAccumulator,
     FloatAccumulator,
+    PairwiseAlignment,
     ScalarSpec,
-    TruncatedAlignment,
 )
-from hwsim.formats import BlockSpec, CodebookSpec, IntegerSpec, PositSpec, Specials
+from hwsim.formats import BlockSpec, CodebookSpec, IntegerSpec, PositSpec, Rounding, Specials
 from rtl.architecture import Architecture
 from rtl.datapath.dot_product import chosen_ranks, ranks, row_fields
 
@@ -38,8 +39,10 @@ def header(unit: DotProductUnit, latency: int, version: str, architecture: Archi
         "",
         f"Operand a:    {_format(unit.a)}",
         f"Operand b:    {_format(unit.b)}",
+        *_entry(unit),
         f"Alignment:    {_alignment(unit)}",
-        f"Accumulator:  {_accumulator(unit)}",
+        f"Accumulator:  {_accumulator(unit.accumulator, unit.has_specials)}",
+        *_promotion(unit),
         f"Output:       {_output(unit)}",
         "",
         *_structure(architecture),
@@ -94,18 +97,60 @@ def _alignment(unit: DotProductUnit) -> str:
     if isinstance(unit.alignment, ExactAlignment):
         return "the products of a row are added exactly"
     spec = unit.alignment
-    assert isinstance(spec, TruncatedAlignment)  # `check_buildable`
-    what = "products and register" if spec.with_accumulator else "the products of a row"
+    if isinstance(spec, PairwiseAlignment):
+        return "products, and sums of neighbours pair by pair, are each rounded as the accumulator is"
+    if isinstance(spec, CascadedAlignment):
+        return _cascaded(spec)
+    addends = "the products of a row" if spec.group == 1 else f"the sums of {spec.group} products each"
+    what = f"{'products' if spec.group == 1 else addends} and register" if spec.with_accumulator else addends
+    rest = "cut" if spec.rounding is Rounding.TOWARD_ZERO else f"rounded {spec.rounding.value}"
     return (
         f"{what} are brought to the largest exponent (at least {spec.exp_floor}); "
-        f"{spec.fraction_bits} bits below it are kept, the rest is cut"
+        f"{spec.fraction_bits} bits below it are kept, the rest is {rest}"
     )
 
 
-def _accumulator(unit: DotProductUnit) -> str:
-    spec = unit.accumulator
+def _cascaded(spec: CascadedAlignment) -> str:
+    parts = "products" if spec.parts == 1 else "products, even and odd lanes apart,"
+    return (
+        f"{parts} are brought to the largest exponent and cut {spec.fraction_bits} bits below it; then their sum and "
+        f"the register to the larger one, cut downward {spec.sum_fraction_bits} and {spec.register_fraction_bits} "
+        "bits below it"
+    )
+
+
+def _entry(unit: DotProductUnit) -> list[str]:
+    """Return what happens to operands before they are multiplied."""
+    words = []
+    if unit.ignored_bits:
+        dropped = "ignored" if unit.operand_rounding is Rounding.TOWARD_ZERO else "rounded to nearest even"
+        words.append(f"the {unit.ignored_bits} bits below each code are {dropped}")
+    if unit.unpacked is not None:
+        words.append(f"converted to {unit.unpacked.name}")
+    if unit.flush_operands:
+        words.append("subnormals, of c too, count as zero")
+    if unit.sparsity is not None:
+        kept, of = unit.sparsity.kept, unit.sparsity.of
+        words.append(f"of a {kept} of {of} neighbours, with the place of each; b with all")
+    if unit.order:
+        words.append("rows come in the order in which the unit takes elements")
+    return [f"Entry:        {'; '.join(words)}"] if words else []
+
+
+def _promotion(unit: DotProductUnit) -> list[str]:
+    """Return what the second register is."""
+    if unit.promotion is None:
+        return []
+    text = _accumulator(unit.promotion.accumulator, unit.has_specials)
+    return [
+        f"Promotion:    every {unit.promotion.length} products, and at last, that is added to a second register and starts",
+        f"              at zero; c goes to the second one: {text}",
+    ]
+
+
+def _accumulator(spec: FixedAccumulator | FloatAccumulator, has_specials: bool) -> str:
     if isinstance(spec, FixedAccumulator):
-        special = ", and beside it infinity or NaN seen since c" if unit.has_specials else ""
+        special = ", and beside it infinity or NaN seen since c" if has_specials else ""
         width = f"{spec.bits} bits, two's complement, unit 2**{-spec.fraction_bits}"
         return f"{width}; overflow: {spec.overflow.value}{special}"
     assert isinstance(spec, FloatAccumulator)
@@ -122,12 +167,17 @@ def _output(unit: DotProductUnit) -> str:
 
 def _ports(unit: DotProductUnit, *, shell: bool) -> list[str]:
     notes = {"first": "the row starts from c", "last": "the row ends a dot product"}
-    for name, spec in (("a", unit.element_a), ("b", unit.element_b)):
-        notes[name] = f"{unit.lanes} x {spec.name}, lane i at bits {_slice(spec.bits)}"
-    for name, scale in (("scale_a", unit.scale_a), ("scale_b", unit.scale_b)):
-        if scale is not None:
+    for name, spec, count in (("a", unit.element_a, unit.lanes), ("b", unit.element_b, unit.width)):
+        notes[name] = f"{count} x {spec.name}, lane i at bits {_slice(spec.bits + unit.ignored_bits)}"
+    if unit.sparsity is not None:
+        notes["index"] = f"{unit.lanes} places of a's among {unit.sparsity.of} neighbours, lane 0 at bit 0"
+    scales = zip(("scale_a", "scale_b"), (unit.scale_a, unit.scale_b), unit.scale_counts, strict=True)
+    for name, scale, count in scales:
+        if scale is not None and count == 1:
             notes[name] = f"{scale.name}, of the block that the row of {name[-1]} is from"
-    notes["c"] = f"{unit.accumulator.name}, read with first"
+        elif scale is not None:
+            notes[name] = f"{count} x {scale.name}, of the blocks of the row of {name[-1]}, the first at bit 0"
+    notes["c"] = f"{unit.register.name}, read with first"
     fields = [(name, bits, notes[name]) for name, bits in row_fields(unit).items()]
     control: list[tuple[str, str, int, str]] = [("clk", "input", 1, ""), ("rst", "input", 1, "")]
     if shell:

@@ -114,7 +114,7 @@ class ShellPorts:
 
 def register_bits(unit: DotProductUnit) -> int:
     """Return the width of c."""
-    accumulator = unit.accumulator
+    accumulator = unit.register
     return accumulator.bits if isinstance(accumulator, FixedAccumulator) else accumulator.format.bits
 
 
@@ -132,7 +132,15 @@ def shell_ports(unit: DotProductUnit) -> ShellPorts:
         ``first``, ``last``, ``a``, ``b`` (lane 0 at bit 0), ``scale_a`` and ``scale_b`` where the operand is in a
         block format, ``c`` in the format of the accumulator; the output is in that of the unit.
     """
-    operands = [(name, unit.lanes * (spec.bits + unit.ignored_bits)) for name, spec in (("a", unit.element_a), ("b", unit.element_b))]
-    scales = [(name, scale.bits) for name, scale in (("scale_a", unit.scale_a), ("scale_b", unit.scale_b)) if scale]
+    sides = (("a", unit.element_a, unit.lanes), ("b", unit.element_b, unit.width))
+    operands = [(name, count * (spec.bits + unit.ignored_bits)) for name, spec, count in sides]
+    if unit.sparsity is not None:
+        operands.append(("index", unit.lanes * (unit.sparsity.of - 1).bit_length()))
+    counts = unit.scale_counts
+    scales = [
+        (name, count * scale.bits)
+        for name, scale, count in (("scale_a", unit.scale_a, counts[0]), ("scale_b", unit.scale_b, counts[1]))
+        if scale
+    ]
     named = [("first", 1), ("last", 1), *operands, *scales, ("c", register_bits(unit))]
     return ShellPorts(fields=tuple(Port(name=name, bits=bits) for name, bits in named), output_bits=unit.output.bits)

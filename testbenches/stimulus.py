@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.datapath import DotProductUnit, Row
+from hwsim.datapath.accumulate import operand_exact
 from hwsim.datapath.unit import FixedAccumulator, ScalarSpec
 from hwsim.formats import CodebookSpec, FloatSpec, IntegerSpec, PositSpec
 from testbenches.ports import register_bits
@@ -49,12 +50,16 @@ def fields(unit: DotProductUnit, rows: Sequence[Row]) -> dict[str, list[int]]:
     packed = {
         "first": [int(row.first) for row in rows],
         "last": [int(row.last) for row in rows],
-        "a": [_pack(row.a, unit.element_a.bits + unit.ignored_bits) for row in rows],
+        "a": [_pack(_dense(unit, row)[0], unit.element_a.bits + unit.ignored_bits) for row in rows],
         "b": [_pack(row.b, unit.element_b.bits + unit.ignored_bits) for row in rows],
     }
-    scales = [name for name, scale in (("scale_a", unit.scale_a), ("scale_b", unit.scale_b)) if scale is not None]
-    for position, name in enumerate(scales):
-        packed[name] = [row.scales[position] for row in rows]
+    if unit.sparsity is not None:
+        packed["index"] = [_pack(_dense(unit, row)[1], (unit.sparsity.of - 1).bit_length()) for row in rows]
+    begin = 0
+    for name, scale, count in zip(("scale_a", "scale_b"), (unit.scale_a, unit.scale_b), unit.scale_counts, strict=True):
+        if scale is not None:
+            packed[name] = [_pack(row.scales[begin : begin + count], scale.bits) for row in rows]
+            begin += count
     packed["c"] = [row.c for row in rows]
     return packed
 
@@ -92,7 +97,48 @@ def stimulus(
             raise ValueError(f"{name} must be at least 1, not {rows!r}")
     pairs = all_pairs(unit, seed=seed) if exhaustive else []
     rows = pairs + corners(unit, corner_rows, seed=seed) + random_rows(unit, count, seed=seed)
+    rows = _sparse(unit, rows, seed) if unit.sparsity else rows
     return _before_entry(unit, rows, seed) if unit.ignored_bits else rows
+
+
+def _sparse(unit: DotProductUnit, rows: list[Row], seed: int) -> list[Row]:
+    """Spread the lanes of rows over the width of a sparse step: zeros of a, any codes of b between."""
+    assert unit.sparsity is not None
+    random = np.random.default_rng((seed, 4))
+    kept, of = unit.sparsity.kept, unit.sparsity.of
+    zero, any_b = _encode(unit.element_a, 0.0), pools(unit.element_b, random)["any"]
+    spread = []
+    for row in rows:
+        a, b = [zero] * unit.width, random.choice(any_b, unit.width).tolist()
+        for lane in range(0, unit.lanes, kept):
+            places = sorted(random.permutation(of)[:kept].tolist())
+            for at, place in enumerate(places):
+                a[lane // kept * of + place] = row.a[lane + at]
+                b[lane // kept * of + place] = row.b[lane + at]
+        spread.append(row._replace(a=tuple(a), b=tuple(b)))
+    return spread
+
+
+def _dense(unit: DotProductUnit, row: Row) -> tuple[Sequence[int], list[int]]:
+    """Return the codes of a sparse a that are kept and their places: those that are not zero, then the first others."""
+    if unit.sparsity is None:
+        return row.a, []
+    kept, of = unit.sparsity.kept, unit.sparsity.of
+    spec = unit.element_a
+    codes: list[int] = []
+    places: list[int] = []
+    for begin in range(0, unit.width, of):
+        near = row.a[begin : begin + of]
+        chosen = sorted(range(of), key=lambda at: (not _enters(unit, spec, near[at]), at))[:kept]
+        places += sorted(chosen)
+        codes += [near[at] for at in sorted(chosen)]
+    return codes, places
+
+
+def _enters(unit: DotProductUnit, spec: ScalarSpec, code: int) -> bool:
+    """Whether a code is not zero when it has entered."""
+    term = operand_exact(unit, spec, code)
+    return bool(term.significand or term.special)
 
 
 def _before_entry(unit: DotProductUnit, rows: list[Row], seed: int) -> list[Row]:
@@ -155,7 +201,7 @@ def _integer_corners(bits: int) -> list[int]:
 
 def register_corners(unit: DotProductUnit) -> list[int]:
     """List the corners of c."""
-    accumulator = unit.accumulator
+    accumulator = unit.register
     if isinstance(accumulator, FixedAccumulator):
         return _integer_corners(accumulator.bits)
     return corner_codes(accumulator.format)
@@ -218,7 +264,7 @@ def corners(unit: DotProductUnit, count: int = 16384, *, seed: int = 1) -> list[
     chosen = range(rest) if rest <= count else sorted(random.choice(rest, count, replace=False).tolist())
     crossed += [(pairs[index // len(registers)], registers[index % len(registers)]) for index in chosen]
     ones = tuple(_encode(scale, 1.0) for scale in unit.scales)
-    scales = list(itertools.product(*(corner_codes(scale) for scale in unit.scales)))
+    scales = _scale_corners(unit, random)
     finite_a, finite_b = _finite(a), _finite(b)
     rows = []
     for index, ((left, right), register) in enumerate(crossed):
@@ -232,6 +278,14 @@ def corners(unit: DotProductUnit, count: int = 16384, *, seed: int = 1) -> list[
         scale = scales[index // 2 % len(scales)] if index % 2 else ones
         rows.append(Row(True, True, tuple(step_a), tuple(step_b), scale, register))
     return rows
+
+
+def _scale_corners(unit: DotProductUnit, random: np.random.Generator) -> list[tuple[int, ...]]:
+    """Cross the corners of the scales of a product; with several scales a step, a seeded choice of each."""
+    known = [corner_codes(scale) for scale in unit.scales]
+    if max(unit.scale_counts) <= 1:
+        return list(itertools.product(*known))
+    return [tuple(int(random.choice(codes)) for codes in known) for _ in range(_POOL)]
 
 
 def random_rows(unit: DotProductUnit, count: int, *, seed: int = 1) -> list[Row]:
@@ -355,10 +409,11 @@ def _register_code(unit: DotProductUnit, value: float) -> int:
     """Encode a value, roughly, as a code of c."""
     if not math.isfinite(value):
         return 0
-    if isinstance(unit.accumulator, FixedAccumulator):
+    register = unit.register
+    if isinstance(register, FixedAccumulator):
         numerator, denominator = value.as_integer_ratio()
-        return (numerator << unit.accumulator.fraction_bits) // denominator & ((1 << unit.accumulator.bits) - 1)
-    return _encode(unit.accumulator.format, value)
+        return (numerator << register.fraction_bits) // denominator & ((1 << register.bits) - 1)
+    return _encode(register.format, value)
 
 
 def _codes(spec: ScalarSpec) -> NDArray[np.integer]:

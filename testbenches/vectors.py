@@ -2,7 +2,7 @@
 """Codes that try a combinational block: all of them, or random ones of every kind that breaks arithmetic, at once."""
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,14 +76,15 @@ def _codes(bits: int, directed: Sequence[int], count: int, generator: np.random.
     codes = generator.integers(0, 1 << 64, (count, ones.shape[1]), dtype=np.uint64) & ones
     kind = generator.integers(0, _KINDS, count)
     at = generator.integers(0, 1 << 30, (3, count))
-    for wanted, make in (
+    kinds: tuple[tuple[int, Callable[[NDArray[np.int64]], _Words]], ...] = (
         (1, lambda rows: corners[at[0, rows] % len(corners)]),
         (2, lambda rows: codes[rows] & below[at[0, rows] % len(below)]),
         (3, lambda rows: ~(codes[rows] & below[at[0, rows] % len(below)]) & ones),
         (4, lambda rows: hot[at[0, rows] % bits] ^ np.where(at[1, rows, None] & 1, ones, 0).astype(np.uint64)),
         (5, lambda rows: below[at[0, rows] % len(below)] ^ below[at[1, rows] % len(below)]),
         (6, lambda rows: codes[rows - 1] ^ hot[at[0, rows] % bits]),
-    ):
+    )
+    for wanted, make in kinds:
         rows = np.flatnonzero(kind == wanted)
         codes[rows] = make(rows)
     return codes[:, 0] if bits <= 64 else codes

@@ -46,7 +46,7 @@ RECIPES = {
 CHOICES = ("smallest", "fastest", "best_area_delay")
 _FLOW = 1  # raise when the script below or the meaning of a result changes: cached results are then made anew
 _AREA_UNIT_UM2 = 1e-3
-_PRODUCT = re.compile(r"\w\)? \* [\w($]")
+_PRODUCT = re.compile(r"[\w\])] \* [\w({$]")
 
 _SCRIPT = """
 read_liberty -lib cells.lib
@@ -216,11 +216,11 @@ def _compact(netlist_json: str, top: str) -> str:
 
 def _synthesize(text: str, top: str, technology: Technology, recipe: str, tools: dict[str, str]) -> AsicResult:
     """Run one recipe and analyse its netlist."""
-    booth, cells, abc = RECIPES[recipe]
+    booth, library_adders, abc = RECIPES[recipe]
     constraints = f"set_driving_cell {technology.driver}\nset_load {technology.operating_point.load_ff}\n"
     inputs = {
         "cells.lib": liberty(technology, _AREA_UNIT_UM2),
-        "core.v": with_library_adders(text, technology) if cells else text,
+        "core.v": with_library_adders(text, technology) if library_adders else text,
         "abc.constr": constraints,
     }
     with work_directory(inputs) as directory:

@@ -205,7 +205,8 @@ class Heap:
 
     def _once(self, a: Any, digit: Any, negative: Any, shift: int, time: float) -> None:
         """Add a, negated or not, where a digit is 1."""
-        masked = a & digit.replicate(len(a))
+        # Of a signed and an unsigned operand Amaranth makes a word one bit wider, with the sign of neither.
+        masked = a.as_unsigned() & digit.replicate(len(a))
         masked = masked.as_signed() if a.shape().signed else masked
         self.add_signed_if(masked, Const(0, 0) if negative is None else negative & digit, shift, time + 1)
 

@@ -14,8 +14,8 @@ from rtl.arrays.frame import Frame
 from rtl.arrays.layouts import beat_fields, output_fields
 from rtl.arrays.operand_stays import adder_trees, operand_stays
 from rtl.arrays.outputs_stay import outputs_stay
-from rtl.datapath.dot_product import check_buildable
 from rtl.datapath.merged import check_architecture
+from rtl.datapath.step import check_step
 
 __all__ = [
     "Array",
@@ -43,7 +43,7 @@ class _Checked(wiring.Component):
             if not isinstance(value, kind):
                 article = "an" if kind.__name__[0] in "AEIOU" else "a"
                 raise TypeError(f"{name} must be {article} {kind.__name__}, not {value!r}")
-        check_buildable(geometry.element(unit))
+        check_step(geometry.element(unit))
         check_architecture(geometry.element(unit), architecture)
         made: Self = super().__new__(cls, geometry, unit, architecture)
         return made

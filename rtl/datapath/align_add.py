@@ -7,11 +7,14 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed, unsigned
 from amaranth.lib.wiring import In, Out
 
 from hwsim.datapath.unit import DotProductUnit, FloatAccumulator, TruncatedAlignment
+from hwsim.formats import Rounding
 from rtl.architecture import Architecture
-from rtl.arithmetic.shift import shift_right_truncate
+from rtl.arithmetic.rounder import round_increment
+from rtl.arithmetic.shift import shift_right_split, shift_right_truncate
 from rtl.arithmetic.tree import add_signed, maximum
 from rtl.datapath.lanes import sum_signed
 from rtl.datapath.layouts import (
+    addend_max,
     fused,
     operand_layout,
     product_point,
@@ -113,19 +116,44 @@ class AlignAdd(Part):
         largest = Signal(total_raw(unit).bits, name="largest")
         m.d.comb += largest.eq(maximum(m, leads, "lead"))
         m.d.comb += self.total.exponent.eq(largest)
-        window = truncated_max(unit)[0].bit_length()
+        window = truncated_max(unit)[0].bit_length() + (2 if self._rounds else 0)
         distance = _saturated(m, largest - scale_base, product.high + window, "distance")
         terms = []
         for index, lane in enumerate(lanes):
             amount = Signal(len(distance), name=f"shift_{index}")
             m.d.comb += amount.eq(distance - lane.exponent)
-            terms.append(shift_right_truncate(m, _placed(magnitudes[index], fraction - point), amount, f"cut_{index}"))
+            terms.append(self._cut(m, magnitudes[index], fraction - point, amount, negatives[index], f"cut_{index}"))
         if fused(unit):
-            placed = _placed(accumulator.significand, fraction - spec.man_bits)
-            away = _saturated(m, largest - (accumulator.exponent + accumulator_base), len(placed), "accumulator_shift")
-            terms.append(shift_right_truncate(m, placed, away, "cut_accumulator"))
+            own = accumulator.significand
+            bits = max(len(own) + fraction - spec.man_bits, 0) + (2 if self._rounds else 0)
+            away = _saturated(m, largest - (accumulator.exponent + accumulator_base), bits, "accumulator_shift")
+            terms.append(self._cut(m, own, fraction - spec.man_bits, away, accumulator.negative, "cut_accumulator"))
             negatives.append(accumulator.negative)
         m.d.comb += self.total.sum.eq(self._sum(m, terms, negatives, len(self.total.sum)))
+
+    @property
+    def _rounds(self) -> bool:
+        """Whether addends are rounded to the last place that is kept."""
+        alignment = self.spec.alignment
+        return isinstance(alignment, TruncatedAlignment) and alignment.rounding is not Rounding.TOWARD_ZERO
+
+    def _cut(self, m: Module, magnitude: Any, places: int, amount: Any, negative: Any, name: str) -> Any:
+        """Return a magnitude in units of the last place that is kept, `places` below its own, and shifted by `amount`.
+
+        What falls below is cut, or rounded by two more places, of which the last stands for all that is below.
+        """
+        if not self._rounds:
+            return shift_right_truncate(m, _placed(magnitude, places), amount, name)
+        assert isinstance(self.spec.alignment, TruncatedAlignment)
+        kept = max(len(magnitude) + places, 0)
+        whole = Cat(magnitude, Const(0, kept - places - len(magnitude)))
+        word = shift_right_split(m, whole, amount, kept + 2, sticky=True, name=name)
+        out = Signal(kept + 1, name=f"{name}_rounded")
+        minus = negative.any() if len(negative) else Const(0, 1)
+        last = word[2] if kept else Const(0, 1)
+        one = round_increment(self.spec.alignment.rounding, last, word[1], word[0], minus)
+        m.d.comb += out.eq(word[2:] + one)
+        return out
 
     def _sum(self, m: Module, values: list[Any], negatives: list[Any], bits: int) -> Any:
         """Return the sum of values, each negated or not, by the architecture."""
@@ -136,7 +164,7 @@ class AlignAdd(Part):
     def _sign_magnitude(self, m: Module) -> tuple[list[Any], list[Any]]:
         """Return magnitudes and signs of the products, for each is cut toward zero."""
         magnitudes, negatives = [], []
-        bits = (self.spec.product_max * scale_max(self.spec)).bit_length()
+        bits = addend_max(self.spec).bit_length()
         for index, lane in enumerate(self.products.lanes):
             if not lane.significand.shape().signed:
                 magnitudes.append(lane.significand)

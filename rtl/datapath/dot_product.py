@@ -8,18 +8,15 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hwsim.datapath.unit import (
-    CascadedAlignment,
     DotProductUnit,
     FixedAccumulator,
     FloatAccumulator,
     NanResult,
-    PairwiseAlignment,
     TruncatedAlignment,
 )
 from hwsim.formats import Rounding
 from rtl.architecture import Architecture
 from rtl.datapath.accumulate import Accumulate
-from rtl.datapath.align_add import AlignAdd
 from rtl.datapath.decode import Decode
 from rtl.datapath.entry import Enter, can_enter, changes_codes, code_bits, entered, loaded
 from rtl.datapath.layouts import fused, product_raw, products_layout, scale_max, special_bits, total_layout
@@ -33,8 +30,10 @@ from rtl.datapath.merged import (
     resolved,
     step_layout,
 )
-from rtl.datapath.multiply import Multiply
+from rtl.datapath.promote import first_register, promoted_loop, second_register
 from rtl.datapath.round_pack import RoundPack
+from rtl.datapath.sparse import Select, index_bits, sparse_missing
+from rtl.datapath.stages import add_stage, multiply_stage
 
 __all__ = [
     "Core",
@@ -48,7 +47,7 @@ __all__ = [
 ]
 
 _DEFAULT = 2  # accumulate always has registers, multiply always can
-_PREFERENCE = ("accumulate", "resolve", "multiply", "round_pack", "align_add")
+_PREFERENCE = ("accumulate", "promote", "resolve", "multiply", "round_pack", "align_add")
 
 
 def check_buildable(unit: DotProductUnit) -> None:
@@ -61,15 +60,11 @@ def check_buildable(unit: DotProductUnit) -> None:
     """
     alignment, register = unit.alignment, unit.accumulator
     missing = {
-        "a promotion": unit.promotion is not None,
         "signed operands unpacked to an unsigned format": not can_enter(unit),
-        "a sparse operand": unit.sparsity is not None,
-        "several block scales a step": max(unit.scale_counts) > 1,
-        f"a {type(alignment).__name__}": isinstance(alignment, PairwiseAlignment | CascadedAlignment),
+        "several block scales of an exact step": max(unit.scale_counts) > 1
+        and not isinstance(alignment, TruncatedAlignment),
     }
-    if isinstance(alignment, TruncatedAlignment):
-        missing["groups of products"] = alignment.group > 1
-        missing["an alignment that rounds"] = alignment.rounding is not Rounding.TOWARD_ZERO
+    missing |= sparse_missing(unit)
     if isinstance(register, FloatAccumulator):
         missing["stochastic rounding"] = register.rounding is Rounding.STOCHASTIC
         missing["signed zeros"] = register.signed_zero
@@ -86,17 +81,21 @@ def ranks(unit: DotProductUnit, architecture: Architecture | None = None) -> tup
 
     With a heap, what stands behind `multiply` is the sum of a row in place of its products, unless there is a rank
     behind `align_add` too: for a fixed accumulator as two words. Carry-save accumulation has the rank `resolve`, behind
-    the addition of the register's words, and behind `round_pack` if there is one.
+    the addition of the register's words, and behind `round_pack` if there is one. With a promotion, `promote` is the
+    second register, a cycle behind the first one.
     """
-    unit = entered(unit)
+    promoted, converts = unit.promotion is not None, unit.converts
+    unit = first_register(entered(unit))
     nothing_to_add = unit.lanes == 1 and scale_max(unit) == 1 and not (unit.on_grid and product_raw(unit).bits)
     names = ["multiply"]
     if not (fused(unit) or nothing_to_add):
         names.append("align_add")
     names.append("accumulate")
-    if architecture is not None and architecture.accumulation == "carry_save":
+    if promoted:
+        names.append("promote")
+    if architecture is not None and architecture.accumulation == "carry_save" and not promoted:
         names.append("resolve")
-    elif unit.converts:
+    elif converts:
         names.append("round_pack")
     return tuple(names)
 
@@ -149,12 +148,14 @@ def latency(unit: DotProductUnit, pipeline: int | None = None, architecture: Arc
 
 def row_fields(unit: DotProductUnit) -> dict[str, int]:
     """Return the fields of an input row with their widths, the first at bit 0."""
-    accumulator = unit.accumulator
+    accumulator = unit.register
     of_a, of_b = code_bits(unit)
-    fields = {"first": 1, "last": 1, "a": unit.lanes * of_a, "b": unit.lanes * of_b}
-    for name, spec in (("scale_a", unit.scale_a), ("scale_b", unit.scale_b)):
+    fields = {"first": 1, "last": 1, "a": unit.lanes * of_a, "b": unit.width * of_b}
+    if unit.sparsity is not None:
+        fields["index"] = unit.lanes * index_bits(unit)
+    for name, spec, count in zip(("scale_a", "scale_b"), (unit.scale_a, unit.scale_b), unit.scale_counts, strict=True):
         if spec is not None:
-            fields[name] = spec.bits
+            fields[name] = count * spec.bits
     return fields | {"c": accumulator.bits if isinstance(accumulator, FixedAccumulator) else accumulator.format.bits}
 
 
@@ -189,9 +190,11 @@ class Core(_Unit):
         There is a row; it starts from `c` instead of the register; it ends a dot product.
     a, b : In, ``lanes`` codes
         Lane 0 at bit 0.
-    scale_a, scale_b : In, a code
+    index : In, ``lanes`` numbers
+        Where a is sparse: then a has ``lanes`` codes and b ``width`` (`rtl.datapath.sparse.Select`).
+    scale_a, scale_b : In, a code, or one for each block of a row
         Where the operand is of a block format.
-    c : In, a code of the accumulator's format
+    c : In, a code of the register's format
     d : Out, a code of ``unit.output``
     d_valid : Out, 1 bit
 
@@ -208,7 +211,7 @@ class Core(_Unit):
         self._architecture = architecture or Architecture()
         self._ranks = chosen_ranks(unit, pipeline, self._architecture)
         self.spec = unit
-        self._entered = entered(unit)
+        self._entered = first_register(entered(unit))
         self.latency = len(self._ranks)
         ports = {name: In(width) for name, width in ({"en": 1, "valid": 1} | row_fields(unit)).items()}
         super().__init__(ports | {"d": Out(unit.output.bits), "d_valid": Out(1)})
@@ -228,19 +231,24 @@ class Core(_Unit):
 
     def _enter(self, m: Module) -> dict[str, Any]:
         """Return the codes of a row as they have entered."""
-        operands = {name: getattr(self, name) for name in operand_ports(self._entered)}
-        if changes_codes(self.spec):
-            for name, spec in (("a", self.spec.element_a), ("b", self.spec.element_b)):
-                m.submodules[f"enter_{name}"] = enter = Enter(self.spec, spec)
+        unit, inner = self.spec, self._entered
+        operands = {name: getattr(self, name) for name in operand_ports(inner)}
+        if changes_codes(unit):
+            for name, spec, count in (("a", unit.element_a, unit.lanes), ("b", unit.element_b, unit.width)):
+                m.submodules[f"enter_{name}"] = enter = Enter(unit, spec, count)
                 m.d.comb += enter.codes.eq(operands[name])
                 operands[name] = enter.entered
+        if unit.sparsity is not None:
+            m.submodules.select = select = Select(unit, inner.element_a, inner.element_b)
+            m.d.comb += [select.a.eq(operands["a"]), select.b.eq(operands["b"]), select.index.eq(self.index)]
+            operands |= {"a": select.left, "b": select.right}
         return operands
 
     def _stages(self, m: Module, control: dict[str, Any]) -> None:
         """Connect one component a stage."""
         unit = self._entered
         products = self._products(m, control)
-        m.submodules.align_add = align_add = AlignAdd(unit, self._architecture)
+        m.submodules.align_add = align_add = add_stage(unit, self._architecture)
         m.d.comb += align_add.products.eq(products)
         total = self._rank(m, "align_add", total_layout(unit, narrow=True), align_add.total, control)
         self._accumulate(m, align_add, total, control)
@@ -248,12 +256,12 @@ class Core(_Unit):
     def _products(self, m: Module, control: dict[str, Any]) -> Any:
         """Decode and multiply."""
         unit = self._entered
-        m.submodules.multiply = multiply = Multiply(unit, self._architecture)
+        m.submodules.multiply = multiply = multiply_stage(unit, self._architecture)
         for name, spec, lanes in (
             ("a", unit.element_a, unit.lanes),
             ("b", unit.element_b, unit.lanes),
-            ("scale_a", unit.scale_a, 1),
-            ("scale_b", unit.scale_b, 1),
+            ("scale_a", unit.scale_a, unit.scale_counts[0]),
+            ("scale_b", unit.scale_b, unit.scale_counts[1]),
         ):
             if spec is not None:
                 m.submodules[f"decode_{name}"] = decode = Decode(spec, lanes)
@@ -275,7 +283,7 @@ class Core(_Unit):
             rows = self._rank(m, "multiply", layout, row.rows, control)
         else:
             products = self._products(m, control)
-            m.submodules.align_add = align_add = AlignAdd(unit, architecture)
+            m.submodules.align_add = align_add = add_stage(unit, architecture)
             m.d.comb += align_add.products.eq(products)
             bits, constant = unit.sum_bits + unit.sum_shift, 0
             layout = data.StructLayout({"first": signed(bits), "second": 0, "special": special_bits(unit)})
@@ -293,7 +301,7 @@ class Core(_Unit):
         layout = total_layout(unit, narrow=True)
         if "align_add" in self._ranks:
             products = self._products(m, control)
-            m.submodules.align_add = row_sum = AlignAdd(unit, self._architecture)
+            m.submodules.align_add = row_sum = add_stage(unit, self._architecture)
             m.d.comb += row_sum.products.eq(products)
         else:
             m.submodules.row_sum = row_sum = RowSum(unit, self._architecture)
@@ -327,6 +335,8 @@ class Core(_Unit):
 
     def _loop(self, m: Module, accumulate: Any, control: dict[str, Any]) -> Any:
         """Connect the register, and what is behind it; return what the next step starts from."""
+        if self.spec.promotion is not None:
+            return self._promoted_loop(m, accumulate, control)
         unit = self._entered
         m.submodules.round_pack = round_pack = RoundPack(unit)
         layout = step_layout(unit, self._architecture)
@@ -347,15 +357,29 @@ class Core(_Unit):
             m.d.sync += done.eq(control["valid"] & control["last"])
             with m.If(control["valid"]):
                 m.d.sync += register.eq(accumulate.following)
+        self._output(m, round_pack, done)
+        return base
+
+    def _promoted_loop(self, m: Module, accumulate: Any, control: dict[str, Any]) -> Any:
+        """Connect both registers, and what is behind the second one; return what the next step starts from."""
+        unit = entered(self.spec)
+        m.submodules.round_pack = round_pack = RoundPack(second_register(unit))
+        apart = "promote" in self._ranks
+        base, done, second = promoted_loop(m, unit, self._architecture, accumulate, control, self.en, apart=apart)
+        m.d.comb += round_pack.register.eq(second)
+        self._output(m, round_pack, done)
+        return base
+
+    def _output(self, m: Module, round_pack: Any, done: Any) -> None:
+        """Connect the output, behind registers if it has them."""
         if not {"round_pack", "resolve"} & set(self._ranks):
             m.d.comb += [self.d.eq(round_pack.d), self.d_valid.eq(done)]
-            return base
-        packed = Signal(unit.output.bits, name="packed", reset_less=True)
+            return
+        packed = Signal(self.spec.output.bits, name="packed", reset_less=True)
         packed_valid = Signal(name="packed_valid")
         with m.If(self.en):
             m.d.sync += [packed.eq(round_pack.d), packed_valid.eq(done)]
         m.d.comb += [self.d.eq(packed), self.d_valid.eq(packed_valid)]
-        return base
 
 
 class Shell(_Unit):

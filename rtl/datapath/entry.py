@@ -7,8 +7,15 @@ from typing import Any
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
-from hwsim.datapath.unit import DotProductUnit, FloatAccumulator, ScalarSpec
-from hwsim.formats import FloatSpec, Rounding
+from hwsim.datapath.unit import (
+    Alignment,
+    DotProductUnit,
+    FloatAccumulator,
+    Promotion,
+    ScalarSpec,
+    TruncatedAlignment,
+)
+from hwsim.formats import BlockSpec, FloatSpec, Rounding
 from rtl.datapath.layouts import operand_layout
 from rtl.formats.float import decode_float
 from rtl.part import Part
@@ -29,18 +36,43 @@ def entered(unit: DotProductUnit) -> DotProductUnit:
 
     An order is no part of it: rows come in the order in which they enter.
     """
-    if not (changes_codes(unit) or unit.order):
+    if not (changes_codes(unit) or unit.order or unit.sparsity):
         return unit
     return replace(
         unit,
-        a=unit.unpacked or unit.a,
-        b=unit.unpacked or unit.b,
+        a=unit.unpacked or _dense(unit, unit.a),
+        b=unit.unpacked or _dense(unit, unit.b),
+        alignment=_dense_alignment(unit),
+        promotion=_dense_promotion(unit),
+        sparsity=None,
         order=(),
         ignored_bits=0,
         operand_rounding=Rounding.TOWARD_ZERO,
         flush_operands=False,
         unpacked=None,
     )
+
+
+def _dense(unit: DotProductUnit, spec: ScalarSpec | BlockSpec) -> ScalarSpec | BlockSpec:
+    """Return an operand's format of what is left when the zeros of a are left out."""
+    if unit.sparsity is None or not isinstance(spec, BlockSpec):
+        return spec
+    return replace(spec, block_size=spec.block_size // unit.sparsity.of * unit.sparsity.kept)
+
+
+def _dense_alignment(unit: DotProductUnit) -> Alignment:
+    """Return the alignment of what is left when the zeros of a are left out."""
+    alignment = unit.alignment
+    if unit.sparsity is None or not isinstance(alignment, TruncatedAlignment) or alignment.group == 1:
+        return alignment
+    return replace(alignment, group=alignment.group // unit.sparsity.of * unit.sparsity.kept)
+
+
+def _dense_promotion(unit: DotProductUnit) -> Promotion | None:
+    """Return the promotion after as many steps, of what is left when the zeros of a are left out."""
+    if unit.sparsity is None or unit.promotion is None:
+        return unit.promotion
+    return replace(unit.promotion, length=unit.promotion.length // unit.sparsity.of * unit.sparsity.kept)
 
 
 def can_enter(unit: DotProductUnit) -> bool:
@@ -86,22 +118,25 @@ class Enter(Part):
     unit : DotProductUnit
     spec : IntegerSpec, FloatSpec, PositSpec or CodebookSpec
         ``unit.element_a`` or ``unit.element_b``.
+    count : int
+        Codes: ``unit.lanes``, or the ``unit.width`` of a dense operand beside a sparse one.
 
     Members
     -------
-    codes : In, ``lanes * (spec.bits + ignored_bits)`` bits
-        Lane 0 at bit 0.
-    entered : Out, ``lanes`` codes of ``unit.unpacked``, or of `spec` where that is None
+    codes : In, ``count * (spec.bits + ignored_bits)`` bits
+        The first at bit 0.
+    entered : Out, ``count`` codes of ``unit.unpacked``, or of `spec` where that is None
 
     Latency: none, combinational.
     """
 
-    def __init__(self, unit: DotProductUnit, spec: ScalarSpec) -> None:
+    def __init__(self, unit: DotProductUnit, spec: ScalarSpec, count: int) -> None:
         self.spec = unit
         self._format = spec
+        self._count = count
         self._bits = spec.bits + unit.ignored_bits
         bits = spec.bits if unit.unpacked is None else unit.unpacked.bits
-        super().__init__({"codes": In(unit.lanes * self._bits), "entered": Out(unit.lanes * bits)})
+        super().__init__({"codes": In(count * self._bits), "entered": Out(count * bits)})
 
     def _module_name(self) -> str:
         return f"enter_{self._format.name}"
@@ -110,7 +145,7 @@ class Enter(Part):
         m = Module()
         unit, spec = self.spec, self._format
         found = []
-        for lane in range(unit.lanes):
+        for lane in range(self._count):
             code: Any = self.codes[lane * self._bits : (lane + 1) * self._bits]
             wide = spec
             if unit.ignored_bits:

@@ -128,6 +128,7 @@ class FloatAdd(Part):
     """
 
     def __new__(cls, unit: DotProductUnit, architecture: Architecture) -> Any:
+        """Check before there is a component, of which Amaranth warns where it is not used."""
         if isinstance(unit.accumulator, FixedAccumulator) or fused(unit):
             raise ValueError(f"unit must add its sum to a float register, not {unit.name}")
         return super().__new__(cls, unit, architecture)

@@ -75,7 +75,7 @@ def multiplied(m: Module, a: Any, b: Any, architecture: Architecture, name: str)
     if len(a) == 1 or len(b) == 1:  # an unsigned bit is a mask; -1 is the only other number of a signed one
         bit, other = (a, b) if len(a) == 1 else (b, a)
         if not bit.shape().signed:
-            masked = other & bit.replicate(len(other))
+            masked = other.as_unsigned() & bit.replicate(len(other))
             return masked.as_signed() if other.shape().signed else masked
     shape = (a * b).shape()
     heap = Heap(shape.width)
@@ -219,7 +219,7 @@ def _add_magnitudes(
 
 
 def _add_units(heap: Heap, unit: DotProductUnit, a: Sequence[Any], b: Sequence[Any], shift: int) -> None:
-    """Add products that are 1, -1 or 0: 1, less 2 where it is negative; of signs alone, a count of those that differ."""
+    """Add products that are 1, -1 or 0: 1, less 2 where it is negative; of signs alone, how many differ."""
     specs = (unit.element_a, unit.element_b)
     always = all(isinstance(spec, CodebookSpec) and 0 not in spec.levels for spec in specs)
     for x, y in zip(a, b, strict=True):

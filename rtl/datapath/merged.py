@@ -13,11 +13,11 @@ from rtl.architecture import Architecture
 from rtl.arithmetic.adder import add
 from rtl.arithmetic.heap import Heap
 from rtl.datapath.accumulate import saturated
-from rtl.datapath.align_add import AlignAdd
 from rtl.datapath.decode import Decode
 from rtl.datapath.lanes import add_lanes, inverts, multiplied
 from rtl.datapath.layouts import operand_layout, register_layout, scale_max, scale_raw, special_bits, total_layout
-from rtl.datapath.multiply import Multiply, join_specials, parity, scale_product
+from rtl.datapath.multiply import join_specials, parity, scale_product
+from rtl.datapath.stages import add_stage, multiply_stage
 from rtl.part import Part
 
 __all__ = [
@@ -76,9 +76,10 @@ def step_layout(unit: DotProductUnit, architecture: Architecture) -> data.Struct
 def operand_ports(unit: DotProductUnit) -> dict[str, Any]:
     """Return the input ports of a row's codes, lane 0 at bit 0."""
     ports = {"a": In(unit.lanes * unit.element_a.bits), "b": In(unit.lanes * unit.element_b.bits)}
-    for name, spec in (("scale_a", unit.scale_a), ("scale_b", unit.scale_b)):
+    counts = unit.scale_counts
+    for name, spec, count in (("scale_a", unit.scale_a, counts[0]), ("scale_b", unit.scale_b, counts[1])):
         if spec is not None:
-            ports[name] = In(spec.bits)
+            ports[name] = In(count * spec.bits)
     return ports
 
 
@@ -88,8 +89,8 @@ def decoded_row(m: Module, unit: DotProductUnit, codes: Any) -> dict[str, Any]:
     for name, spec, lanes in (
         ("a", unit.element_a, unit.lanes),
         ("b", unit.element_b, unit.lanes),
-        ("scale_a", unit.scale_a, 1),
-        ("scale_b", unit.scale_b, 1),
+        ("scale_a", unit.scale_a, unit.scale_counts[0]),
+        ("scale_b", unit.scale_b, unit.scale_counts[1]),
     ):
         if spec is not None:
             m.submodules[f"decode_{name}"] = decode = Decode(spec, lanes)
@@ -131,8 +132,8 @@ class RowSum(Part):
         unit, architecture = self.spec, self._architecture
         operands = decoded_row(m, unit, self)
         if not is_merged(unit, architecture):
-            m.submodules.multiply = multiply = Multiply(unit, architecture)
-            m.submodules.align_add = align_add = AlignAdd(unit, architecture)
+            m.submodules.multiply = multiply = multiply_stage(unit, architecture)
+            m.submodules.align_add = align_add = add_stage(unit, architecture)
             m.d.comb += [getattr(multiply, name).eq(value) for name, value in operands.items()]
             m.d.comb += align_add.products.eq(multiply.products)
             m.d.comb += [self.total[field].eq(align_add.total[field]) for field in self.total.shape().members]

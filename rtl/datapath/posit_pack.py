@@ -43,6 +43,7 @@ class PositPack(Part):
     """
 
     def __new__(cls, unit: DotProductUnit) -> Any:
+        """Check before there is a component, of which Amaranth warns where it is not used."""
         if not isinstance(unit.output, PositSpec):
             raise TypeError(f"output must be a PositSpec, not {unit.output!r}")
         return super().__new__(cls, unit)

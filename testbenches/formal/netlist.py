@@ -17,7 +17,9 @@ __all__ = [
     "Bit",
     "Cell",
     "Netlist",
+    "read_cells",
     "read_netlist",
+    "read_ports",
 ]
 
 Bit = int | str
@@ -273,13 +275,20 @@ def read_netlist(text: str, top: str, seconds: float = 300.0) -> Netlist:
 
 def _netlist(module: Mapping[str, Any]) -> Netlist:
     """Return a module of Yosys' JSON."""
-    ports = module["ports"]
-    flows = {
-        flow: {name: port["bits"] for name, port in ports.items() if port["direction"] == flow}
-        for flow in ("input", "output")
-    }
     names = {name: net["bits"] for name, net in module["netnames"].items()}
-    return Netlist(flows["input"], flows["output"], [_cell(cell) for cell in module["cells"].values()], names)
+    return Netlist(
+        read_ports(module, "input"), read_ports(module, "output"), read_cells(module["cells"].values()), names
+    )
+
+
+def read_ports(module: Mapping[str, Any], direction: str) -> dict[str, list[Bit]]:
+    """Return the nets of a module's ports in Yosys' JSON, of one direction."""
+    return {name: port["bits"] for name, port in module["ports"].items() if port["direction"] == direction}
+
+
+def read_cells(cells: Iterable[Mapping[str, Any]]) -> list[Cell]:
+    """Return cells of Yosys' JSON; ValueError if one is no gate and no adder."""
+    return [_cell(cell) for cell in cells]
 
 
 def _cell(cell: Mapping[str, Any]) -> Cell:

@@ -18,6 +18,7 @@ SHAPES = [
     (Shape(4), Shape(4)),
     (Shape(5), Shape(3)),
     (Shape(4, True), Shape(5)),
+    (Shape(4, True), Shape(4)),
     (Shape(4), Shape(6, True)),
     (Shape(1), Shape(1)),
     (Shape(3), Shape(2)),
