@@ -107,6 +107,8 @@ def peer_verilog(peer: Peer, folder: Path) -> str:
     """
     texts = {Path(name).name: (folder / name).read_text("utf-8") for name in peer.files}
     texts = _distinct({name: _ASYNCHRONOUS.sub(r"\1)", text) for name, text in texts.items()})
+    for wrong, right in peer.corrections:
+        texts = {name: text.replace(wrong, right) for name, text in texts.items()}
     if not peer.slang:
         return "\n".join([*texts.values(), peer.around, _PRODUCT])
     sources = [name for name in texts if not name.endswith((".vi", ".svh"))]

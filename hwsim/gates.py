@@ -100,7 +100,10 @@ def core_inputs(
     """
     cycles = max(len(stream) for stream in streams) + tail
     shape = (cycles, lanes)
-    bits = {"a": unit.lanes * unit.element_a.bits, "b": unit.lanes * unit.element_b.bits, "c": unit.accumulator.bits}
+    if unit.sparsity is not None or max(unit.scale_counts) > 1:
+        raise ValueError(f"unit {unit.name} must have dense operands and one scale a step to be run as gates")
+    a_bits, b_bits = unit.element_a.bits + unit.ignored_bits, unit.element_b.bits + unit.ignored_bits
+    bits = {"a": unit.lanes * a_bits, "b": unit.lanes * b_bits, "c": unit.register.bits}
     ports = {name: np.zeros(shape, np.uint64) for name in ("valid", "rst", "first", "last")}
     ports["en"] = np.ones(shape, np.uint64)
     wide = {name: np.zeros((*shape, -(-width // 64)), np.uint64) for name, width in bits.items()}
@@ -113,7 +116,7 @@ def core_inputs(
             ports["rst"][cycle, lane] = rst
             ports["first"][cycle, lane] = row.first
             ports["last"][cycle, lane] = row.last
-            words = {"a": _packed(row.a, unit.element_a.bits), "b": _packed(row.b, unit.element_b.bits), "c": row.c}
+            words = {"a": _packed(row.a, a_bits), "b": _packed(row.b, b_bits), "c": row.c}
             for name, word in words.items():
                 for limb in range(wide[name].shape[2]):
                     wide[name][cycle, lane, limb] = (word >> (64 * limb)) & 0xFFFFFFFFFFFFFFFF

@@ -143,8 +143,8 @@ def _promotion(unit: DotProductUnit) -> list[str]:
         return []
     text = _accumulator(unit.promotion.accumulator, unit.has_specials)
     return [
-        f"Promotion:    every {unit.promotion.length} products, and at last, that is added to a second register and starts",
-        f"              at zero; c goes to the second one: {text}",
+        f"Promotion:    every {unit.promotion.length} products, and at last, that is added to a second register, to",
+        f"              which c goes, and starts again at zero: {text}",
     ]
 
 

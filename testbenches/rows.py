@@ -71,6 +71,7 @@ def pair_rows(unit: DotProductUnit, chunk: int, generator: np.random.Generator) 
 
     With several lanes, all pairs of numbers (no infinities, no NaNs), spread over the lanes in random order.
     """
+    _check(unit)
     bits = unit.element_b.bits
     order = np.arange(1 << pairs_bits(unit), dtype=np.int64)
     if unit.lanes > 1:
@@ -89,6 +90,7 @@ def pair_rows(unit: DotProductUnit, chunk: int, generator: np.random.Generator) 
 
 def random_arrays(unit: DotProductUnit, count: int, generator: np.random.Generator) -> Rows:
     """Return random dot products of every kind that `testbenches.stimulus.random_rows` has."""
+    _check(unit)
     lengths = np.where(generator.random(count) < 0.3, 1, generator.integers(2, _LONGEST_SUM + 1, count))
     ends = np.cumsum(lengths)
     ends = np.append(ends[ends < count], count)
@@ -107,6 +109,13 @@ def random_arrays(unit: DotProductUnit, count: int, generator: np.random.Generat
     scales = _scales(unit, row_kinds == _KINDS.index("any"), generator)
     scales[cancelling] = scales[starts[segment[cancelling]]]
     return Rows(a, b, first, last, scales, _registers(unit, a, b, scales, generator))
+
+
+def _check(unit: DotProductUnit) -> None:
+    """Raise unless codes come as they are of the operands' formats, one scale an operand."""
+    if unit.ignored_bits or unit.sparsity or max(unit.scale_counts) > 1:
+        text = f"unit {unit.name} must have dense operands, no ignored bits and one scale a step"
+        raise ValueError(f"{text}: `testbenches.verification.verify` takes the others")
 
 
 def _drawn(spec: ScalarSpec, lanes: int, kinds: NDArray[np.int64], generator: np.random.Generator) -> _Codes:
@@ -175,7 +184,7 @@ def _near(
         value = -total * 2.0**shift * (1.0 + generator.integers(-2, 3, total.size) * 2.0**-12)
         value *= np.where(generator.random(total.size) < 0.8, 1.0, -1.0)
         value = np.where(np.isfinite(value), value, 0.0)
-        accumulator = unit.accumulator
+        accumulator = unit.register
         if not isinstance(accumulator, FixedAccumulator):
             return accumulator.format.encode(value).astype(np.uint64)
         grid = np.clip(np.floor(value * 2.0**accumulator.fraction_bits), -(2.0**62), 2.0**62).astype(np.int64)

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.datapath import DotProductUnit, Row
-from hwsim.datapath.accumulate import operand_exact
 from hwsim.datapath.unit import FixedAccumulator, ScalarSpec
 from hwsim.formats import CodebookSpec, FloatSpec, IntegerSpec, PositSpec
+from testbenches.entering import kept_codes, spread, widened
 from testbenches.ports import register_bits
 
 __all__ = [
@@ -47,19 +47,17 @@ def fields(unit: DotProductUnit, rows: Sequence[Row]) -> dict[str, list[int]]:
         One word a row for ``first``, ``last``, ``a``, ``b`` (lane 0 at bit 0), ``scale_a`` and ``scale_b`` where the
         unit has them, and ``c``.
     """
-    packed = {
-        "first": [int(row.first) for row in rows],
-        "last": [int(row.last) for row in rows],
-        "a": [_pack(_dense(unit, row)[0], unit.element_a.bits + unit.ignored_bits) for row in rows],
-        "b": [_pack(row.b, unit.element_b.bits + unit.ignored_bits) for row in rows],
-    }
+    packed = {name: [int(getattr(row, name)) for row in rows] for name in ("first", "last")}
+    kept = [kept_codes(unit, row) for row in rows]
+    packed["a"] = [_pack(codes, unit.element_a.bits + unit.ignored_bits) for codes, _ in kept]
+    packed["b"] = [_pack(row.b, unit.element_b.bits + unit.ignored_bits) for row in rows]
     if unit.sparsity is not None:
-        packed["index"] = [_pack(_dense(unit, row)[1], (unit.sparsity.of - 1).bit_length()) for row in rows]
+        packed["index"] = [_pack(places, (unit.sparsity.of - 1).bit_length()) for _, places in kept]
     begin = 0
-    for name, scale, count in zip(("scale_a", "scale_b"), (unit.scale_a, unit.scale_b), unit.scale_counts, strict=True):
+    for name, scale, count in zip("ab", (unit.scale_a, unit.scale_b), unit.scale_counts, strict=True):
         if scale is not None:
-            packed[name] = [_pack(row.scales[begin : begin + count], scale.bits) for row in rows]
-            begin += count
+            packed[f"scale_{name}"] = [_pack(row.scales[begin : begin + count], scale.bits) for row in rows]
+        begin += count
     packed["c"] = [row.c for row in rows]
     return packed
 
@@ -96,67 +94,9 @@ def stimulus(
         if rows < 1:
             raise ValueError(f"{name} must be at least 1, not {rows!r}")
     pairs = all_pairs(unit, seed=seed) if exhaustive else []
-    rows = pairs + corners(unit, corner_rows, seed=seed) + random_rows(unit, count, seed=seed)
-    rows = _sparse(unit, rows, seed) if unit.sparsity else rows
-    return _before_entry(unit, rows, seed) if unit.ignored_bits else rows
-
-
-def _sparse(unit: DotProductUnit, rows: list[Row], seed: int) -> list[Row]:
-    """Spread the lanes of rows over the width of a sparse step: zeros of a, any codes of b between."""
-    assert unit.sparsity is not None
-    random = np.random.default_rng((seed, 4))
-    kept, of = unit.sparsity.kept, unit.sparsity.of
-    zero, any_b = _encode(unit.element_a, 0.0), pools(unit.element_b, random)["any"]
-    spread = []
-    for row in rows:
-        a, b = [zero] * unit.width, random.choice(any_b, unit.width).tolist()
-        for lane in range(0, unit.lanes, kept):
-            places = sorted(random.permutation(of)[:kept].tolist())
-            for at, place in enumerate(places):
-                a[lane // kept * of + place] = row.a[lane + at]
-                b[lane // kept * of + place] = row.b[lane + at]
-        spread.append(row._replace(a=tuple(a), b=tuple(b)))
-    return spread
-
-
-def _dense(unit: DotProductUnit, row: Row) -> tuple[Sequence[int], list[int]]:
-    """Return the codes of a sparse a that are kept and their places: those that are not zero, then the first others."""
-    if unit.sparsity is None:
-        return row.a, []
-    kept, of = unit.sparsity.kept, unit.sparsity.of
-    spec = unit.element_a
-    codes: list[int] = []
-    places: list[int] = []
-    for begin in range(0, unit.width, of):
-        near = row.a[begin : begin + of]
-        chosen = sorted(range(of), key=lambda at: (not _enters(unit, spec, near[at]), at))[:kept]
-        places += sorted(chosen)
-        codes += [near[at] for at in sorted(chosen)]
-    return codes, places
-
-
-def _enters(unit: DotProductUnit, spec: ScalarSpec, code: int) -> bool:
-    """Whether a code is not zero when it has entered."""
-    term = operand_exact(unit, spec, code)
-    return bool(term.significand or term.special)
-
-
-def _before_entry(unit: DotProductUnit, rows: list[Row], seed: int) -> list[Row]:
-    """Put bits that the unit drops below the codes of rows: zeros, a half, around it, ones, or any."""
-    random = np.random.default_rng((seed, 3))
-    ignored = unit.ignored_bits
-    half, ones = 1 << (ignored - 1), (1 << ignored) - 1
-    corner = np.array([0, 0, 1 & ones, half - 1, half, half, (half + 1) & ones, ones])
-
-    def widened(codes: tuple[int, ...]) -> tuple[int, ...]:
-        drawn = np.where(
-            random.random(len(codes)) < 0.75,
-            random.choice(corner, len(codes)),
-            random.integers(0, ones + 1, len(codes)),
-        )
-        return tuple(code << ignored | low for code, low in zip(codes, drawn.tolist(), strict=True))
-
-    return [row._replace(a=widened(row.a), b=widened(row.b)) for row in rows]
+    made = pairs + corners(unit, corner_rows, seed=seed) + random_rows(unit, count, seed=seed)
+    made = spread(unit, made, seed) if unit.sparsity else made
+    return widened(unit, made, seed) if unit.ignored_bits else made
 
 
 def corner_codes(spec: ScalarSpec) -> list[int]:
@@ -264,7 +204,9 @@ def corners(unit: DotProductUnit, count: int = 16384, *, seed: int = 1) -> list[
     chosen = range(rest) if rest <= count else sorted(random.choice(rest, count, replace=False).tolist())
     crossed += [(pairs[index // len(registers)], registers[index % len(registers)]) for index in chosen]
     ones = tuple(_encode(scale, 1.0) for scale in unit.scales)
-    scales = _scale_corners(unit, random)
+    of_scales = [corner_codes(scale) for scale in unit.scales]
+    drawn = (tuple(int(random.choice(codes)) for codes in of_scales) for _ in range(_POOL))  # too many to cross
+    scales = list(drawn if max(unit.scale_counts) > 1 else itertools.product(*of_scales))
     finite_a, finite_b = _finite(a), _finite(b)
     rows = []
     for index, ((left, right), register) in enumerate(crossed):
@@ -278,14 +220,6 @@ def corners(unit: DotProductUnit, count: int = 16384, *, seed: int = 1) -> list[
         scale = scales[index // 2 % len(scales)] if index % 2 else ones
         rows.append(Row(True, True, tuple(step_a), tuple(step_b), scale, register))
     return rows
-
-
-def _scale_corners(unit: DotProductUnit, random: np.random.Generator) -> list[tuple[int, ...]]:
-    """Cross the corners of the scales of a product; with several scales a step, a seeded choice of each."""
-    known = [corner_codes(scale) for scale in unit.scales]
-    if max(unit.scale_counts) <= 1:
-        return list(itertools.product(*known))
-    return [tuple(int(random.choice(codes)) for codes in known) for _ in range(_POOL)]
 
 
 def random_rows(unit: DotProductUnit, count: int, *, seed: int = 1) -> list[Row]:

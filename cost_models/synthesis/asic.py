@@ -46,7 +46,7 @@ RECIPES = {
 CHOICES = ("smallest", "fastest", "best_area_delay")
 _FLOW = 1  # raise when the script below or the meaning of a result changes: cached results are then made anew
 _AREA_UNIT_UM2 = 1e-3
-_PRODUCT = re.compile(r"[\w\])] \* [\w({$]")
+_PRODUCT = re.compile(r"[\w\])}] ?\* ?[\w({$]")
 
 _SCRIPT = """
 read_liberty -lib cells.lib

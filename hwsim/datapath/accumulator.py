@@ -86,7 +86,7 @@ class FloatAccumulator:
     nan : NanResult
         The code of a NaN result.
     signed_zero : bool
-        Whether a zero result has the sign that IEEE 754 gives it (6.3), else it is +0.
+        Whether a zero result has the sign that IEEE 754 gives it (6.3), else it is +0. Not with rounding DOWN.
     flush : bool
         Whether a result that is subnormal after its rounding becomes zero (FTZ).
     random_bits : int
@@ -117,6 +117,9 @@ class FloatAccumulator:
             raise TypeError(f"nan must be a NanResult, not {self.nan!r}")
         check_bool("signed_zero", self.signed_zero)
         check_bool("flush", self.flush)
+        if self.signed_zero and self.rounding is Rounding.DOWN:
+            text = "where IEEE 754 makes an exact sum of zero -0, which no unit here does"
+            raise ValueError(f"signed_zero must be False with rounding DOWN, {text}")
         if self.rounding is Rounding.STOCHASTIC:
             check_int("random_bits", self.random_bits, 1, 32)
             if self.format.man_bits + self.random_bits > _RANDOM_PLACES:

@@ -46,7 +46,8 @@ class CascadedAdd(Part):
     """
 
     def __init__(self, unit: DotProductUnit, architecture: Architecture) -> None:
-        assert isinstance(unit.alignment, CascadedAlignment) and isinstance(unit.accumulator, FloatAccumulator)
+        assert isinstance(unit.alignment, CascadedAlignment)
+        assert isinstance(unit.accumulator, FloatAccumulator)  # by the unit's check
         self.spec = unit
         self._alignment, self._format = unit.alignment, unit.accumulator.format
         self._architecture = architecture

@@ -7,18 +7,12 @@ from amaranth.hdl import Const, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hwsim.datapath.unit import (
-    DotProductUnit,
-    FixedAccumulator,
-    FloatAccumulator,
-    NanResult,
-    TruncatedAlignment,
-)
-from hwsim.formats import Rounding
+from hwsim.datapath.unit import DotProductUnit, FixedAccumulator
 from rtl.architecture import Architecture
 from rtl.datapath.accumulate import Accumulate
+from rtl.datapath.buildable import check_buildable
 from rtl.datapath.decode import Decode
-from rtl.datapath.entry import Enter, can_enter, changes_codes, code_bits, entered, loaded
+from rtl.datapath.entry import Enter, changes_codes, entered, loaded
 from rtl.datapath.layouts import fused, product_raw, products_layout, scale_max, special_bits, total_layout
 from rtl.datapath.merged import (
     AccumulateRows,
@@ -32,7 +26,8 @@ from rtl.datapath.merged import (
 )
 from rtl.datapath.promote import first_register, promoted_loop, second_register
 from rtl.datapath.round_pack import RoundPack
-from rtl.datapath.sparse import Select, index_bits, sparse_missing
+from rtl.datapath.row import row_fields
+from rtl.datapath.sparse import Select
 from rtl.datapath.stages import add_stage, multiply_stage
 
 __all__ = [
@@ -48,32 +43,6 @@ __all__ = [
 
 _DEFAULT = 2  # accumulate always has registers, multiply always can
 _PREFERENCE = ("accumulate", "promote", "resolve", "multiply", "round_pack", "align_add")
-
-
-def check_buildable(unit: DotProductUnit) -> None:
-    """Raise for what a specification can say and no component here does yet.
-
-    Raises
-    ------
-    ValueError
-        Naming each such feature of the unit.
-    """
-    alignment, register = unit.alignment, unit.accumulator
-    missing = {
-        "signed operands unpacked to an unsigned format": not can_enter(unit),
-        "several block scales of an exact step": max(unit.scale_counts) > 1
-        and not isinstance(alignment, TruncatedAlignment),
-    }
-    missing |= sparse_missing(unit)
-    if isinstance(register, FloatAccumulator):
-        missing["stochastic rounding"] = register.rounding is Rounding.STOCHASTIC
-        missing["signed zeros"] = register.signed_zero
-        missing["results flushed to zero"] = register.flush
-        missing["NaN payloads"] = register.nan is NanResult.OPERAND
-    found = [what for what, there in missing.items() if there]
-    if found:
-        text = f"unit {unit.name} must do without {', '.join(found)} to be built as RTL"
-        raise ValueError(f"{text}: only the model has that")
 
 
 def ranks(unit: DotProductUnit, architecture: Architecture | None = None) -> tuple[str, ...]:
@@ -144,19 +113,6 @@ def depth(unit: DotProductUnit, pipeline: int | None = None, architecture: Archi
 def latency(unit: DotProductUnit, pipeline: int | None = None, architecture: Architecture | None = None) -> int:
     """Return the enabled cycles from a row with `last` to its output: one for each rank of registers."""
     return depth(unit, pipeline, architecture)
-
-
-def row_fields(unit: DotProductUnit) -> dict[str, int]:
-    """Return the fields of an input row with their widths, the first at bit 0."""
-    accumulator = unit.register
-    of_a, of_b = code_bits(unit)
-    fields = {"first": 1, "last": 1, "a": unit.lanes * of_a, "b": unit.width * of_b}
-    if unit.sparsity is not None:
-        fields["index"] = unit.lanes * index_bits(unit)
-    for name, spec, count in zip(("scale_a", "scale_b"), (unit.scale_a, unit.scale_b), unit.scale_counts, strict=True):
-        if spec is not None:
-            fields[name] = count * spec.bits
-    return fields | {"c": accumulator.bits if isinstance(accumulator, FixedAccumulator) else accumulator.format.bits}
 
 
 class _Unit(wiring.Component):

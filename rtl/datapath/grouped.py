@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Multiply stage of truncating units with several block scales a step, or that add groups of products exactly before."""
+"""Multiply stage of truncating units with several block scales a step, or with groups of products as addends."""
 
 from typing import Any
 
@@ -83,8 +83,8 @@ class MultiplyGroups(Part):
             ]
             if special_bits(unit):
                 special = Signal(special_bits(unit), name=f"special_{index}")
-                sides = ([operands[lane] for lane in lanes] for operands in (self.a, self.b))
-                join_specials(m, unit, *sides, scales, special)
+                left, right = ([operands[lane] for lane in lanes] for operands in (self.a, self.b))
+                join_specials(m, unit, left, right, scales, special)
                 seen.append(special)
         if seen:
             m.d.comb += self.products.special.eq(

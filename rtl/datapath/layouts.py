@@ -321,7 +321,8 @@ class Cascade:
 def cascade_of(unit: DotProductUnit) -> Cascade:
     """Return widths and ranges of a unit with cascaded alignment."""
     alignment, accumulator = unit.alignment, unit.accumulator
-    assert isinstance(alignment, CascadedAlignment) and isinstance(accumulator, FloatAccumulator)
+    assert isinstance(alignment, CascadedAlignment)
+    assert isinstance(accumulator, FloatAccumulator)  # by the unit's check
     spec, raw, point = accumulator.format, product_raw(unit), product_point(unit)
     part = unit.lanes * _cut(unit.product_max, point, alignment.fraction_bits)
     lead = spec.exp_min + spec.man_bits  # the lowest that a register has

@@ -78,7 +78,7 @@ class Promote(Part):
             wide = Signal(signed(max(outer.bits, inner.bits + places) + 1), name="wide")
             m.d.comb += [
                 wide.eq(self.outer.value + (self.inner.value << places)),
-                self.following.value.eq(saturated(m, wide, outer.bits) if outer.overflow is Overflow.SATURATE else wide),
+                self.following.value.eq(wide if outer.overflow is Overflow.WRAP else saturated(m, wide, outer.bits)),
                 self.following.special.eq(self.outer.special | self.inner.special),
             ]
             return m
@@ -157,9 +157,10 @@ def promoted_loop(
     told = {**control, "ends": ends}
     inner = register
     if apart:
-        told = {name: Signal(len(value), name=f"promote_{name}", reset_less=name != "valid") for name, value in told.items()}
-        with m.If(enable):
-            m.d.sync += [told[name].eq(value) for name, value in {**control, "ends": ends}.items()]
+        for name, value in list(told.items()):
+            told[name] = Signal(len(value), name=f"promote_{name}", reset_less=name != "valid")
+            with m.If(enable):
+                m.d.sync += told[name].eq(value)
     else:
         inner = Signal(layout, name="next_register")
         m.d.comb += inner.eq(accumulate.following)

@@ -6,8 +6,14 @@ from typing import Any
 from amaranth.hdl import Array, Cat, Module, Signal
 from amaranth.lib.wiring import In, Out
 
-from hwsim.datapath.unit import DotProductUnit, FloatAccumulator, PairwiseAlignment, ScalarSpec, TruncatedAlignment
-from hwsim.datapath.unit import CascadedAlignment
+from hwsim.datapath.unit import (
+    CascadedAlignment,
+    DotProductUnit,
+    FloatAccumulator,
+    PairwiseAlignment,
+    ScalarSpec,
+    TruncatedAlignment,
+)
 from hwsim.formats import BlockSpec, CodebookSpec, FloatSpec
 from rtl.part import Part
 

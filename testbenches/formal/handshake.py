@@ -107,8 +107,8 @@ class Handshake:
     assume : tuple of str, optional
         Verilog: what is assumed of rows, the producer's part of the contract.
     nets : tuple of str, optional
-        One-bit registers inside the module, such as ``core.d_valid``, that `owed` and `invariants` use by their names,
-        with ``__`` for a dot.
+        One-bit registers inside the module, such as ``core.d_valid``, that `owed` and `invariants` call
+        ``dut_core_d_valid``.
     owed : str, optional
         Verilog: the outputs owed by what `nets` hold, for an induction.
     invariants : tuple of str, optional
@@ -194,7 +194,7 @@ def _property(top: str, spec: Handshake) -> tuple[str, int]:
     pointer = max((spec.outstanding - 1).bit_length(), 1)
     wires = [f"  wire [{bits - 1}:0] {port};" for port, bits in spec.outputs.items()]
     for net in spec.nets:  # Yosys joins them with those inside when it flattens
-        wires += [f"  (* hierconn *) wire \\dut.{net} ;", f"  wire {net.replace('.', '__')} = \\dut.{net} ;"]
+        wires += [f"  (* hierconn *) wire \\dut.{net} ;", f"  wire dut_{net.replace('.', '_')} = \\dut.{net} ;"]
     checks = [f"right: assert(!o_valid | outstanding == 0 | out == queue[oldest]);"] if spec.reference else []
     checks += [f"owed: assert(outstanding == {spec.owed});"] if spec.owed else []
     checks += [f"invariant{index}: assert({each});" for index, each in enumerate(spec.invariants)]

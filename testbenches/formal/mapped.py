@@ -92,7 +92,8 @@ def prove_mapped(name: str, text: str, netlist: str, top: str, liberty: str, *, 
         Verilog of module `top` as written and as mapped, registers with the same names, one clock.
     top : str
     liberty : str
-        The library, with the functions of its cells.
+        The library, with the functions of its cells; flip-flops that give the register itself: behind those that give
+        its inverse alone, a mapper may leave no net of the register's name.
     seconds : float, default 600
         Wall time of each step, after which nothing is said.
 
@@ -113,17 +114,15 @@ def prove_mapped(name: str, text: str, netlist: str, top: str, liberty: str, *, 
                 name=name, method=_METHOD, result="not proved", detail=f"not read after {seconds:g} s",
                 seconds=elapsed(started),
             )  # fmt: skip
-        sides = [json.loads((yosys.path / f"{side}.json").read_text())["modules"][top] for side in ("gold", "gate")]
-    gold, gate = (_side(module) for module in sides)
+        modules = [json.loads((yosys.path / f"{side}.json").read_text())["modules"][top] for side in ("gold", "gate")]
+    gold, gate = (_side(module) for module in modules)
     if gold.inputs.keys() != gate.inputs.keys() or gold.outputs.keys() != gate.outputs.keys():
         raise ValueError(f"netlist must have the ports of {top}")
     matched, others, alone = _matched(gold, gate)
     size = f"{len(matched)} flip-flops of the netlist"
     if alone:
         detail = f"no register of the text is {', '.join(map(str, alone[:4]))}"
-        return Proof(
-            name=name, method=_METHOD, result="not proved", size=size, detail=detail, seconds=elapsed(started)
-        )
+        return Proof(name=name, method=_METHOD, result="not proved", size=size, detail=detail, seconds=elapsed(started))
     merged = _merged(gold, matched, others) if others else {}
     free = [register for register in others if register not in merged]
     gold_text, gate_text = _texts(gold, gate, matched, merged, free)
@@ -156,13 +155,6 @@ def _side(module: Mapping[str, Any]) -> _Side:
         d, q = (cell["connections"][port][0] for port in "DQ")
         registers.append(_Register(d, q, frozenset(names[q])))
     cells = read_cells(cell for cell in module["cells"].values() if cell["type"] not in kinds)
-    inverse = {cell.inputs["A"][0]: cell.outputs["Y"][0] for cell in cells if cell.kind == "$_NOT_"}
-    for index, register in enumerate(registers):  # of a library whose flip-flops give the inverse alone
-        net = inverse.get(register.q)
-        if net is not None and all(name.count(".IQ") for name, _ in register.names):
-            to, end = Cell("$_NOT_", {"A": [f"state{index}"]}, {"Y": [register.q]}), f"next{index}"
-            cells += [to, Cell("$_NOT_", {"A": [register.d]}, {"Y": [end]})]
-            registers[index] = _Register(end, f"state{index}", frozenset(names[net]))
     inputs = {port: bits for port, bits in read_ports(module, "input").items() if not clocks & set(bits)}
     return _Side(inputs, read_ports(module, "output"), cells, registers)
 

@@ -205,6 +205,12 @@ def test_unit_fixed_accumulator_wrong(change: dict[str, Any], error: type[Except
             "overflow of a float accumulator must be INFINITY or SATURATE, not <Overflow.WRAP: 'wrap'>",
         ),
         ({"result_man_bits": 24}, ValueError, "result_man_bits must be in 1..23, not 24"),
+        (
+            {"signed_zero": True, "rounding": Rounding.DOWN},
+            ValueError,
+            "signed_zero must be False with rounding DOWN, where IEEE 754 makes an exact sum of zero -0, which no unit here"
+            " does",
+        ),
         ({"nan": 0}, TypeError, "nan must be a NanResult, not 0"),
     ],
 )

@@ -20,6 +20,7 @@ from hwsim.datapath import (
 from hwsim.formats import FloatSpec, Overflow, Rounding
 from rtl import verilog
 from rtl.datapath.dot_product import check_buildable
+from rtl.datapath.step import check_step
 
 _FLOAT32 = formats.named("float32")
 assert isinstance(_FLOAT32, FloatSpec)
@@ -36,29 +37,7 @@ def _with(**changes: Any) -> FloatAccumulator:
 @pytest.mark.parametrize(
     ("name", "changes", "feature"),
     [
-        ("float16_l4_float32", {"promotion": Promotion(length=8, accumulator=_REGISTER)}, "a promotion"),
-        ("float16_l4_float32", {"order": (3, 2, 1, 0)}, "an order of its operands"),
-        ("float16_l4_float32", {"ignored_bits": 3}, "ignored operand bits"),
-        ("float16_l4_float32", {"flush_operands": True}, "operands flushed to zero"),
-        (
-            "float8_e4m3fn_l4_float32",
-            {"unpacked": formats.named("float16")},
-            "operands unpacked to another format",
-        ),
-        ("int8_l2", {"sparsity": Sparsity(kept=2, of=4)}, "a sparse operand"),
-        ("nvfp4", {"lanes": 32}, "several block scales a step"),
-        ("float16_l4_float32", {"alignment": PairwiseAlignment()}, "a PairwiseAlignment"),
-        ("float16_l4_float32", {"alignment": _CASCADED}, "a CascadedAlignment"),
-        (
-            "nvfp4",
-            {"alignment": TruncatedAlignment(fraction_bits=35, exp_floor=-133, group=16)},
-            "groups of products",
-        ),
-        (
-            "float16_l4_float32",
-            {"alignment": TruncatedAlignment(fraction_bits=9, exp_floor=-133, rounding=Rounding.DOWN)},
-            "an alignment that rounds",
-        ),
+        ("nvfp4", {"lanes": 32}, "several block scales of an exact step"),
         (
             "float16_l4_float32",
             {"accumulator": _with(rounding=Rounding.STOCHASTIC, random_bits=4)},
@@ -78,3 +57,29 @@ def test_buildable_refuses(name: str, changes: dict[str, Any], feature: str) -> 
 @pytest.mark.parametrize("name", ["int8", "mxfp4_l16", "nvfp4", "hopper_e4m3_e4m3_float32", "posit8_2", "nf4_l4"])
 def test_buildable_accepts(name: str) -> None:
     check_buildable(named(name))
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("float16_l4_float32", {"promotion": Promotion(length=8, accumulator=_REGISTER)}),
+        ("float16_l4_float32", {"order": (3, 2, 1, 0)}),
+        ("float16_l4_float32", {"ignored_bits": 3}),
+        ("float16_l4_float32", {"flush_operands": True}),
+        ("float8_e4m3fn_l4_float32", {"unpacked": formats.named("float16")}),
+        ("int8_l2", {"sparsity": Sparsity(kept=2, of=4)}),
+    ],
+)
+def test_step_refuses_what_only_a_whole_unit_has(name: str, changes: dict[str, Any]) -> None:
+    unit = dataclasses.replace(named(name), **changes)
+    check_buildable(unit)
+    with pytest.raises(ValueError, match=r"to be an element of an array: only a unit by itself has that$"):
+        check_step(unit)
+
+
+@pytest.mark.parametrize(
+    "alignment",
+    [PairwiseAlignment(), _CASCADED, TruncatedAlignment(fraction_bits=9, exp_floor=-133, rounding=Rounding.DOWN)],
+)
+def test_step_accepts_every_alignment(alignment: Any) -> None:
+    check_step(dataclasses.replace(named("float16_l4_float32"), alignment=alignment))
