@@ -48,7 +48,7 @@ _NETLISTS = (
     ("mxfp4_l4", "tool", "area"),
     ("posit8_0", "tool", "area"),
 )
-_HANDSHAKES = (("int8", None), ("float4_e2m1fn", None), ("float4_e2m1fn_l4", 4), ("mxfp4", None))
+_HANDSHAKES = (("int8", None), ("float4_e2m1fn", None), ("float4_e2m1fn_l4", 4), ("mxfp4_l4", None))
 _ARRAYS = (
     (ArrayKind.OUTPUT_STATIONARY, 2, 2, 12),
     (ArrayKind.WEIGHT_STATIONARY, 2, 2, 14),
@@ -208,8 +208,8 @@ def _netlists(options: argparse.Namespace) -> Iterator[_Task]:
         unit = named(name)
         text = rtl.core_verilog(unit, architecture=ARCHITECTURES[style])
         yield _mapped(options, f"{unit.name}, {style}", text, f"{unit.name}_core", recipe)
-    # The smallest of the units that truncate: SAT sweeping takes too long for the 32 lanes that GPUs have.
-    unit = replace(named("hopper_e4m3_e4m3_float32"), lanes=2)
+    # One of the units that truncate, of few lanes: SAT sweeping takes too long for the 32 lanes that GPUs have.
+    unit = replace(named("hopper_e4m3_e4m3_float32"), lanes=4)
     yield _mapped(options, unit.name, rtl.core_verilog(unit), f"{unit.name}_core", "area")
     unit = named("int4")
     yield _mapped(
@@ -231,7 +231,7 @@ def _mapped(options: argparse.Namespace, what: str, text: str, top: str, recipe:
         netlist = asic(text, top, technology, (recipe,)).results[0].netlist_verilog
         return prove_mapped(what, text, netlist, top, liberty(technology), seconds=options.seconds)
 
-    return what, text, run
+    return what, text + technology.digest, run
 
 
 def _units(options: argparse.Namespace) -> Iterator[_Task]:

@@ -11,6 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
+from hwsim.faults import is_stated
+
 __all__ = [
     "DEFAULT_FORMATS",
     "app",
@@ -36,7 +38,7 @@ _LAYER_SECONDS = 5.0
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; an error is one line on standard error and exit status 2."""
+    """Run the command line; an error is one line on standard error and exit status 2, a fault in hwsim a traceback."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         status = app(args=given or ["--help"], standalone_mode=False)
@@ -46,7 +48,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         status = _INTERRUPTED
     except MemoryError as error:
         _fail(f"not enough memory: {error}".removesuffix(": "))
-    except (LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
+    except TypeError as error:
+        if not is_stated(error):
+            raise  # a fault of the program: its traceback is what helps
+        _fail(str(error))
+    except (LookupError, OSError, RuntimeError, ValueError) as error:
         _fail(str(error.args[0]) if isinstance(error, LookupError) and error.args else str(error))
     if status == _INTERRUPTED:
         kept = "; finished syntheses are kept, run it again to go on" if given[:1] and given[0] in _SYNTHESIZING else ""
@@ -132,14 +138,26 @@ def verilog(
             "adder_tree.",
         ),
     ] = None,
-    rows: Annotated[int, typer.Option(help="Of an array.")] = 4,
-    columns: Annotated[int, typer.Option(help="Of an array.")] = 4,
-    depth: Annotated[int, typer.Option(help="Of a cube: steps of the unit at once.")] = 1,
+    rows: Annotated[int | None, typer.Option(help="Of an array; 4 if not given.")] = None,
+    columns: Annotated[int | None, typer.Option(help="Of an array; 4 if not given.")] = None,
+    depth: Annotated[int | None, typer.Option(help="Of a cube: steps of the unit at once; 2 if not given.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a unit or an array: what the names of modules and files begin with, in place of its own."
+        ),
+    ] = None,
     clock_mhz: Annotated[float, typer.Option(help="Of the timing constraints.")] = 100.0,
-    source: Annotated[str, typer.Option(help="Of an encoder: the float format of its input.")] = "float32",
-    rounding: Annotated[str, typer.Option(help="Of an encoder: its rounding mode.")] = "nearest_even",
-    overflow: Annotated[str, typer.Option(help="Of an encoder: its overflow rule.")] = "saturate",
-    random_bits: Annotated[int, typer.Option(help="Of a stochastic encoder: bits of its random words.")] = 0,
+    source: Annotated[
+        str | None, typer.Option(help="Of an encoder: the float format of its input; float32 if not given.")
+    ] = None,
+    rounding: Annotated[
+        str | None, typer.Option(help="Of an encoder: its rounding mode; nearest_even if not given.")
+    ] = None,
+    overflow: Annotated[
+        str | None, typer.Option(help="Of an encoder: its overflow rule; saturate if not given.")
+    ] = None,
+    random_bits: Annotated[int | None, typer.Option(help="Of a stochastic encoder: bits of its random words.")] = None,
     verify: Annotated[
         bool, typer.Option("--verify", help="Run the folder's checks right away: testbenches, lint, latches and loops.")
     ] = False,
@@ -149,8 +167,7 @@ def verilog(
     as_json: _JSON = False,
 ) -> None:
     """Write a folder to hand over: Verilog, constraints, pictures, testbenches and README of a unit, array or block."""
-    from hwsim.codecs import EncoderRules
-    from hwsim.delivery import Order, deliver, geometry, lines
+    from hwsim.delivery import Order, deliver, encoder_rules, geometry, lines
 
     order = Order(
         name=unit,
@@ -158,9 +175,10 @@ def verilog(
         part=part,
         pipeline=pipeline,
         architecture=architecture,
+        module=name,
         array=geometry(array, rows, columns, depth),
         clock_mhz=clock_mhz,
-        rules=EncoderRules(source=source, rounding=rounding, overflow=overflow, random_bits=random_bits),
+        rules=encoder_rules(source=source, rounding=rounding, overflow=overflow, random_bits=random_bits),
         verify=verify,
         simulator=simulator,
     )

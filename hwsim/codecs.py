@@ -14,6 +14,7 @@ from testbenches.simulators import find
 
 __all__ = [
     "EncoderRules",
+    "check_part",
     "write_codec",
 ]
 
@@ -64,8 +65,9 @@ def write_codec(
         `module`, `files`, `simulator`, `verified_vectors`: the outputs compared (None where it was not run), and
         `checks`, the result of each by what it is.
     """
-    if part not in ("decoder", "encoder"):
-        raise ValueError(f"part must be 'unit', 'decoder' or 'encoder', not {part!r}")
+    check_part(part)
+    if part == "unit":
+        raise ValueError("part must be 'decoder' or 'encoder', not 'unit'")
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"the output {str(folder)!r} must be a folder, and is a file")
     check_clock(clock_mhz)
@@ -104,6 +106,12 @@ def write_codec(
         "verified_vectors": None if report is None else report.compared,
         "checks": {check.what: check.result for check in written.checks},
     }
+
+
+def check_part(part: str) -> None:
+    """Raise ValueError for a part that `hwsim verilog` does not write."""
+    if part not in ("unit", "decoder", "encoder"):
+        raise ValueError(f"part must be 'unit', 'decoder' or 'encoder', not {part!r}")
 
 
 def _prose(text: str) -> str:

@@ -2,18 +2,19 @@
 """The folder that `hwsim verilog` writes: of a unit, a block, or a format's decoder or encoder."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import rtl
 from hwsim import datapath
-from hwsim.codecs import EncoderRules, write_codec
+from hwsim.codecs import EncoderRules, check_part, write_codec
 from hwsim.datapath import DotProductUnit
 from hwsim.datapath.array import ArrayGeometry, ArrayKind
 from rtl.architecture import architecture
 from rtl.blocks import Block, blocks
+from rtl.verilog import check_name
 from testbenches.package.array import write_array
 from testbenches.package.constraints import DEFAULT_CLOCK_MHZ, check_clock
 from testbenches.package.part import write_block
@@ -24,6 +25,7 @@ from testbenches.simulators import find
 __all__ = [
     "Order",
     "deliver",
+    "encoder_rules",
     "geometry",
     "lines",
     "write_verilog",
@@ -47,12 +49,14 @@ class Order:
         Of a unit: ranks of registers (see `rtl.ranks`).
     architecture : str, optional
         Of a unit: how it is built, a name of `rtl.architecture.ARCHITECTURES`.
+    module : str, optional
+        Of a unit or an array: what the names of modules and files begin with, in place of its own name.
     array : ArrayGeometry, optional
         Of an array of the unit, which is written in place of the unit.
     clock_mhz : float, default 100
         Of the timing constraints.
-    rules : EncoderRules
-        Of an encoder.
+    rules : EncoderRules, optional
+        Of an encoder; float32 to nearest even, saturating, if not given.
     verify : bool
         Whether to run every check of the folder right away.
     simulator : str, optional
@@ -64,9 +68,10 @@ class Order:
     part: str = "unit"
     pipeline: int | None = None
     architecture: str | None = None
+    module: str | None = None
     array: ArrayGeometry | None = None
     clock_mhz: float = DEFAULT_CLOCK_MHZ
-    rules: EncoderRules = field(default_factory=EncoderRules)
+    rules: EncoderRules | None = None
     verify: bool = False
     simulator: str | None = None
 
@@ -98,8 +103,22 @@ def deliver(order: Order, progress: Callable[[str], None] = lambda text: None) -
     ValueError, VerificationError, MissingToolError
         As of the functions that write.
     """
+    check_part(order.part)
+    if order.rules is not None and order.part != "encoder":
+        raise ValueError(
+            f"source, rounding, overflow and random_bits must not be given for a {order.part}: an encoder's"
+        )
     if order.part == "unit":
         return write_verilog(order, progress)
+    of_units = {
+        "pipeline": order.pipeline,
+        "architecture": order.architecture,
+        "name": order.module,
+        "array": order.array,
+    }
+    for option, value in of_units.items():
+        if value is not None:
+            raise ValueError(f"{option} must not be given for a {order.part}: it is a unit's")
     progress(f"{order.name}: {order.part}")
     return write_codec(
         order.name,
@@ -135,8 +154,11 @@ def write_verilog(order: Order, progress: Callable[[str], None] = lambda text: N
         raise ValueError(f"the output {str(folder)!r} must be a folder, and is a file")
     check_clock(order.clock_mhz)
     how = None if order.architecture is None else architecture(order.architecture)
+    if order.module is not None:
+        check_name(order.module)
     if isinstance(thing, Block):
-        for option, value in (("pipeline", order.pipeline), ("architecture", how), ("array", order.array)):
+        of_units = {"pipeline": order.pipeline, "architecture": how, "array": order.array, "name": order.module}
+        for option, value in of_units.items():
             if value is not None:
                 raise ValueError(f"{option} must not be given for the block {thing.name}: it is what its name says")
         written = write_block(thing, folder, clock_mhz=order.clock_mhz, checked=order.checked, progress=progress)
@@ -151,11 +173,12 @@ def write_verilog(order: Order, progress: Callable[[str], None] = lambda text: N
             thing,
             folder,
             architecture=how,
+            name=order.module,
             clock_mhz=order.clock_mhz,
             checked=order.checked,
             progress=progress,
         )
-        name = rtl.array_name(order.array, thing)
+        name = order.module or rtl.array_name(order.array, thing)
         return {"array": name, "latency_cycles": rtl.array_latency(order.array)} | _answer(written)
     latency = rtl.latency(thing, order.pipeline, how)
     written = write_unit(
@@ -163,29 +186,42 @@ def write_verilog(order: Order, progress: Callable[[str], None] = lambda text: N
         folder,
         pipeline=order.pipeline,
         architecture=how,
+        name=order.module,
         clock_mhz=order.clock_mhz,
         checked=order.checked,
         simulator=order.simulator,
         progress=progress,
     )
-    return {"unit": thing.name, "latency_cycles": latency} | _answer(written)
+    return {"unit": order.module or thing.name, "latency_cycles": latency} | _answer(written)
 
 
-def geometry(kind: str | None, rows: int, columns: int, depth: int) -> ArrayGeometry | None:
+def geometry(kind: str | None, rows: int | None, columns: int | None, depth: int | None) -> ArrayGeometry | None:
     """
-    Return the array that options say; None without a kind.
+    Return the array that options say, 4 by 4 if they do not, a cube 2 deep; None without a kind.
 
     Raises
     ------
     ValueError
-        The kind is none, or rows, columns or depth are not in range; the message has what there is.
+        The kind is none; there is none, but its rows, columns or depth; or rows, columns or depth are not in range; the message has what there is.
     """
     if kind is None:
+        given = {"rows": rows, "columns": columns, "depth": depth}
+        for option, value in given.items():
+            if value is not None:
+                raise ValueError(f"{option} must not be given without array: it is an array's")
         return None
     known = [member.value for member in ArrayKind]
     if kind not in known:
         raise ValueError(f"array must be one of {', '.join(known)}, not {kind!r}")
-    return ArrayGeometry(kind=ArrayKind(kind), rows=rows, columns=columns, depth=depth)
+    deep = depth if depth is not None else 2 if kind == ArrayKind.CUBE.value else 1
+    sides = {"rows": 4 if rows is None else rows, "columns": 4 if columns is None else columns}
+    return ArrayGeometry(kind=ArrayKind(kind), depth=deep, **sides)
+
+
+def encoder_rules(**options: str | int | None) -> EncoderRules | None:
+    """Return the rules that options say, by the fields of `EncoderRules`; None where none is given."""
+    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    return EncoderRules(**given) if given else None
 
 
 def lines(answer: dict[str, Any]) -> list[str]:
@@ -210,8 +246,9 @@ def _named(name: str) -> DotProductUnit | Block:
         return datapath.named(name)
     except KeyError as error:
         close = get_close_matches(name, known, n=4, cutoff=0.6)
-        hint = f"; blocks with such a name: {', '.join(close)}" if close else ""
-        raise KeyError(f"{error.args[0]}{hint}") from None
+        if close and "did you mean" not in error.args[0]:
+            raise KeyError(f"unknown {name!r}: did you mean the block {' or '.join(close)}?") from None
+        raise
 
 
 def _answer(written: Written) -> dict[str, Any]:

@@ -97,6 +97,11 @@ def core_inputs(
     dict of str to ndarray of uint64
         ``en``, ``valid``, ``rst``, ``first``, ``last``, ``a``, ``b``, ``scale_a``, ``scale_b``, ``c``: shape (cycles,
         lanes), or (cycles, lanes, limbs) above 64 bits.
+
+    Raises
+    ------
+    ValueError
+        If an operand is sparse, or has several scales a step.
     """
     cycles = max(len(stream) for stream in streams) + tail
     shape = (cycles, lanes)

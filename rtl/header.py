@@ -27,11 +27,23 @@ _SPECIALS = {
 }
 
 
-def header(unit: DotProductUnit, latency: int, version: str, architecture: Architecture | None = None) -> str:
-    """Return the comment for a unit with registers after `latency` stages, which is its latency."""
+def header(
+    unit: DotProductUnit,
+    latency: int,
+    version: str,
+    architecture: Architecture | None = None,
+    *,
+    name: str | None = None,
+) -> str:
+    """Return the comment for a unit with registers after `latency` stages, which is its latency.
+
+    Its module is `name`, or of the unit's name.
+    """
+    top = name or unit.name
     registers = ", ".join(chosen_ranks(unit, latency, architecture))
     lines = [
-        f"{unit.name}: written by hwsim {version}",
+        f"{top}: written by hwsim {version}",
+        *([] if top == unit.name else ["", f"The unit {unit.name} of hwsim, under another name."]),
         "",
         f"Computes d = round(c + sum(a[i] * b[i])), {unit.lanes} product{'s' * (unit.lanes > 1)} a row.",
         "A row with first starts from c, any other from the register; a row with last makes an output, so that a row",
@@ -49,14 +61,15 @@ def header(unit: DotProductUnit, latency: int, version: str, architecture: Archi
         f"Registers:    after {registers} (possible: {', '.join(ranks(unit, architecture))})",
         f"Latency:      {latency} cycle{'s' * (latency > 1)} from an accepted row with last to o_valid, with no wait",
         "Throughput:   one row a cycle",
-        "Clock, reset: rising edge of clk; rst is synchronous, active high, and resets the valid bits only",
+        "Clock, reset: rising edge of clk; rst is synchronous, active high, acts without en, and resets the valid bits",
+        "              only, not the register: the first row after rst must have first",
         "Flow:         while an output waits (o_valid and not o_ready) everything stands still;",
         "              i_ready is combinational from o_ready",
         "",
-        f"Module {unit.name} (the shell)",
+        f"Module {top} (the shell)",
         *_ports(unit, shell=True),
         "",
-        f"Module {unit.name}_core (in the shell, or to be used alone)",
+        f"Module {top}_core (in the shell, or to be used alone)",
         *_ports(unit, shell=False),
     ]
     return "".join(f"// {line}".rstrip() + "\n" for line in lines)
@@ -192,7 +205,10 @@ def _ports(unit: DotProductUnit, *, shell: bool) -> list[str]:
             ("o_d", "output", unit.output.bits, unit.output.name),
         ]
     else:
-        control += [("en", "input", 1, "clock enable of everything"), ("valid", "input", 1, "there is a row")]
+        control += [
+            ("en", "input", 1, "clock enable of every register; rst acts without it"),
+            ("valid", "input", 1, "there is a row"),
+        ]
         rows = [(name, "input", bits, text) for name, bits, text in fields]
         outputs = [
             ("d", "output", unit.output.bits, unit.output.name),

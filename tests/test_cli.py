@@ -353,7 +353,7 @@ def test_cli_verilog_block(capsys: pytest.CaptureFixture[str], tmp_path: Path) -
     assert (report["block"], report["latency_cycles"]) == ("add16_sklansky", 0)
     assert "-period 2.500" in (tmp_path / "new" / "add16_sklansky.sdc").read_text()
     message = _wrong(capsys, "verilog", "add16_sklanski", "-o", folder)
-    assert "; blocks with such a name: add16_sklansky" in message
+    assert message.startswith("unknown 'add16_sklanski': did you mean the block add16_sklansky")
     message = _wrong(capsys, "verilog", "add16_sklansky", "-o", folder, "--pipeline", "2")
     assert message == "pipeline must not be given for the block add16_sklansky: it is what its name says"
     message = _wrong(capsys, "verilog", "int4", "-o", folder, "--architecture", "wallace")
@@ -364,8 +364,47 @@ def test_cli_verilog_block(capsys: pytest.CaptureFixture[str], tmp_path: Path) -
     assert message == "rows must be in 1..256, not 0"
     message = _wrong(capsys, "verilog", "int4", "-o", folder, "--array", "broadcast", "--pipeline", "2")
     assert message == "pipeline must not be given for an array: an element takes a step in one cycle"
+    message = _wrong(capsys, "verilog", "int4", "-o", folder, "--array", "broadcast", "--name", "module")
+    assert message.startswith("name must be an identifier of Verilog")
     message = _wrong(capsys, "verilog", "int4", "-o", folder, "--clock-mhz", "0")
     assert message == "clock_mhz must be above 0 and at most 100000, not 0.0"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("int4", "--rows", "4"), "rows must not be given without array"),
+        (("int4", "--depth", "2"), "depth must not be given without array"),
+        (("int4", "--name", "4x"), "name must be an identifier of Verilog"),
+        (("int4", "--rounding", "down"), "must not be given for a unit: they are an encoder's"),
+        (("posit8_2", "--part", "decoder", "--rounding", "down"), "must not be given for a decoder"),
+        (("posit8_2", "--part", "decoder", "--pipeline", "2"), "pipeline must not be given for a decoder"),
+        (("posit8_2", "--part", "decoder", "--name", "d"), "name must not be given for a decoder"),
+        (("posit8_2", "--part", "foo"), "part must be 'unit', 'decoder' or 'encoder', not 'foo'"),
+        (("add16_sklansky", "--name", "adder"), "name must not be given for the block"),
+    ],
+)
+def test_cli_verilog_options_of_others(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, options: tuple[str, ...], message: str
+) -> None:
+    assert message in _wrong(capsys, "verilog", *options, "-o", str(tmp_path / "new"))
+    assert not (tmp_path / "new").exists()
+
+
+def test_cli_fault_of_the_program_is_no_message(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("hwsim.delivery.write_verilog", lambda: None)
+    with pytest.raises(TypeError, match="positional argument"):
+        main(["verilog", "int4", "-o", str(tmp_path / "new")])
+
+
+def test_cli_verilog_under_a_name(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    status, out, _ = _run(capsys, "verilog", "int4", "-o", str(tmp_path), "--name", "mac", "--pipeline", "1", "--json")
+    assert status == 0
+    assert json.loads(out)["unit"] == "mac"
+    modules = re.findall(r"^module (\w+)", (tmp_path / "mac.v").read_text(), re.MULTILINE)
+    assert modules[0] == "mac"
+    assert all(module.startswith("mac_") for module in modules[1:])
+    assert "int4_l1_int32_" not in (tmp_path / "mac.v").read_text()
 
 
 def test_cli_compare(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

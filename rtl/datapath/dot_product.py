@@ -9,26 +9,29 @@ from amaranth.lib.wiring import In, Out
 
 from hwsim.datapath.unit import DotProductUnit, FixedAccumulator
 from rtl.architecture import Architecture
-from rtl.datapath.accumulate import Accumulate
+from rtl.datapath.balanced import row_part
 from rtl.datapath.buildable import check_buildable
 from rtl.datapath.decode import Decode
 from rtl.datapath.entry import Enter, changes_codes, entered, loaded
-from rtl.datapath.layouts import fused, product_raw, products_layout, scale_max, special_bits, total_layout
+from rtl.datapath.layouts import fused, products_layout, special_bits, total_layout
 from rtl.datapath.merged import (
     AccumulateRows,
     RowsOfRow,
     RowSum,
     StepSum,
-    check_architecture,
     operand_ports,
     resolved,
     step_layout,
 )
 from rtl.datapath.promote import first_register, promoted_loop, second_register
+from rtl.datapath.quire_add import quire_step
+from rtl.datapath.ranks import chosen_ranks, depth, is_deep, latency, ranks, split_ranks
+from rtl.datapath.resolve import Resolve
 from rtl.datapath.round_pack import RoundPack
 from rtl.datapath.row import row_fields
 from rtl.datapath.sparse import Select
-from rtl.datapath.stages import add_stage, multiply_stage
+from rtl.datapath.stages import accumulate_stage, add_stage, connect_total, multiply_stage
+from rtl.pipelining import Pipelined
 
 __all__ = [
     "Core",
@@ -41,79 +44,6 @@ __all__ = [
     "row_fields",
 ]
 
-_DEFAULT = 2  # accumulate always has registers, multiply always can
-_PREFERENCE = ("accumulate", "promote", "resolve", "multiply", "round_pack", "align_add")
-
-
-def ranks(unit: DotProductUnit, architecture: Architecture | None = None) -> tuple[str, ...]:
-    """Return the stages after which a unit can have registers, in the order of the data.
-
-    With a heap, what stands behind `multiply` is the sum of a row in place of its products, unless there is a rank
-    behind `align_add` too: for a fixed accumulator as two words. Carry-save accumulation has the rank `resolve`, behind
-    the addition of the register's words, and behind `round_pack` if there is one. With a promotion, `promote` is the
-    second register, a cycle behind the first one.
-    """
-    promoted, converts = unit.promotion is not None, unit.converts
-    unit = first_register(entered(unit))
-    nothing_to_add = unit.lanes == 1 and scale_max(unit) == 1 and not (unit.on_grid and product_raw(unit).bits)
-    names = ["multiply"]
-    if not (fused(unit) or nothing_to_add):
-        names.append("align_add")
-    names.append("accumulate")
-    if promoted:
-        names.append("promote")
-    if architecture is not None and architecture.accumulation == "carry_save" and not promoted:
-        names.append("resolve")
-    elif converts:
-        names.append("round_pack")
-    return tuple(names)
-
-
-def chosen_ranks(
-    unit: DotProductUnit, pipeline: int | None = None, architecture: Architecture | None = None
-) -> tuple[str, ...]:
-    """Return the stages of a unit after which there are registers, for a depth of the pipeline.
-
-    Parameters
-    ----------
-    unit : DotProductUnit
-    pipeline : int, optional
-        How many, 1 to ``len(ranks(unit, architecture))``: accumulate, then resolve, multiply, round_pack, align_add. 2
-        if not given.
-    architecture : Architecture, optional
-
-    Raises
-    ------
-    TypeError, ValueError
-        If unit is no DotProductUnit, pipeline no int in the range, or the architecture none that the unit can have.
-    """
-    if not isinstance(unit, DotProductUnit):
-        raise TypeError(f"unit must be a DotProductUnit, not {unit!r}")
-    check_buildable(unit)
-    if architecture is not None:
-        check_architecture(unit, architecture)
-    possible = ranks(unit, architecture)
-    if pipeline is None:
-        pipeline = _DEFAULT
-    if isinstance(pipeline, bool) or not isinstance(pipeline, int):
-        raise TypeError(f"pipeline must be an int, not {pipeline!r}")
-    if not 1 <= pipeline <= len(possible):
-        raise ValueError(
-            f"pipeline must be in 1..{len(possible)} for {unit.name} ({', '.join(possible)}), not {pipeline!r}"
-        )
-    preferred = [name for name in _PREFERENCE if name in possible]
-    return tuple(name for name in possible if name in preferred[:pipeline])
-
-
-def depth(unit: DotProductUnit, pipeline: int | None = None, architecture: Architecture | None = None) -> int:
-    """Return the ranks of registers that a unit gets: `pipeline`, or the default."""
-    return len(chosen_ranks(unit, pipeline, architecture))
-
-
-def latency(unit: DotProductUnit, pipeline: int | None = None, architecture: Architecture | None = None) -> int:
-    """Return the enabled cycles from a row with `last` to its output: one for each rank of registers."""
-    return depth(unit, pipeline, architecture)
-
 
 class _Unit(wiring.Component):
     """A component of a unit and a pipeline, checked before it exists: Amaranth warns of one that is not used."""
@@ -121,7 +51,7 @@ class _Unit(wiring.Component):
     def __new__(
         cls, unit: DotProductUnit, pipeline: int | None = None, architecture: Architecture | None = None
     ) -> Self:
-        chosen_ranks(unit, pipeline, architecture)
+        depth(unit, pipeline, architecture)
         made: Self = super().__new__(cls, unit, pipeline, architecture)
         return made
 
@@ -133,8 +63,7 @@ class Core(_Unit):
     ----------
     unit : DotProductUnit
     pipeline : int, optional
-        Ranks of registers, 1 to ``len(ranks(unit, architecture))``: accumulate, then resolve, multiply, round_pack,
-        align_add. 2 if not given.
+        Ranks of registers, as of `rtl.datapath.ranks.depth`. 2 if not given.
     architecture : Architecture, optional
         That of the synthesizer if not given.
 
@@ -165,10 +94,11 @@ class Core(_Unit):
         self, unit: DotProductUnit, pipeline: int | None = None, architecture: Architecture | None = None
     ) -> None:
         self._architecture = architecture or Architecture()
-        self._ranks = chosen_ranks(unit, pipeline, self._architecture)
+        self.latency = depth(unit, pipeline, self._architecture)
+        self._deep = is_deep(unit, pipeline, self._architecture)
+        self._ranks = () if self._deep else chosen_ranks(unit, pipeline, self._architecture)
         self.spec = unit
         self._entered = first_register(entered(unit))
-        self.latency = len(self._ranks)
         ports = {name: In(width) for name, width in ({"en": 1, "valid": 1} | row_fields(unit)).items()}
         super().__init__(ports | {"d": Out(unit.output.bits), "d_valid": Out(1)})
 
@@ -177,7 +107,9 @@ class Core(_Unit):
         m = Module()
         control = {"valid": self.valid, "first": self.first, "last": self.last, "c": loaded(m, self.spec, self.c)}
         self._operands = self._enter(m)
-        if self._architecture.reduction == "tool" or fused(self._entered):
+        if self._deep:
+            self._balanced(m, control)
+        elif self._architecture.reduction == "tool" or fused(self._entered):
             self._stages(m, control)
         elif isinstance(self._entered.accumulator, FixedAccumulator):
             self._merged_fixed(m, control)
@@ -228,7 +160,7 @@ class Core(_Unit):
         """Connect trees in which the fixed register is an addend, or the two words of a row and it."""
         unit, architecture = self._entered, self._architecture
         if "multiply" not in self._ranks:
-            m.submodules.step_sum = step_sum = StepSum(unit, architecture)
+            m.submodules.step_sum = step_sum = quire_step(unit, architecture) or StepSum(unit, architecture)
             m.d.comb += [getattr(step_sum, name).eq(self._operands[name]) for name in operand_ports(unit)]
             self._loop(m, step_sum, control)
             return
@@ -265,6 +197,34 @@ class Core(_Unit):
         rank = "align_add" if "align_add" in self._ranks else "multiply"
         self._accumulate(m, None, self._rank(m, rank, layout, row_sum.total, control), control)
 
+    def _balanced(self, m: Module, control: dict[str, Any]) -> None:
+        """Connect a deep pipeline: the part in front of the accumulator and the one behind it, each with its ranks."""
+        unit, architecture = self._entered, self._architecture
+        ahead, self._behind = split_ranks(self.spec, self.latency, architecture)
+        part = row_part(unit, architecture)
+        m.submodules.row = row = Pipelined(part, ahead)
+        m.d.comb += row.en.eq(self.en)
+        m.d.comb += [getattr(row, name).eq(self._operands[name]) for name in operand_ports(unit)]
+        for index in range(ahead):
+            self._control_rank(m, f"row_{index + 1}", control)
+        if isinstance(part, RowsOfRow):
+            m.submodules.accumulate = accumulate = AccumulateRows(unit, architecture, part.layout, part.constant)
+            m.d.comb += accumulate.rows.eq(row.rows)
+            self._loop(m, accumulate, control)
+        elif fused(unit):
+            m.submodules.align_add = align_add = add_stage(unit, architecture)
+            m.d.comb += align_add.products.eq(row.products)
+            self._accumulate(m, align_add, align_add.total, control)
+        else:
+            self._accumulate(m, None, row.total, control)
+
+    def _control_rank(self, m: Module, name: str, control: dict[str, Any]) -> None:
+        """Put the control signals behind registers."""
+        with m.If(self.en):
+            for field, signal in control.items():
+                control[field] = Signal(len(signal), name=f"{name}_{field}", reset_less=field != "valid")
+                m.d.sync += control[field].eq(signal)
+
     def _rank(self, m: Module, name: str, layout: data.StructLayout, value: Any, control: dict[str, Any]) -> Any:
         """Return a stage's output, behind registers if it has them; the control signals go along."""
         if name not in self._ranks:
@@ -272,16 +232,14 @@ class Core(_Unit):
         out = Signal(layout, name=f"{name}_data", reset_less=True)
         with m.If(self.en):
             m.d.sync += [out[field].eq(value[field]) for field in layout.members]
-            for field, signal in control.items():
-                control[field] = Signal(len(signal), name=f"{name}_{field}", reset_less=field != "valid")
-                m.d.sync += control[field].eq(signal)
+        self._control_rank(m, name, control)
         return out
 
     def _accumulate(self, m: Module, align_add: Any, total: Any, control: dict[str, Any]) -> None:
         """Add a row's sum to the register; in a fused step its align_add takes that."""
         unit = self._entered
-        m.submodules.accumulate = accumulate = Accumulate(unit, self._architecture)
-        m.d.comb += [accumulate.total[field].eq(total[field]) for field in total_layout(unit).members]
+        m.submodules.accumulate = accumulate = accumulate_stage(unit, self._architecture)
+        connect_total(m, unit, accumulate, total)
         base = self._loop(m, accumulate, control)
         if not isinstance(unit.accumulator, FixedAccumulator):
             m.submodules.decode_register = decode = Decode(unit.accumulator.format)
@@ -294,7 +252,6 @@ class Core(_Unit):
         if self.spec.promotion is not None:
             return self._promoted_loop(m, accumulate, control)
         unit = self._entered
-        m.submodules.round_pack = round_pack = RoundPack(unit)
         layout = step_layout(unit, self._architecture)
         register = Signal(layout, name="register", reset_less=True)
         base = Signal(layout, name="base")
@@ -306,15 +263,30 @@ class Core(_Unit):
                 if field != "value"
             ),
             accumulate.register.eq(base),
-            round_pack.register.eq(resolved(m, unit, self._architecture, register)),
         ]
         done = Signal(name="done")
         with m.If(self.en):
             m.d.sync += done.eq(control["valid"] & control["last"])
             with m.If(control["valid"]):
                 m.d.sync += register.eq(accumulate.following)
+        if self._deep and self._behind:
+            self._result(m, register, done)
+            return base
+        m.submodules.round_pack = round_pack = RoundPack(unit)
+        m.d.comb += round_pack.register.eq(resolved(m, unit, self._architecture, register))
         self._output(m, round_pack, done)
         return base
+
+    def _result(self, m: Module, register: Any, done: Any) -> None:
+        """Connect the output of a deep pipeline."""
+        m.submodules.result = result = Pipelined(Resolve(self._entered, self._architecture), self._behind)
+        m.d.comb += [result.en.eq(self.en), result.register.eq(register), self.d.eq(result.d)]
+        for index in range(self._behind):
+            following = Signal(name=f"result_{index + 1}_valid")
+            with m.If(self.en):
+                m.d.sync += following.eq(done)
+            done = following
+        m.d.comb += self.d_valid.eq(done)
 
     def _promoted_loop(self, m: Module, accumulate: Any, control: dict[str, Any]) -> Any:
         """Connect both registers, and what is behind the second one; return what the next step starts from."""

@@ -14,7 +14,7 @@ from typing import Any
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib.wiring import In, Out
 
-from hwsim.datapath.unit import DotProductUnit, FixedAccumulator, FloatAccumulator
+from hwsim.datapath.unit import DotProductUnit, ExactAlignment, FixedAccumulator, FloatAccumulator
 from hwsim.formats import FloatSpec, PositSpec
 from rtl.architecture import Architecture
 from rtl.arithmetic.adder import add
@@ -98,6 +98,8 @@ def _leads(unit: DotProductUnit) -> list[tuple[int, int]]:
 def float_step(unit: DotProductUnit, architecture: Architecture) -> "FloatAdd | None":
     """Return what takes the place of `Accumulate` in a unit of that architecture; None where nothing does."""
     if architecture.reduction != "heap" or isinstance(unit.accumulator, FixedAccumulator) or fused(unit):
+        return None
+    if not isinstance(unit.alignment, ExactAlignment):
         return None
     return FloatAdd(unit, architecture)
 

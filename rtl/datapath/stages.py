@@ -1,18 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which component is a stage of a unit, by its alignment."""
 
+from typing import Any
+
+from amaranth.hdl import Module
+
 from hwsim.datapath.unit import CascadedAlignment, DotProductUnit, PairwiseAlignment
 from rtl.architecture import Architecture
+from rtl.datapath.accumulate import Accumulate
 from rtl.datapath.align_add import AlignAdd
 from rtl.datapath.cascaded import CascadedAdd
+from rtl.datapath.float_add import float_step
 from rtl.datapath.grouped import MultiplyGroups
-from rtl.datapath.layouts import scaled_apart
+from rtl.datapath.layouts import scaled_apart, total_layout
 from rtl.datapath.multiply import Multiply
 from rtl.datapath.pairwise import MultiplyRounded, PairTree
 from rtl.part import Part
 
 __all__ = [
+    "accumulate_stage",
     "add_stage",
+    "connect_total",
     "multiply_stage",
 ]
 
@@ -31,3 +39,15 @@ def add_stage(unit: DotProductUnit, architecture: Architecture) -> Part:
     if isinstance(unit.alignment, CascadedAlignment):
         return CascadedAdd(unit, architecture)
     return AlignAdd(unit, architecture)
+
+
+def accumulate_stage(unit: DotProductUnit, architecture: Architecture) -> Part:
+    """Return the accumulate stage of a unit: `register`, `decoded` and `total` to `following`."""
+    return float_step(unit, architecture) or Accumulate(unit, architecture)
+
+
+def connect_total(m: Module, unit: DotProductUnit, accumulate: Any, total: Any) -> None:
+    """Connect the sum of a step to its accumulate stage."""
+    m.d.comb += [accumulate.total[field].eq(total[field]) for field in total_layout(unit).members]
+    if hasattr(accumulate, "nonzero"):
+        m.d.comb += accumulate.nonzero.eq(total["sum"].any())

@@ -12,7 +12,6 @@ from amaranth.lib.wiring import In, Out
 
 from hwsim.datapath.unit import DotProductUnit, FixedAccumulator
 from rtl.architecture import Architecture
-from rtl.datapath.accumulate import Accumulate
 from rtl.datapath.decode import Decode
 from rtl.datapath.dot_product import check_buildable
 from rtl.datapath.layouts import fused
@@ -23,11 +22,11 @@ from rtl.datapath.merged import (
     decoded_row,
     is_merged,
     operand_ports,
-    resolved,
     step_layout,
 )
-from rtl.datapath.round_pack import RoundPack
-from rtl.datapath.stages import add_stage, multiply_stage
+from rtl.datapath.quire_add import quire_step
+from rtl.datapath.resolve import Resolve
+from rtl.datapath.stages import accumulate_stage, add_stage, connect_total, multiply_stage
 from rtl.part import Part
 
 __all__ = [
@@ -135,19 +134,19 @@ class Step(_Stage):
         unit, architecture = self.spec, self._architecture
         register = data.View(step_register_layout(unit, architecture), self.register)
         if is_merged(unit, architecture) and isinstance(unit.accumulator, FixedAccumulator):
-            m.submodules.step_sum = step_sum = StepSum(unit, architecture)
+            m.submodules.step_sum = step_sum = quire_step(unit, architecture) or StepSum(unit, architecture)
             m.d.comb += [getattr(step_sum, name).eq(getattr(self, name)) for name in operand_ports(unit)]
             m.d.comb += [step_sum.register.eq(register), self.following.eq(step_sum.following)]
             return m
-        m.submodules.accumulate = accumulate = Accumulate(unit, architecture)
+        m.submodules.accumulate = accumulate = accumulate_stage(unit, architecture)
         align_add: Any = None
         if is_merged(unit, architecture):
             m.submodules.row_sum = row_sum = RowSum(unit, architecture)
             m.d.comb += [getattr(row_sum, name).eq(getattr(self, name)) for name in operand_ports(unit)]
-            m.d.comb += accumulate.total.eq(row_sum.total)
+            connect_total(m, unit, accumulate, row_sum.total)
         else:
             align_add = self._align_add(m)
-            m.d.comb += accumulate.total.eq(align_add.total)
+            connect_total(m, unit, accumulate, align_add.total)
         m.d.comb += [accumulate.register.eq(register), self.following.eq(accumulate.following)]
         if not isinstance(unit.accumulator, FixedAccumulator):
             m.submodules.decode_register = decode = Decode(unit.accumulator.format)
@@ -165,36 +164,3 @@ class Step(_Stage):
             m.d.comb += getattr(multiply, name).eq(operands)
         m.d.comb += align_add.products.eq(multiply.products)
         return align_add
-
-
-class Resolve(_Stage):
-    """Round a register to the output format.
-
-    Parameters
-    ----------
-    unit : DotProductUnit
-    architecture : Architecture
-
-    Members
-    -------
-    register : In, as many bits as `step_register_layout`
-    d : Out, a code of ``unit.output``
-
-    Latency: none, combinational.
-    """
-
-    def __init__(self, unit: DotProductUnit, architecture: Architecture) -> None:
-        self.spec = unit
-        self._architecture = architecture
-        super().__init__({"register": In(step_register_layout(unit, architecture).size), "d": Out(unit.output.bits)})
-
-    def _module_name(self) -> str:
-        return "resolve"
-
-    def _build(self) -> Module:
-        m = Module()
-        m.submodules.round_pack = round_pack = RoundPack(self.spec)
-        register = data.View(step_register_layout(self.spec, self._architecture), self.register)
-        m.d.comb += round_pack.register.eq(resolved(m, self.spec, self._architecture, register))
-        m.d.comb += self.d.eq(round_pack.d)
-        return m

@@ -35,7 +35,8 @@ module handshake(input clk, input rst, input i_valid, input o_ready{declared});
   wire i_ready, o_valid;
 {wires}
   wire [{top_bit}:0] out = {{{outputs}}};
-  {module} dut(.clk(clk), .rst(rst), .i_valid(i_valid), .i_ready(i_ready), .o_valid(o_valid), .o_ready(o_ready){connected});
+  {module} dut(.clk(clk), .rst(rst), .i_valid(i_valid), .i_ready(i_ready), .o_valid(o_valid),
+    .o_ready(o_ready){connected});
 
   wire accepted = i_valid & i_ready;
   wire asked = accepted & {last};
@@ -172,13 +173,13 @@ def prove_handshake(
         if yosys.run(_SCRIPT, seconds) is None:
             raise TimeoutError(f"{top} is not read after {seconds:g} s")
         result, detail = "proved", ""
-        for options in ([], ["-i"]) if induction else ([],):
-            options = ["-s", "z3", *options, "-t", str(depth), "property.smt2"]
+        for step in (False, True) if induction else (False,):
+            options = ["-s", "z3", *(["-i"] if step else []), "-t", str(depth), "property.smt2"]
             done = yosys.call("smtbmc", options, max(seconds - elapsed(started), 1.0), _environment())
             if done is None:
                 result, detail = "not proved", f"time up after {seconds:g} s"
             else:
-                result, detail = _verdict(done[1], induction="-i" in options)
+                result, detail = _verdict(done[1], induction=step)
             if result != "proved":
                 break
     return Proof(
@@ -195,7 +196,7 @@ def _property(top: str, spec: Handshake) -> tuple[str, int]:
     wires = [f"  wire [{bits - 1}:0] {port};" for port, bits in spec.outputs.items()]
     for net in spec.nets:  # Yosys joins them with those inside when it flattens
         wires += [f"  (* hierconn *) wire \\dut.{net} ;", f"  wire dut_{net.replace('.', '_')} = \\dut.{net} ;"]
-    checks = [f"right: assert(!o_valid | outstanding == 0 | out == queue[oldest]);"] if spec.reference else []
+    checks = ["right: assert(!o_valid | outstanding == 0 | out == queue[oldest]);"] if spec.reference else []
     checks += [f"owed: assert(outstanding == {spec.owed});"] if spec.owed else []
     checks += [f"invariant{index}: assert({each});" for index, each in enumerate(spec.invariants)]
     update = [_QUEUE_UPDATE.format(count=spec.count)] if spec.reference else []

@@ -61,7 +61,11 @@ class _Register:
 
     def __str__(self) -> str:
         """Return one of the names."""
-        return "{}[{}]".format(*min(self.names)) if self.names else f"net {self.q}"
+        return (
+            "{}[{}]".format(*min(self.names, key=lambda place: (place[0].count("."), place)))
+            if self.names
+            else f"net {self.q}"
+        )
 
 
 @dataclass(frozen=True, slots=True)

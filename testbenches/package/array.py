@@ -70,6 +70,7 @@ def write_array(
     folder: Path,
     *,
     architecture: Architecture | None = None,
+    name: str | None = None,
     clock_mhz: float = DEFAULT_CLOCK_MHZ,
     checked: bool = False,
     progress: Callable[[str], None] = lambda text: None,
@@ -81,7 +82,7 @@ def write_array(
     ----------
     geometry : ArrayGeometry
     unit : DotProductUnit
-    folder, architecture, clock_mhz, checked, progress
+    folder, architecture, name, clock_mhz, checked, progress
         As of `testbenches.package.unit.write_unit`.
 
     Returns
@@ -96,9 +97,9 @@ def write_array(
         If a check fails.
     """
     how = architecture or Architecture()
-    name = rtl.array_name(geometry, unit)
+    name = name or rtl.array_name(geometry, unit)
     progress(f"{name}: Verilog")
-    text = rtl.array_verilog(geometry, unit, how)
+    text = rtl.array_verilog(geometry, unit, how, name=name)
     module = read_modules(text)[name]
     texts = {f"{name}.v": text} | constraints(module, clock_mhz)
     progress(f"{name}: test vectors, diagram and waveform")
@@ -110,7 +111,7 @@ def write_array(
         f"{name}_tb.v": streaming_testbench(module, len(rows), len(outputs), deadline),
         "rows.mem": "".join(f"{word}\n" for word in rows),
         "expected.mem": "".join(f"{word}\n" for word in outputs),
-        **scripts(name, [f"{name}.v"], cocotb=False),
+        **scripts(name, {f"{name}.v": text}, cocotb=False),
     }
     said = facts(text)
     bits = {port: found.bits for port, found in module.ports.items()}

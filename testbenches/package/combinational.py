@@ -17,7 +17,7 @@ module @TOP@_tb;
     localparam ROWS = @ROWS@;
 
     reg  [@ROW_HIGH@:0] rows [0:ROWS-1];
-    // The outputs, and above them a 1 for each bit of them that counts.
+    // The low half of a word: the outputs. The high half: the mask, a 1 for each bit of them that counts.
     reg  [@WANT_HIGH@:0] expected [0:ROWS-1];
     reg  [@ROW_HIGH@:0] row;
     wire [@SEEN_HIGH@:0] seen;
@@ -25,6 +25,7 @@ module @TOP@_tb;
     reg  [@SEEN_HIGH@:0] care;
     integer index;
     integer wrong;
+    reg  broken;
 
     @TOP@ dut (
 @CONNECTIONS@
@@ -34,7 +35,18 @@ module @TOP@_tb;
         $readmemh("rows.mem", rows);
         $readmemh("expected.mem", expected);
         wrong = 0;
+        // A missing line, or one that is no hexadecimal word, leaves X.
         for (index = 0; index < ROWS; index = index + 1) begin
+            if (^rows[index] === 1'bx) begin
+                wrong = wrong + 1;
+                if (wrong <= 10) $display("line %0d of rows.mem is missing, or is no hexadecimal word", index + 1);
+            end else if (^expected[index] === 1'bx) begin
+                wrong = wrong + 1;
+                if (wrong <= 10) $display("line %0d of expected.mem is missing, or is no hexadecimal word", index + 1);
+            end
+        end
+        broken = wrong != 0;
+        for (index = 0; index < ROWS && !broken; index = index + 1) begin
             row = rows[index];
             {care, want} = expected[index];
             #1;

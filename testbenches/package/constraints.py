@@ -15,22 +15,29 @@ _UNCERTAINTY = 0.05  # of the period: jitter and skew, before a clock tree is th
 _CLOCKED = """\
 # Timing of @TOP@ at @MHZ@ MHz: @KIND@ without variables, no Tcl beyond get_ports and get_clocks.
 @UNITS@create_clock -name clk -period @PERIOD@ -waveform {0.000 @HALF@} [get_ports {clk}]
-# Jitter and skew before there is a clock tree: 5 % of the period.
-set_clock_uncertainty @UNCERTAINTY@ [get_clocks {clk}]
-# A fifth of the period is left to what drives an input, a fifth to what an output drives. rst is
-# synchronous: an input like any other.@THROUGH@
-set_input_delay @DELAY@ -clock [get_clocks {clk}] [get_ports {@INPUTS@}]
-set_output_delay @DELAY@ -clock [get_clocks {clk}] [get_ports {@OUTPUTS@}]
+# Jitter and skew before there is a clock tree: 5 % of the period, against setup alone. No uncertainty of hold is
+# set: it has nothing to do with the period, and is your flow's to set once there is a clock tree (-hold).
+set_clock_uncertainty -setup @UNCERTAINTY@ [get_clocks {clk}]
+# Max: a fifth of the period is left to what drives an input, a fifth to what an output drives, a guess to be replaced
+# by what the neighbours need. Min: 0, a neighbour's register right at the port, without any delay of its own and
+# without a hold time: set it to your library's. rst is synchronous: an input like any other.@THROUGH@
+set_input_delay -max @DELAY@ -clock [get_clocks {clk}] [get_ports {@INPUTS@}]
+set_input_delay -min 0.000 -clock [get_clocks {clk}] [get_ports {@INPUTS@}]
+set_output_delay -max @DELAY@ -clock [get_clocks {clk}] [get_ports {@OUTPUTS@}]
+set_output_delay -min 0.000 -clock [get_clocks {clk}] [get_ports {@OUTPUTS@}]
 # There is no false path and no path of several cycles: every path is timed against one period.
 # Driving cells and loads are the library's: set_driving_cell, set_load, set_max_transition are left to you.
 """
 _COMBINATIONAL = """\
 # Timing of @TOP@, which is combinational, between registers of a clock of @MHZ@ MHz outside of it.
 @UNITS@create_clock -name clk -period @PERIOD@ -waveform {0.000 @HALF@}
-set_clock_uncertainty @UNCERTAINTY@ [get_clocks {clk}]
+# Jitter and skew: 5 % of the period, against setup alone; registers outside have no hold to check here.
+set_clock_uncertainty -setup @UNCERTAINTY@ [get_clocks {clk}]
 # The whole period, less the uncertainty, is the block's: the registers stand at its ports.
-set_input_delay 0.000 -clock [get_clocks {clk}] [get_ports {@INPUTS@}]
-set_output_delay 0.000 -clock [get_clocks {clk}] [get_ports {@OUTPUTS@}]
+set_input_delay -max 0.000 -clock [get_clocks {clk}] [get_ports {@INPUTS@}]
+set_input_delay -min 0.000 -clock [get_clocks {clk}] [get_ports {@INPUTS@}]
+set_output_delay -max 0.000 -clock [get_clocks {clk}] [get_ports {@OUTPUTS@}]
+set_output_delay -min 0.000 -clock [get_clocks {clk}] [get_ports {@OUTPUTS@}]
 # There is no false path. Driving cells and loads are the library's: set_driving_cell, set_load are left to you.
 """
 _UNITS = """\
@@ -90,7 +97,7 @@ def constraints(module: Module, clock_mhz: float = DEFAULT_CLOCK_MHZ) -> dict[st
     if not clocked:
         return {f"{module.name}.sdc": sdc}
     # Vivado reads the same commands, in ns; it has an uncertainty of its own from the clock's source.
-    left = ("uncertainty", "Jitter", "Times are", "set_units")
+    left = ("uncertainty", "Jitter", "set: it has", "Times are", "set_units")
     kept = [line for line in sdc.splitlines(keepends=True) if not any(word in line for word in left)]
     xdc = "".join(kept).replace(": SDC without", ": XDC for Vivado, without")
     return {f"{module.name}.sdc": sdc, f"{module.name}.xdc": xdc, f"{module.name}.lpf": _fill(_LPF, values)}

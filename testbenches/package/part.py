@@ -178,7 +178,7 @@ def write_part(
     sources = {f"{name}.v": text}
     said = facts(text)
     texts = sources | constraints(module, clock_mhz)
-    made = scripts(name, list(sources), cocotb=False)
+    made = scripts(name, sources, cocotb=False, testbench=table is not None)
     note = "There are no vectors for it."
     if table is not None:
         rows = list(_lines(module, table.inputs, "input"))
@@ -262,6 +262,6 @@ def _vectors(module: Module, rows: int) -> str:
     return (
         f"`rows.mem` has {rows:,} rows of inputs, one hexadecimal word a line, from bit 0 up, with their bits:"
         f" {words('input')}. `expected.mem` has the outputs of an oracle in integers, so: {words('output')}; and"
-        " above them as many bits that say which of them count. In a simulator other than Icarus Verilog compile the"
+        " above them, in the high half of the word, as many bits of mask, 1 where an output's bit counts. In a simulator other than Icarus Verilog compile the"
         f" files of `{module.name}_tb.f` and run in this folder; the last line begins with PASS or FAIL."
     )

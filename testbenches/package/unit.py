@@ -8,6 +8,7 @@ import rtl
 from hwsim.datapath import DotProductUnit, dot_exact
 from rtl.architecture import Architecture
 from testbenches.design import Design
+from testbenches.effort import rows_within, seconds_in_icarus
 from testbenches.export import export_testbench
 from testbenches.package.constraints import DEFAULT_CLOCK_MHZ, constraints
 from testbenches.package.diagram import block_diagram
@@ -16,9 +17,9 @@ from testbenches.package.netlist import facts, port_notes, read_modules
 from testbenches.package.readme import NOT_RUN, Check, Handover, readme
 from testbenches.package.trace import Trace, record, waveform
 from testbenches.package.written import Written
-from testbenches.runner import Report
+from testbenches.runner import Report, run
 from testbenches.stimulus import fields, stimulus
-from testbenches.verification import design_of, verify
+from testbenches.verification import check_kernel, design_of
 
 __all__ = [
     "write_unit",
@@ -26,15 +27,19 @@ __all__ = [
 
 _TIMING = ("Latency", "Throughput", "Clock, reset", "Flow")
 _BUILT = ("Structure", "Registers")
+_SECONDS, _PASSES = 20.0, 3  # of Icarus Verilog on one core, for the modes of the plain testbench
+_FEWEST_ROWS = 320
+_VECTORS = 4096
 _COCOTB = "cocotb bench, both ports pausing"
 
 
-def write_unit(
+def write_unit(  # noqa: PLR0913 -- each is an option of the command
     unit: DotProductUnit,
     folder: Path,
     *,
     pipeline: int | None = None,
     architecture: Architecture | None = None,
+    name: str | None = None,
     clock_mhz: float = DEFAULT_CLOCK_MHZ,
     checked: bool = False,
     simulator: str | None = None,
@@ -52,6 +57,8 @@ def write_unit(
         Ranks of registers, as for `rtl.verilog`.
     architecture : Architecture, optional
         How it is built, as for `rtl.verilog`.
+    name : str, optional
+        What the names of modules and files begin with; the unit's name if not given.
     clock_mhz : float, default 100
         Of the constraints.
     checked : bool
@@ -72,50 +79,55 @@ def write_unit(
     ValueError
         If the clock or the pipeline is none that the unit can have.
     """
-    progress(f"{unit.name}: Verilog")
-    design = design_of(unit, pipeline=pipeline, architecture=architecture)
+    top = name or unit.name
+    progress(f"{top}: Verilog")
+    design = design_of(unit, pipeline=pipeline, architecture=architecture, name=name)
     sources = dict(design.sources)
-    text = sources[f"{unit.name}.v"]
+    text = sources[f"{top}.v"]
     modules = read_modules(text)
-    texts = constraints(modules[unit.name], clock_mhz)
-    progress(f"{unit.name}: test vectors")
-    rows = stimulus(unit, count=1024, corner_rows=4096)
+    texts = constraints(modules[top], clock_mhz)
+    progress(f"{top}: test vectors")
+    affordable = max(rows_within(design, _SECONDS / _PASSES), _FEWEST_ROWS)
+    count = min(affordable // 5, 1024)
+    pairs = 1 << (unit.element_a.bits + unit.element_b.bits)
+    rows = stimulus(unit, count=count, corner_rows=4 * count, exhaustive=pairs <= 2 * affordable)
     files = export_testbench(folder, design, fields(unit, rows), dot_exact(unit, rows))
-    progress(f"{unit.name}: diagram and waveform")
+    progress(f"{top}: diagram and waveform")
     trace = record(unit, rtl.Shell(unit, pipeline, architecture))
     said = facts(text)
     texts["block_diagram.svg"] = block_diagram(
-        modules[f"{unit.name}_core"],
+        modules[f"{top}_core"],
         modules,
-        title=f"{unit.name}: the core",
+        title=f"{top}: the core",
         subtitle=f"registers {said['Registers']}",
         footer="Not drawn: clk, rst, en. The shell around the core makes en = i_ready = o_ready | ~o_valid.",
         notes=_notes(unit),
     )
-    texts["waveform.svg"] = waveform(trace, f"{unit.name}: two dot products, of two rows and of one")
+    texts["waveform.svg"] = waveform(trace, f"{top}: two dot products, of two rows and of one")
     report: Report | None = None
     if checked:
-        progress(f"{unit.name}: in a simulator")
-        report = verify(unit, pipeline=pipeline, architecture=architecture, simulator=simulator)
-        progress(f"{unit.name}: lint")
+        progress(f"{top}: in a simulator")
+        report = _simulated(unit, design, simulator)
+        progress(f"{top}: lint")
     checks = [
-        plain_check(folder, unit.name, run=checked),
+        plain_check(folder, top, run=checked),
         Check(what=_COCOTB, command="make cocotb", result=NOT_RUN if report is None else _result(report)),
-        *lint_checks(sources, unit.name, run=checked),
+        *lint_checks(sources, top, run=checked),
     ]
-    for name, content in texts.items():
-        (folder / name).write_text(content)
-    files += [folder / name for name in texts] + [folder / "README.md"]
+    for file, content in texts.items():
+        (folder / file).write_text(content)
+    files += [folder / file for file in texts] + [folder / "README.md"]
     handover = Handover(
-        module=modules[unit.name],
+        module=modules[top],
         summary=_summary(unit),
-        ports=port_notes(text, unit.name),
+        ports=port_notes(text, top),
         numerics={key: value for key, value in said.items() if key not in (*_TIMING, *_BUILT)},
         timing=_timing(said, design, trace),
         pictures={"block_diagram.svg": "block diagram", "waveform.svg": "waveform of two dot products"},
         checks=checks,
         files=describe_files(files),
         vectors=_vectors(design, len(rows), sum(row.last for row in rows)),
+        core=(modules[f"{top}_core"], port_notes(text, f"{top}_core")),
         clock_mhz=clock_mhz,
         made_with=made_with(),
     )
@@ -126,6 +138,14 @@ def write_unit(
         simulator=None if report is None else report.simulator,
         compared=None if report is None else report.compared,
     )
+
+
+def _simulated(unit: DotProductUnit, design: Design, simulator: str | None) -> Report:
+    """Compare oracle, kernel and the design that was written, on more rows than the folder has."""
+    rows = stimulus(unit, count=_VECTORS, corner_rows=4 * _VECTORS)
+    expected = dot_exact(unit, rows)
+    check_kernel(unit, rows, expected)
+    return run(design, fields(unit, rows), expected, simulator=simulator)
 
 
 def _summary(unit: DotProductUnit) -> str:
@@ -143,7 +163,8 @@ def _timing(said: dict[str, str], design: Design, trace: Trace) -> dict[str, str
     return {
         **{key: said[key] for key in _TIMING if key in said},
         **{key: said[key] for key in _BUILT if key in said},
-        "Core alone": f"`{design.top}_core` has a clock enable `en` in place of the handshakes; it can be used alone",
+        "Core alone": f"`{design.top}_core` has a clock enable `en` in place of the handshakes; it can be used alone;"
+        " rst acts without en",
         "In the picture": f"the outputs are {outputs}, from a simulation of the RTL, equal to the model's; the first"
         " one waits for a cycle (o_ready low), and the row on offer with it",
     }
@@ -178,9 +199,11 @@ def _vectors(design: Design, rows: int, outputs: int) -> str:
     return (
         f"`rows.mem` has {rows:,} rows of inputs, one hexadecimal word a line; fields from bit 0 up, with their bits:"
         f" {row_fields}. `expected.mem` has {outputs:,} outputs of {bits} bits from the bit-exact model, one for each"
-        " row with last set, in order. In a simulator other than Icarus Verilog compile the files of"
+        " row with last set, in order. `make` takes about"
+        f" {max(1, round(_PASSES * seconds_in_icarus(design, rows)))} s in Icarus Verilog, within a factor of three; it"
+        " prints a line a mode. In a simulator other than Icarus Verilog compile the files of"
         f" `{design.top}_tb.f` (top: `{design.top}_tb`; Verilator 5: `--binary --timing -Wno-fatal`) and run in this"
-        ' folder; the last line begins with PASS or FAIL. The cocotb bench needs `pip install "cocotb~=2.1"`.'
+        " folder; the last line begins with PASS or FAIL."
     )
 
 

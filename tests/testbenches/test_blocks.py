@@ -49,6 +49,7 @@ def test_check_block_exhaustive() -> None:
         check_block(_block(5, error_at=19))
 
 
+@pytest.mark.slow
 def test_check_block_random_and_directed() -> None:
     report = check_block(_block(70), vectors=3000)
     assert (report.exhaustive, report.vectors) == (False, 3000)

@@ -52,6 +52,17 @@ def test_compiled_ports_above_64_bits() -> None:
     assert seen["w"].tolist() == [(2**64 - 1) * (int(code) & 1) for code in a]
 
 
+def test_to_limbs_of_64_bits_at_the_sign_of_an_int64() -> None:
+    codes = [1, 2**63 - 1, 2**63, 2**64 - 1]
+    for given in (codes, np.array(codes, object), np.array(codes, np.uint64)):
+        words = to_limbs(given, 64)
+        assert words.dtype == np.uint64
+        assert words.shape == (4,)
+        assert words.tolist() == codes
+    wide = [1, 2**63, 2**64 + 2**63, 2**70 - 1]
+    assert from_limbs(to_limbs(wide, 70)).tolist() == wide
+
+
 def test_compiled_clocked_keeps_its_state(stream: Compiled) -> None:
     rows = {"rst": [0, 0], "i_valid": [1, 0], "i_a": [7, 9], "o_ready": [1, 1]}
     stream.reset()
@@ -72,6 +83,7 @@ def test_compiled_streams_with_pauses(stream: Compiled, bubbles: float, stalls: 
     assert done.cycles == 4096 + 1 + 200 or bubbles or stalls
 
 
+@pytest.mark.slow
 def test_compiled_streams_see_an_output_taken_back() -> None:
     module = Compiled(_STREAM.replace("o_ready | ~full", "1'b1"), "adder")
     module.reset()

@@ -36,14 +36,27 @@ def test_export_plain_passes(mac: Mac, vectors: Vectors, icarus: str, tmp_path: 
     log = _plain(tmp_path / "new", "mac_int8")
     # Every output in each of three modes, and a few before each reset.
     compared = int(log.split(" outputs compared")[0].split()[-1])
-    assert log.startswith("PASS: mac_int8: ")
+    assert log.splitlines()[-1].startswith("PASS: mac_int8: ")
+    assert [line[:6] for line in log.splitlines()[:-1]] == ["mode 0", "mode 1", "mode 2"]
     assert 3 * len(expected) <= compared <= 3 * len(expected) + 400
     assert "latency 2" in log
 
 
 def test_export_plain_wide_passes(wide: Design, vectors: Vectors, icarus: str, tmp_path: Path) -> None:
     export_testbench(tmp_path, wide, *vectors(1000, lanes=32, bits=64))
-    assert _plain(tmp_path, "dot_int8_l32").startswith("PASS: dot_int8_l32: ")
+    assert _plain(tmp_path, "dot_int8_l32").splitlines()[-1].startswith("PASS: dot_int8_l32: ")
+
+
+@pytest.mark.parametrize(("name", "last"), [("rows.mem", None), ("expected.mem", None), ("expected.mem", "xx")])
+def test_export_plain_vectors_wrong(
+    mac: Mac, vectors: Vectors, icarus: str, tmp_path: Path, name: str, last: str | None
+) -> None:
+    export_testbench(tmp_path, mac(), *vectors(100))
+    words = (tmp_path / name).read_text().split()
+    (tmp_path / name).write_text("\n".join(words[:-1] if last is None else [*words[:-1], last]) + "\n")
+    log = _plain(tmp_path, "mac_int8")
+    assert f"line {len(words)} of {name} is missing, or is no hexadecimal word" in log
+    assert log.splitlines()[-1] == "FAIL: mac_int8"
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,14 @@ def test_read_netlist_checks_full_adders() -> None:
         read_netlist(text, "top")
 
 
-@pytest.mark.parametrize("style", ["booth_heap", "fast_heap", "carry_save"])
+@pytest.mark.parametrize(
+    "style",
+    [
+        "booth_heap",
+        pytest.param("fast_heap", marks=pytest.mark.slow),
+        pytest.param("carry_save", marks=pytest.mark.slow),
+    ],
+)
 def test_prove_step(style: str) -> None:
     proof = prove_step(named("float8_e4m3fn"), ARCHITECTURES[style])
     assert (proof.result, proof.detail) == ("proved", "")
@@ -164,6 +171,7 @@ def test_handshake_by_induction() -> None:
     assert prove_handshake("adder", late, "adder", _COUNTED, depth=4, induction=True).result == "not proved"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not _proved_by_z3(), reason="needs z3")
 def test_shell_by_induction_and_a_seeded_bug() -> None:
     unit = named("int2_int8")
@@ -181,16 +189,22 @@ def test_shell_by_induction_and_a_seeded_bug() -> None:
     ("kind", "shape", "right", "wrong"),
     [
         (ArrayKind.OUTPUT_STATIONARY, (2, 2), "assign _01_ = ~ closed", "assign _01_ = 1'h1"),
-        (ArrayKind.WEIGHT_STATIONARY, (2, 2), "else if (i_ready) o_valid", "else o_valid"),
+        pytest.param(
+            ArrayKind.WEIGHT_STATIONARY,
+            (2, 2),
+            "else if (i_ready) o_valid",
+            "else o_valid",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_array_by_induction_and_a_seeded_bug(kind: ArrayKind, shape: tuple[int, int], right: str, wrong: str) -> None:
     unit, geometry = named("int2_int8"), ArrayGeometry(kind=kind, rows=shape[0], columns=shape[1])
     text, top = rtl.array_verilog(geometry, unit), rtl.array_name(geometry, unit)
     spec = array_handshake(geometry, unit)
-    assert prove_handshake("array", text, top, spec, depth=8, induction=True).result == "proved"
+    assert prove_handshake("array", text, top, spec, depth=10, induction=True).result == "proved"
     assert right in text
-    found = prove_handshake("array", text.replace(right, wrong, 1), top, spec, depth=8, induction=True)
+    found = prove_handshake("array", text.replace(right, wrong, 1), top, spec, depth=10, induction=True)
     assert found.result == "refuted"
 
 
