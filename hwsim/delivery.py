@@ -106,7 +106,7 @@ def deliver(order: Order, progress: Callable[[str], None] = lambda text: None) -
     check_part(order.part)
     if order.rules is not None and order.part != "encoder":
         raise ValueError(
-            f"source, rounding, overflow and random_bits must not be given for a {order.part}: an encoder's"
+            f"source, rounding, overflow and random_bits must not be given for a {order.part}: they are an encoder's"
         )
     if order.part == "unit":
         return write_verilog(order, progress)
@@ -202,7 +202,8 @@ def geometry(kind: str | None, rows: int | None, columns: int | None, depth: int
     Raises
     ------
     ValueError
-        The kind is none; there is none, but its rows, columns or depth; or rows, columns or depth are not in range; the message has what there is.
+        The kind is none, or there is none with rows, columns or depth, or these are not in range; the message has what
+        there is.
     """
     if kind is None:
         given = {"rows": rows, "columns": columns, "depth": depth}
@@ -214,8 +215,8 @@ def geometry(kind: str | None, rows: int | None, columns: int | None, depth: int
     if kind not in known:
         raise ValueError(f"array must be one of {', '.join(known)}, not {kind!r}")
     deep = depth if depth is not None else 2 if kind == ArrayKind.CUBE.value else 1
-    sides = {"rows": 4 if rows is None else rows, "columns": 4 if columns is None else columns}
-    return ArrayGeometry(kind=ArrayKind(kind), depth=deep, **sides)
+    tall, wide = (4 if side is None else side for side in (rows, columns))
+    return ArrayGeometry(kind=ArrayKind(kind), rows=tall, columns=wide, depth=deep)
 
 
 def encoder_rules(**options: str | int | None) -> EncoderRules | None:

@@ -72,9 +72,7 @@ def verify(
     ValueError
         If there are models without a netlist, or the unit cannot have such a pipeline.
     """
-    design = design_of(
-        unit, pipeline=pipeline, architecture=architecture, netlist=netlist, cell_models=cell_models, name=name
-    )
+    design = design_of(unit, pipeline=pipeline, architecture=architecture, netlist=netlist, cell_models=cell_models)
     rows = stimulus(unit, count=vectors, corner_rows=4 * vectors, exhaustive=exhaustive, seed=_SEED)
     expected = dot_exact(unit, rows)
     check_kernel(unit, rows, expected)

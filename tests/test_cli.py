@@ -209,7 +209,7 @@ def test_cli_unit_wrong(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> N
     message = _wrong(capsys, "verilog", "float8_e4m3fm", "-o", folder)
     assert "unknown format 'float8_e4m3fm': did you mean float8_e4m3fn" in message
     assert "bits must be in 1..64, not 65" in _wrong(capsys, "verilog", "int65", "-o", folder)
-    assert "pipeline" in _wrong(capsys, "verilog", "int8", "-o", folder, "--pipeline", "9")
+    assert "pipeline" in _wrong(capsys, "verilog", "int8", "-o", folder, "--pipeline", "0")
     file = tmp_path / "file"
     file.write_text("")
     assert "must be a folder" in _wrong(capsys, "verilog", "int8", "-o", str(file))

@@ -107,7 +107,7 @@ class Accelerator:
     unit : DotProductUnit
         What stands at each place of the array.
     pipeline : int
-        Register ranks in a unit, 1 to 4 (see `rtl`): more cycles of latency, a faster clock, the same values.
+        Register ranks in a unit, 1 to 32 (see `rtl`): more cycles of latency, a faster clock, the same values.
     array : ArraySpec
     activations, weights : SramSpec
     dram : DramSpec
@@ -136,7 +136,7 @@ class Accelerator:
     requantization: Rule
 
     def __post_init__(self) -> None:
-        check_int("pipeline", self.pipeline, 1, 4)
+        check_int("pipeline", self.pipeline, 1, 32)
         check_int("vector_lanes", self.vector_lanes, 1, 4096)
         check_int("clock_mhz", self.clock_mhz, 1, 10000)
         if self.sram_node_nm not in (45, 32, 22):

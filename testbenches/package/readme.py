@@ -100,7 +100,7 @@ def readme(handover: Handover) -> str:
     if "clk" in top.ports:
         lines += [
             f"The names of all modules in the file begin with `{top.name}`. Another structure or pipeline of the same",
-            "has the same names: for both in one design, write one of them under another name (`hwsim verilog --name`).",
+            "has the same names: for both in one design, write one under another name (`hwsim verilog --name`).",
         ]
     if handover.core is not None:
         core, notes = handover.core

@@ -92,10 +92,10 @@ def test_verilog_resets_the_valid_bits_only() -> None:
 
 def test_verilog_pipeline_wrong() -> None:
     unit = datapath.named("int8")
-    message = "pipeline must be in 1..2 for int8_l1_int32 (multiply, accumulate), not 3"
+    message = "pipeline must be in 1..32 for int8_l1_int32 (multiply, accumulate; beyond 2, within them), not 33"
     for write in (rtl.verilog, rtl.core_verilog):
         with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-            write(unit, pipeline=3)
+            write(unit, pipeline=33)
 
 
 def test_verilog_without_its_yosys(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,7 +47,7 @@ def test_constraints_sdc() -> None:
     commands = {command[0]: command for command in listed}
     delays = ["set_input_delay", "set_input_delay", "set_output_delay", "set_output_delay"]
     assert [command[0] for command in listed] == ["set_units", "create_clock", "set_clock_uncertainty", *delays]
-    assert commands["set_clock_uncertainty"][1:3] == ["-setup", "0.063"]
+    assert commands["set_clock_uncertainty"][1:3] == ["-setup", "0.062"]
     assert _option(commands["create_clock"], "-period") == "1.250"
     assert _option(commands["create_clock"], "-waveform") == "{0.000 0.625}"
     assert _ports(commands["create_clock"]) == ["clk"]
