@@ -51,8 +51,8 @@ _NETLISTS = (
 _HANDSHAKES = (("int8", None), ("float4_e2m1fn", None), ("float4_e2m1fn_l4", 4), ("mxfp4_l4", None))
 _ARRAYS = (
     (ArrayKind.OUTPUT_STATIONARY, 2, 2, 10),
-    (ArrayKind.WEIGHT_STATIONARY, 2, 2, 14),
-    (ArrayKind.WEIGHT_STATIONARY, 3, 1, 14),
+    (ArrayKind.WEIGHT_STATIONARY, 2, 2, 10),
+    (ArrayKind.WEIGHT_STATIONARY, 3, 1, 11),
 )
 _FIRST = (
     ("int8", "tool"),

@@ -151,12 +151,8 @@ def verilog(
     source: Annotated[
         str | None, typer.Option(help="Of an encoder: the float format of its input; float32 if not given.")
     ] = None,
-    rounding: Annotated[
-        str | None, typer.Option(help="Of an encoder: its rounding mode; nearest_even if not given.")
-    ] = None,
-    overflow: Annotated[
-        str | None, typer.Option(help="Of an encoder: its overflow rule; saturate if not given.")
-    ] = None,
+    rounding: Annotated[str | None, typer.Option(help="Of an encoder; nearest_even if not given.")] = None,
+    overflow: Annotated[str | None, typer.Option(help="Of an encoder; saturate if not given.")] = None,
     random_bits: Annotated[int | None, typer.Option(help="Of a stochastic encoder: bits of its random words.")] = None,
     verify: Annotated[
         bool, typer.Option("--verify", help="Run the folder's checks right away: testbenches, lint, latches and loops.")

@@ -16,7 +16,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from hwsim import accelerator as accelerators
-from hwsim import cli, datapath, jobs, network, study
+from hwsim import cli, datapath, delivery, jobs, network, study
 from hwsim.cli import main
 from hwsim.data import digits_model_path, digits_test
 from testbenches.stimulus import stimulus
@@ -389,6 +389,13 @@ def test_cli_verilog_options_of_others(
 ) -> None:
     assert message in _wrong(capsys, "verilog", *options, "-o", str(tmp_path / "new"))
     assert not (tmp_path / "new").exists()
+
+
+def test_cli_array_default_depth() -> None:
+    cube, flat = (delivery.geometry(kind, None, None, None) for kind in ("cube", "broadcast"))
+    assert cube is not None
+    assert flat is not None
+    assert (cube.rows, cube.columns, cube.depth, flat.depth) == (4, 4, 2, 1)
 
 
 def test_cli_fault_of_the_program_is_no_message(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

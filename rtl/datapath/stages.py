@@ -46,8 +46,8 @@ def accumulate_stage(unit: DotProductUnit, architecture: Architecture) -> Part:
     return float_step(unit, architecture) or Accumulate(unit, architecture)
 
 
-def connect_total(m: Module, unit: DotProductUnit, accumulate: Any, total: Any) -> None:
-    """Connect the sum of a step to its accumulate stage."""
+def connect_total(m: Module, unit: DotProductUnit, accumulate: Any, total: Any, nonzero: Any = None) -> None:
+    """Connect the sum of a step to its accumulate stage; `nonzero`, where that is known before the sum is there."""
     m.d.comb += [accumulate.total[field].eq(total[field]) for field in total_layout(unit).members]
     if hasattr(accumulate, "nonzero"):
-        m.d.comb += accumulate.nonzero.eq(total["sum"].any())
+        m.d.comb += accumulate.nonzero.eq(total["sum"].any() if nonzero is None else nonzero)

@@ -145,8 +145,8 @@ class Step(_Stage):
             m.d.comb += [getattr(row_sum, name).eq(getattr(self, name)) for name in operand_ports(unit)]
             connect_total(m, unit, accumulate, row_sum.total)
         else:
-            align_add = self._align_add(m)
-            connect_total(m, unit, accumulate, align_add.total)
+            align_add, nonzero = self._align_add(m)
+            connect_total(m, unit, accumulate, align_add.total, nonzero)
         m.d.comb += [accumulate.register.eq(register), self.following.eq(accumulate.following)]
         if not isinstance(unit.accumulator, FixedAccumulator):
             m.submodules.decode_register = decode = Decode(unit.accumulator.format)
@@ -155,12 +155,15 @@ class Step(_Stage):
                 m.d.comb += align_add.accumulator.eq(decode.operands[0])
         return m
 
-    def _align_add(self, m: Module) -> Any:
-        """Multiply, and align and add."""
+    def _align_add(self, m: Module) -> tuple[Any, Any]:
+        """Multiply, and align and add; and say whether a single product is not zero, before it is there."""
         unit = self.spec
         m.submodules.multiply = multiply = multiply_stage(unit, self._architecture)
         m.submodules.align_add = align_add = add_stage(unit, self._architecture)
-        for name, operands in decoded_row(m, unit, self).items():
+        decoded = decoded_row(m, unit, self)
+        for name, operands in decoded.items():
             m.d.comb += getattr(multiply, name).eq(operands)
         m.d.comb += align_add.products.eq(multiply.products)
-        return align_add
+        if unit.lanes > 1 or unit.scales:
+            return align_add, None
+        return align_add, decoded["a"][0].significand.any() & decoded["b"][0].significand.any()

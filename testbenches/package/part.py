@@ -262,7 +262,7 @@ def _vectors(module: Module, rows: int) -> str:
     return (
         f"`rows.mem` has {rows:,} rows of inputs, one hexadecimal word a line, from bit 0 up, with their bits:"
         f" {words('input')}. `expected.mem` has the outputs of an oracle in integers, so: {words('output')}; and"
-        " above them, in the high half of the word, as many bits of mask, 1 where an output's bit counts. In another"
-        f" simulator than Icarus Verilog compile the files of `{module.name}_tb.f` and run in this folder; the last line"
-        " begins with PASS or FAIL."
+        " above them, in the high half of the word, as many bits of mask, 1 where an output's bit counts. In"
+        f" another simulator than Icarus Verilog compile the files of `{module.name}_tb.f` and run in this folder; the"
+        " last line begins with PASS or FAIL."
     )
