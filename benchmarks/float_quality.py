@@ -11,6 +11,7 @@ the same two recipes (read 2026-11): HardFloat, CVFPU, PACoGen, Flo-Posit.
 import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from cost_models.synthesis.asic import asic
 from cost_models.technologies import Technology, read
@@ -62,7 +63,7 @@ FUNCTIONS: dict[str, Callable[[], DotProductUnit]] = {
     "fma_bfloat16": lambda: _float("bfloat16", "bfloat16"),
     "e4m3_l2_float16": lambda: _float("float8_e4m3fn", "float16", 2),
     "e5m2_l2_float16": lambda: _float("float8_e5m2", "float16", 2),
-    **{f"{name}_quire": lambda name=name: named(f"{name}_quire") for name in ("posit8_0", "posit8_1", "posit8_2")},
+    **{f"{name}_quire": partial(named, f"{name}_quire") for name in ("posit8_0", "posit8_1", "posit8_2")},
 }
 """The units by the name of the function, each without registers."""
 

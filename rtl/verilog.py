@@ -11,7 +11,6 @@ from amaranth.hdl import ClockSignal, Instance, Module, ResetSignal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-import hwsim
 from hwsim.datapath.unit import DotProductUnit
 from rtl.architecture import Architecture
 from rtl.datapath.dot_product import Core, depth, row_fields
@@ -207,11 +206,11 @@ def parts_verilog(parts: Mapping[str, Part]) -> dict[str, str]:
 
 
 def version() -> str:
-    """Return the version of the installed distribution, or of the checkout that it is run from."""
+    """Return the version of the installed distribution; a checkout that is not installed has none."""
     try:
         return metadata.version("hwsim")
     except metadata.PackageNotFoundError:
-        return hwsim.__version__
+        return "(a checkout)"
 
 
 def check_name(name: str) -> None:

@@ -23,6 +23,7 @@ _E8M0 = formats.named("float8_e8m0fnu")
 _FLOAT32 = formats.named("float32")
 assert isinstance(_E8M0, FloatSpec)
 assert isinstance(_FLOAT32, FloatSpec)
+_DOWN = "where IEEE 754 makes an exact sum of zero -0, which no unit here does"
 _REGISTER = FloatAccumulator(
     format=_FLOAT32, rounding=Rounding.NEAREST_EVEN, overflow=Overflow.INFINITY, result_man_bits=23
 )
@@ -208,8 +209,7 @@ def test_unit_fixed_accumulator_wrong(change: dict[str, Any], error: type[Except
         (
             {"signed_zero": True, "rounding": Rounding.DOWN},
             ValueError,
-            "signed_zero must be False with rounding DOWN, where IEEE 754 makes an exact sum of zero -0, which no unit here"
-            " does",
+            f"signed_zero must be False with rounding DOWN, {_DOWN}",
         ),
         ({"nan": 0}, TypeError, "nan must be a NanResult, not 0"),
     ],

@@ -21,7 +21,7 @@ _OUTER = FloatAccumulator(
 _CUT = TruncatedAlignment(fraction_bits=13, exp_floor=-133)
 _WRAP = FixedAccumulator(bits=18, fraction_bits=0, overflow=Overflow.WRAP)
 _WIDE = FixedAccumulator(bits=20, fraction_bits=2, overflow=Overflow.SATURATE)
-_TO_FIXED = {
+_TO_FIXED: dict[str, Any] = {
     "accumulator": _WRAP,
     "promotion": Promotion(length=6, accumulator=_WIDE),
     "output": IntegerSpec(bits=20, fraction_bits=2),
