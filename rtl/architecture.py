@@ -29,7 +29,8 @@ class Architecture:
     ----------
     multiplier : {"tool", "array", "booth", "dadda"}
         How products are made: the synthesizer's own ``*``; AND rows with carry-save rows behind one another; radix-4
-        Booth digits; AND rows in a Dadda tree (signed operands: Baugh and Wooley's form).
+        Booth digits; AND rows (signed operands: Baugh and Wooley's form), alone in a tree of Dadda's stages, in a heap
+        with all that is added to them.
     reduction : {"tool", "heap"}
         How products and register are added: the synthesizer's own ``+``, in a tree; or one carry-save tree over the
         weighted bits of all of them, with one carry-propagate adder behind.

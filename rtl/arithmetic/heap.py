@@ -2,7 +2,8 @@
 """A heap of weighted bits: addends and partial products of any mix, reduced to two rows by one carry-save tree.
 
 Signs need no extension: a sign bit s of weight w counts ``-s * 2**w = ~s * 2**w - 2**w``, and the constants of all
-addends are one. Source: Dadda 1965 (heights of the stages), Baugh and Wooley 1973 (signed partial products).
+addends are one. Source: Baugh and Wooley 1973 (signed partial products); Dadda 1965, in whose stages a heap of AND rows
+can be reduced; else a column at a time, from the lowest, which leaves a shorter addition.
 """
 
 from dataclasses import dataclass
@@ -233,9 +234,12 @@ class Heap:
         m.d.comb += [row.eq(~each if self._inverted else each) for row, each in zip((first, second), out, strict=True)]
         return first, second
 
-    def total(self, m: Module, name: str, adder: Adder = "tool") -> Any:
-        """Return the sum, ``bits`` bits unsigned: two rows and a carry-propagate adder where there are two."""
-        first, second = self._reduced(m, name, adder not in ("tool", "ripple"), 1)
+    def total(self, m: Module, name: str, adder: Adder = "tool", *, dadda: bool = False) -> Any:
+        """Return the sum, ``bits`` bits unsigned: two rows and a carry-propagate adder where there are two.
+
+        With `dadda`, the heap is first reduced in stages of Dadda's heights to columns of two.
+        """
+        first, second = self._reduced(m, name, adder not in ("tool", "ripple"), 1, dadda=dadda)
         rows = [Signal(self.bits, name=f"{name}_{what}") for what in ("row", "carries")]
         m.d.comb += [row.eq(each) for row, each in zip(rows, (first, second), strict=True)]
         low = self._single
@@ -244,7 +248,7 @@ class Heap:
             total = Cat(total[:low], add(m, total[low:], rows[1][low:], topology=adder, name=f"{name}_total"))
         return ~total if self._inverted else total
 
-    def _reduced(self, m: Module, name: str, early: bool, numbers: int) -> list[Any]:
+    def _reduced(self, m: Module, name: str, early: bool, numbers: int, *, dadda: bool = False) -> list[Any]:
         """Return two rows; of an inverted heap they are to be inverted, each or their sum: so many numbers."""
         constant = self._constant
         if self._inverted:
@@ -255,7 +259,7 @@ class Heap:
         for i, column in enumerate(columns):
             if (ones >> i) & 1:
                 column.append(_Bit(Const(1, 1), 0.0))
-        count = 0
+        count = self._staged(m, name, columns) if dadda else 0
         for i, column in enumerate(columns):
             # Two bits are left over then, and the last of a column makes no carry that the next column waits for.
             taken = 2 if early and len(column) > 2 and len(column) % 2 else 3
@@ -270,6 +274,22 @@ class Heap:
                     columns[i + 1].append(carry)
         self._single = next((i for i, column in enumerate(columns) if len(column) > 1), self.bits)
         return [Cat(*(column[k].value if len(column) > k else Const(0, 1) for column in columns)) for k in (0, 1)]
+
+    def _staged(self, m: Module, name: str, columns: list[list[_Bit]]) -> int:
+        """Reduce columns to two bits in stages of Dadda's heights; return how many cells that took."""
+        count = 0
+        for height in reversed(dadda_heights(max(map(len, columns), default=0))):
+            for i, column in enumerate(columns):
+                while len(column) > height:
+                    column.sort(key=lambda bit: (not bit.is_one, bit.time))
+                    taken = 2 if len(column) == height + 1 else 3
+                    total, carry = _compress(m, column[:taken], f"{name}_{count}")
+                    count += 1
+                    column[:taken] = []
+                    column.append(total)
+                    if i + 1 < self.bits:
+                        columns[i + 1].append(carry)
+        return count
 
 
 def dadda_heights(height: int) -> list[int]:

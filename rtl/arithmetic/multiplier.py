@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Multipliers: the synthesizer's own, a carry-save array, and partial products of two kinds in a Dadda tree.
+"""Multipliers: the synthesizer's own, a carry-save array, AND rows in Dadda's stages, and radix-4 Booth digits.
 
 Source: Booth 1951 in MacSorley's radix-4 form (1961); Dadda 1965; Baugh and Wooley 1973; Braun 1963 (the array).
 """
@@ -62,7 +62,7 @@ class Multiply(Part):
         else:
             heap = Heap(len(a) + len(b))
             heap.add_product(m, a, b, style=self._style, name="product")
-            product = heap.total(m, "tree", self._adder)
+            product = heap.total(m, "tree", self._adder, dadda=self._style == "dadda")
         m.d.comb += self.product.eq(product)
         return m
 
