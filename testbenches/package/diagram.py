@@ -74,7 +74,9 @@ def block_diagram(
     width = _arrange_columns(places)
     height = _arrange_rows(places, ways)
     floor = height + 16 * len({edge.source for edge in loops}) + (8 if loops else 0)
-    legend = "/n on a wire: its bits. Yellow: registers, on clk. Blue: combinational logic."
+    deep = any(node.inside for node in found.nodes.values())
+    logic = "logic, with the registers that it names" if deep else "combinational logic"
+    legend = f"/n on a wire: its bits. Yellow: registers, on clk. Blue: {logic}."
     widest = max(
         width + _MARGIN, *(text_width(line) + 2 * _MARGIN for line in (title + "    ", subtitle, legend, footer))
     )
@@ -156,6 +158,8 @@ def _lines(node: Node, notes: Mapping[str, str]) -> tuple[str, ...]:
         return (f"{stem}* : {names}" if stem else names, f"{node.bits} bit{'s' * (node.bits > 1)}")
     (name,) = node.names
     bits = f"{node.bits} bits"
+    if node.inside:
+        return (name, f"ranks of registers inside: {node.inside} FF")
     if node.kind == "instance":
         return (name, notes[name]) if notes.get(name) else (name,)
     return (name, f"{bits}: {notes[name]}" if notes.get(name) and node.kind != "registers" else bits)

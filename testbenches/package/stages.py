@@ -28,6 +28,7 @@ class Node:
     bits : all of them together; of an instance its outputs
     column : from the left; -1 until it is known
     control : whether it is of single bits that go along with the data
+    inside : flip-flops within an instance
     """
 
     kind: str
@@ -35,6 +36,7 @@ class Node:
     bits: int
     column: int = -1
     control: bool = False
+    inside: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,11 +120,21 @@ def _nodes(module: Module, modules: Mapping[str, Module]) -> dict[str, Node]:
     for name, instance in module.instances.items():
         inner = modules[instance.module].ports if instance.module in modules else {}
         bits = sum(port.bits for port in inner.values() if port.direction == "output")
-        found[f"instance {name}"] = Node(kind="instance", names=(name,), bits=bits)
+        inside = _flip_flops(instance.module, modules)
+        found[f"instance {name}"] = Node(kind="instance", names=(name,), bits=bits, inside=inside)
     for name in module.registers:
         bits = module.bits[name]
         found[f"registers {name}"] = Node(kind="registers", names=(name,), bits=bits, control=bits == 1)
     return found
+
+
+def _flip_flops(name: str, modules: Mapping[str, Module]) -> int:
+    """Return the register bits of a module and of all that it consists of."""
+    if name not in modules:
+        return 0
+    module = modules[name]
+    own = sum(module.bits[register] for register in module.registers)
+    return own + sum(_flip_flops(instance.module, modules) for instance in module.instances.values())
 
 
 def _dependencies(module: Module, modules: Mapping[str, Module], nodes: Mapping[str, Node]) -> Any:
