@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every proof and every check at compiled speed, a line each: what, by which method, how much, the result, the seconds.
 
-python benchmarks/proofs.py                    # all of it; what has not changed since the last run comes from the cache
-python benchmarks/proofs.py steps shells       # some kinds: blocks, specifications, steps, shells, netlists, units
-python benchmarks/proofs.py blocks --vectors 100000
+python -m benchmarks.proofs                    # all of it; of the same Verilog, from the cache
+python -m benchmarks.proofs steps shells       # some kinds: blocks, specifications, steps, shells, netlists, units
+python -m benchmarks.proofs blocks --vectors 100000 --again
 """
 
 import argparse
@@ -19,6 +19,7 @@ from cost_models.synthesis import asic
 from cost_models.technologies import Technology, liberty, read
 from hwsim.datapath import DotProductUnit, named
 from hwsim.datapath.array import ArrayGeometry, ArrayKind
+from hwsim.datapath.unit import FixedAccumulator
 from rtl.architecture import ARCHITECTURES
 from rtl.blocks import blocks
 from rtl.units.styles import style_verilog
@@ -71,7 +72,7 @@ _FIRST = (
     ("binary", "tool"),
 )
 _UNITS = _FIRST + tuple((name, "tool") for name in SUITE if (name, "tool") not in _FIRST)
-_Task = tuple[str, str, Callable[[], Proof]]  # name, all that it depends on, how
+_Task = tuple[str, str, Callable[[], Proof]]  # name, the Verilog and the numbers that it depends on, how
 
 
 def main() -> None:
@@ -89,7 +90,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="those with this in the name")
     parser.add_argument("--vectors", type=int, default=10_000_000, help="rows of a block or unit that is not exhausted")
     parser.add_argument("--seconds", type=float, default=120.0, help="limit of a SAT or SMT proof")
-    parser.add_argument("--again", action="store_true", help="without the cache")
+    parser.add_argument("--again", action="store_true", help="without the cache, as after a change of an oracle")
     options = parser.parse_args()
     if unknown := set(options.kinds) - set(kinds):
         parser.error(f"kind must be of {', '.join(kinds)}, not {', '.join(sorted(unknown))}")
@@ -159,18 +160,12 @@ def _steps(options: argparse.Namespace) -> Iterator[_Task]:
     for name in _STEPS:
         unit = named(name)
         for architecture in ARCHITECTURES.values():
-            if architecture.reduction != "heap":
+            fixed = not unit.scales and isinstance(unit.accumulator, FixedAccumulator)
+            if architecture.reduction != "heap" or (not fixed and architecture.accumulation != "binary"):
                 continue
-            for prove in (prove_step, prove_row):
-                fixed = not unit.scales and hasattr(unit.accumulator, "fraction_bits")
-                if fixed != (prove is prove_step) or (not fixed and architecture.accumulation != "binary"):
-                    continue
-                depends = rtl.core_verilog(unit, architecture=architecture)
-                yield (
-                    f"{name} {architecture.name}",
-                    depends,
-                    partial(prove, unit, architecture),
-                )
+            prove = prove_step if fixed else prove_row
+            text = rtl.core_verilog(unit, architecture=architecture)
+            yield f"{name} {architecture.name}", text, partial(prove, unit, architecture)
 
 
 def _shells(options: argparse.Namespace) -> Iterator[_Task]:
@@ -199,7 +194,7 @@ def _handshake(options: argparse.Namespace, what: str, text: str, top: str, spec
     """Return a proof by induction, or of the first cycles where values are compared."""
     induction = bool(spec.owed)
     run = partial(prove_handshake, what, text, top, spec, depth=depth, induction=induction, seconds=options.seconds)
-    return what, f"{text} {depth} {spec} {induction}", run
+    return what, f"{text} {depth} {spec} {'induction' if induction else 'bounded'}", run
 
 
 def _netlists(options: argparse.Namespace) -> Iterator[_Task]:
@@ -253,7 +248,8 @@ def _unit(unit: DotProductUnit, style: str, text: str, rows: int) -> Proof:
             name=name, method=method, result="refuted", detail=str(error), seconds=time.perf_counter() - started
         )
     size = f"{report.rows:,} rows, {report.outputs:,} outputs of the {report.model}"
-    size += ", all pairs of operands" if report.exhaustive else ""
+    if report.exhaustive:
+        size += f", all pairs of {'numbers' if unit.lanes > 1 else 'operands'}"
     return Proof(name=name, method=method, result="no difference", size=size, seconds=report.seconds)
 
 

@@ -2,7 +2,7 @@
 """Matrix products through an array: the beats of its stream, the outputs that the model expects, the Verilog run."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -41,7 +41,7 @@ class Program:
     outputs: list[dict[str, int]]
     product: Codes
     places: list[tuple[int, int] | None]
-    transposed: bool = field(default=False)
+    transposed: bool
 
     def gather(self, outputs: list[int], geometry: ArrayGeometry, bits: int) -> Codes:
         """Return the product that an array's outputs are, each an integer of ``columns`` codes of `bits`."""
@@ -60,7 +60,7 @@ class Run:
 
     d, last : fields of each output
     wrong : outputs that are not as the model has them, those that are missing or too many included
-    cycles : from the one with the first beat to the one with the last output, both included
+    cycles : from the first, which without bubbles has the first beat, to the one with the last output, both included
     broken : cycles in which an output changed while it waited
     """
 

@@ -60,7 +60,7 @@ class Streamed:
     cycles : int
         Clock cycles, with those at the end in which nothing moved.
     broken : int
-        Cycles in which it changed or took back an output that nobody had taken.
+        How often it took back an output that nobody had taken, or changed one: each port of it in each cycle.
     outputs : dict of str to ndarray
         The outputs, as of `Compiled.run`.
     """
@@ -188,10 +188,13 @@ class Compiled:
         Raises
         ------
         ValueError
-            The module has no such ports, or as of `run`.
+            The module has no such ports, `bubbles` or `stalls` is out of range, or as of `run`.
         """
         if not self.clocked or not {"rst", *HANDSHAKE} <= {*self.inputs, *self.outputs}:
             raise ValueError(f"{self.top} must be clocked, with ports rst, {', '.join(HANDSHAKE)}")
+        for what, part in (("bubbles", bubbles), ("stalls", stalls)):
+            if not 0 <= part < 1:
+                raise ValueError(f"{what} must be in [0, 1), not {part!r}")
         words = self._rows(rows, {name: bits for name, bits in self.inputs.items() if name not in ("rst", *HANDSHAKE)})
         out = _empty({name: bits for name, bits in self.outputs.items() if name not in HANDSHAKE}, outputs)
         count = len(next(iter(words.values()), [0]))

@@ -7,6 +7,7 @@ from pathlib import Path
 from testbenches.design import Design, write_job
 from testbenches.lint import check_script, messages, waivers
 from testbenches.plain import plain_testbench
+from testbenches.template import fill
 
 __all__ = [
     "export_testbench",
@@ -90,7 +91,7 @@ def scripts(top: str, sources: Mapping[str, str], *, cocotb: bool, testbench: bo
         lists[f"{top}_tb.f"] = "".join(f"{name}\n" for name in (f"{top}_tb.v", *sources))
     return {
         **lists,
-        "Makefile": _fill(makefile, values),
+        "Makefile": fill(makefile, values),
         "lint.vlt": "\n".join(
             waivers(name, text, None if said is None else said[name]) for name, text in sources.items()
         ),
@@ -141,10 +142,3 @@ def export_testbench(
         (folder / name).write_text(text)
     names = [*(name for name, _ in design.sources), *texts, "bench.json", "rows.mem", "expected.mem"]
     return [folder / name for name in names]
-
-
-def _fill(text: str, values: Mapping[str, object]) -> str:
-    """Put values in the place of their names."""
-    for name, value in values.items():
-        text = text.replace(f"@{name}@", str(value))
-    return text

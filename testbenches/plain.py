@@ -2,6 +2,7 @@
 """A self-checking testbench in plain Verilog, for those who have a simulator and no Python."""
 
 from testbenches.design import Design
+from testbenches.template import STREAM_PIECES, fill
 
 __all__ = [
     "plain_testbench",
@@ -65,40 +66,13 @@ module @TOP@_tb;
         .o_valid(o_valid), .o_ready(o_ready), .o_d(o_d)
     );
 
-    // Inputs change while clk is low and ports are read just before it rises, in one process: no simulator sees a race.
-    task pulse;
-        begin
-            #1 clk = 1'b1;
-            #5 clk = 1'b0;
-        end
-    endtask
+@PULSE@
 
-    // 32-bit Galois register, x^32 + x^22 + x^2 + x + 1: the same pauses in every simulator.
-    task advance;
-        lfsr = lfsr[0] ? (lfsr >> 1) ^ 32'h80200003 : lfsr >> 1;
-    endtask
-
-    task fail;
-        if (!failed) begin
-            failed = 1'b1;
-            $display("  in mode %0d, cycle %0d, row %0d, output %0d", mode, cycle, sent, taken);
-        end
-    endtask
+@FAIL@
 
     task choose; // whether the ports are active in the coming cycle
         begin
-            if (gap_left == 0) begin
-                advance;
-                gap_on = ~gap_on;
-                gap_left = 1 + (mode == 1 ? lfsr[9:8] : lfsr[13:8] % 40);
-            end
-            if (stall_left == 0) begin
-                advance;
-                stall_on = ~stall_on;
-                stall_left = 1 + (mode == 1 ? lfsr[9:8] : lfsr[13:8] % 40);
-            end
-            gap_left = gap_left - 1;
-            stall_left = stall_left - 1;
+@PAUSES@
             if (mode == 0) begin
                 gap_on = 1'b1;
                 stall_on = 1'b1;
@@ -122,20 +96,7 @@ module @TOP@_tb;
 
     task judge; // the output port, as it was before the clock edge
         begin
-            if ((i_ready !== 1'b0 && i_ready !== 1'b1) || (o_valid !== 1'b0 && o_valid !== 1'b1)) begin
-                $display("i_ready is %b, o_valid is %b", i_ready, o_valid);
-                fail;
-            end
-            if (holding && o_valid !== 1'b1) begin
-                $display("o_valid fell while o_ready was low: an output is lost");
-                fail;
-            end
-            if (holding && o_valid === 1'b1 && o_d !== held) begin
-                $display("o_d changed while o_valid was high and o_ready low: was %h, is %h", held, o_d);
-                fail;
-            end
-            holding = o_valid === 1'b1 && !o_ready;
-            held = o_d;
+@STEADY@
             if (o_valid === 1'b1 && o_ready) compare;
         end
     endtask
@@ -214,10 +175,7 @@ module @TOP@_tb;
             accept;
             pulse;
             drive;
-            if (idle > DEADLINE) begin
-                $display("nothing moved for %0d cycles: %0d of %0d outputs came", idle, taken, OUTPUTS);
-                fail;
-            end
+@STUCK@
         end
     endtask
 
@@ -231,39 +189,13 @@ module @TOP@_tb;
         end
     endtask
 
-    task load; // a missing line, or one that is no hexadecimal word, leaves X
-        begin
-            $readmemh("rows.mem", rows);
-            $readmemh("expected.mem", expected);
-            for (count = 0; count < ROWS; count = count + 1)
-                if (!failed && ^rows[count] === 1'bx) begin
-                    failed = 1'b1;
-                    $display("line %0d of rows.mem is missing, or is no hexadecimal word", count + 1);
-                end
-            for (count = 0; count < OUTPUTS; count = count + 1)
-                if (!failed && ^expected[count] === 1'bx) begin
-                    failed = 1'b1;
-                    $display("line %0d of expected.mem is missing, or is no hexadecimal word", count + 1);
-                end
-        end
-    endtask
+@LOAD@
 
     initial begin
         failed = 1'b0;
         load;
         lfsr = 32'h@SEED@;
-        compared = 0;
-        cycle = 0;
-        gap_on = 1'b0;
-        stall_on = 1'b0;
-        mode = 0;
-        rst = 1'b1;
-        i_valid = 1'b0;
-        o_ready = 1'b0;
-        row = 0;
-        clk = 1'b0;
-        repeat (2) #4 pulse;
-        reset;
+@START@
         drain;
         for (mode = 0; mode < 3 && !failed; mode = mode + 1) begin
             for (attempt = 0; attempt < 8 && !failed; attempt = attempt + 1) begin
@@ -320,6 +252,9 @@ def plain_testbench(design: Design, rows: int, outputs: int, *, seed: int = 1) -
     longest = design.latency if design.longest_latency is None else design.longest_latency
     values = {
         "TOP": design.top,
+        "BEAT": "row",
+        "OUT": "o_d",
+        "WHAT": "o_d",
         "ROWS": rows,
         "OUTPUTS": outputs,
         "LATENCY": design.latency,
@@ -332,7 +267,4 @@ def plain_testbench(design: Design, rows: int, outputs: int, *, seed: int = 1) -
         "CONNECTIONS": "\n".join(connections),
         "SEED": f"{(seed * 2654435761 & 0xFFFFFFFF) | 1:08x}",
     }
-    text = _TEXT
-    for name, value in values.items():
-        text = text.replace(f"@{name}@", str(value))
-    return text
+    return fill(_TEXT, STREAM_PIECES | values)

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from hwsim.datapath import DotProductUnit, Row
 from hwsim.datapath.unit import FixedAccumulator, ScalarSpec
 from testbenches.compiled import from_limbs, to_limbs
+from testbenches.pools import KINDS, LONGEST_SUM, ODDS, negated, pools
 from testbenches.ports import register_bits
-from testbenches.stimulus import negated, pools, register_corners
+from testbenches.stimulus import register_corners
 
 __all__ = [
     "Rows",
@@ -20,9 +21,6 @@ __all__ = [
     "random_arrays",
 ]
 
-_LONGEST_SUM = 24
-_KINDS = ("any", "finite", "near", "small", "large", "normal", "cancelling")
-_ODDS = (0.05, 0.15, 0.25, 0.1, 0.05, 0.2, 0.2)
 _Codes = NDArray[np.int64]
 
 
@@ -91,11 +89,11 @@ def pair_rows(unit: DotProductUnit, chunk: int, generator: np.random.Generator) 
 def random_arrays(unit: DotProductUnit, count: int, generator: np.random.Generator) -> Rows:
     """Return random dot products of every kind that `testbenches.stimulus.random_rows` has."""
     _check(unit)
-    lengths = np.where(generator.random(count) < 0.3, 1, generator.integers(2, _LONGEST_SUM + 1, count))
+    lengths = np.where(generator.random(count) < 0.3, 1, generator.integers(2, LONGEST_SUM + 1, count))
     ends = np.cumsum(lengths)
     ends = np.append(ends[ends < count], count)
     starts = np.concatenate(([0], ends[:-1]))
-    kinds = generator.choice(len(_KINDS), ends.size, p=_ODDS)
+    kinds = generator.choice(len(KINDS), ends.size, p=ODDS)
     segment = np.repeat(np.arange(ends.size), ends - starts)
     first, last = np.zeros((2, count), bool)
     first[starts] = generator.random(ends.size) < 0.9
@@ -104,9 +102,9 @@ def random_arrays(unit: DotProductUnit, count: int, generator: np.random.Generat
     first[0] = last[-1] = True
     row_kinds = kinds[segment]
     a, b = (_drawn(spec, unit.lanes, row_kinds, generator) for spec in (unit.element_a, unit.element_b))
-    cancelling = np.flatnonzero(row_kinds == _KINDS.index("cancelling"))
+    cancelling = np.flatnonzero(row_kinds == KINDS.index("cancelling"))
     a[cancelling], b[cancelling] = _cancelled(unit, a[cancelling], b[cancelling], generator)
-    scales = _scales(unit, row_kinds == _KINDS.index("any"), generator)
+    scales = _scales(unit, row_kinds == KINDS.index("any"), generator)
     scales[cancelling] = scales[starts[segment[cancelling]]]
     return Rows(a, b, first, last, scales, _registers(unit, a, b, scales, generator))
 
@@ -122,7 +120,7 @@ def _drawn(spec: ScalarSpec, lanes: int, kinds: NDArray[np.int64], generator: np
     """Return codes of the kind of each row."""
     known = pools(spec, generator)
     codes = np.empty((kinds.size, lanes), np.int64)
-    for index, kind in enumerate(_KINDS):
+    for index, kind in enumerate(KINDS):
         rows = np.flatnonzero(kinds == index)
         pool = known["near" if kind == "cancelling" else kind].astype(np.int64)
         codes[rows] = pool[generator.integers(0, pool.size, (rows.size, lanes))]

@@ -6,12 +6,12 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hwsim.datapath import DotProductUnit, Row
 from hwsim.datapath.unit import FixedAccumulator, ScalarSpec
-from hwsim.formats import CodebookSpec, FloatSpec, IntegerSpec, PositSpec
+from hwsim.formats import FloatSpec
 from testbenches.entering import kept_codes, spread, widened
+from testbenches.pools import EXHAUSTIVE_BITS, KINDS, LONGEST_SUM, ODDS, POOL, finite_codes, negated, pools
 from testbenches.ports import register_bits
 
 __all__ = [
@@ -19,16 +19,11 @@ __all__ = [
     "corner_codes",
     "corners",
     "fields",
-    "negated",
-    "pools",
+    "integer_corners",
     "random_rows",
     "register_corners",
     "stimulus",
 ]
-
-_EXHAUSTIVE_BITS = 16
-_POOL = 4096  # codes drawn from a format that has too many to list
-_LONGEST_SUM = 24
 
 
 def fields(unit: DotProductUnit, rows: Sequence[Row]) -> dict[str, list[int]]:
@@ -118,7 +113,7 @@ def corner_codes(spec: ScalarSpec) -> list[int]:
     if spec.bits <= 4:
         return list(range(1 << spec.bits))
     if not isinstance(spec, FloatSpec):
-        return _integer_corners(spec.bits)
+        return integer_corners(spec.bits)
     top = (1 << spec.exp_bits) - 1
     exponents = {field for field in (0, 1, spec.bias, top - 1, top) if 0 <= field <= top}
     ones = (1 << spec.man_bits) - 1
@@ -131,7 +126,7 @@ def corner_codes(spec: ScalarSpec) -> list[int]:
     return sorted(codes | {sign << (spec.bits - 1) | spec.max_magnitude_code for sign in signs})
 
 
-def _integer_corners(bits: int) -> list[int]:
+def integer_corners(bits: int) -> list[int]:
     """List the corners of two's complement and unsigned codes of one width."""
     mask = (1 << bits) - 1
     half = 1 << (bits - 1)
@@ -143,7 +138,7 @@ def register_corners(unit: DotProductUnit) -> list[int]:
     """List the corners of c."""
     accumulator = unit.register
     if isinstance(accumulator, FixedAccumulator):
-        return _integer_corners(accumulator.bits)
+        return integer_corners(accumulator.bits)
     return corner_codes(accumulator.format)
 
 
@@ -164,13 +159,13 @@ def all_pairs(unit: DotProductUnit, *, seed: int = 1) -> list[Row]:
         in random order, once. None for wider operands. Scales are 1.
     """
     a, b = unit.element_a, unit.element_b
-    if a.bits + b.bits > _EXHAUSTIVE_BITS:
+    if a.bits + b.bits > EXHAUSTIVE_BITS:
         return []
     scales = tuple(_encode(scale, 1.0) for scale in unit.scales)
     if unit.lanes == 1:
         pairs = itertools.product(range(1 << a.bits), range(1 << b.bits))
         return [Row(True, True, (left,), (right,), scales) for left, right in pairs]
-    left, right = (pool.ravel() for pool in np.meshgrid(_finite(a), _finite(b), indexing="ij"))
+    left, right = (pool.ravel() for pool in np.meshgrid(finite_codes(a), finite_codes(b), indexing="ij"))
     order = np.random.default_rng((seed, 0)).permutation(left.size)
     order = np.resize(order, -(-left.size // unit.lanes) * unit.lanes)
     steps_a, steps_b = (codes[order].reshape(-1, unit.lanes).tolist() for codes in (left, right))
@@ -205,9 +200,9 @@ def corners(unit: DotProductUnit, count: int = 16384, *, seed: int = 1) -> list[
     crossed += [(pairs[index // len(registers)], registers[index % len(registers)]) for index in chosen]
     ones = tuple(_encode(scale, 1.0) for scale in unit.scales)
     of_scales = [corner_codes(scale) for scale in unit.scales]
-    drawn = (tuple(int(random.choice(codes)) for codes in of_scales) for _ in range(_POOL))  # too many to cross
+    drawn = (tuple(int(random.choice(codes)) for codes in of_scales) for _ in range(POOL))  # too many to cross
     scales = list(drawn if max(unit.scale_counts) > 1 else itertools.product(*of_scales))
-    finite_a, finite_b = _finite(a), _finite(b)
+    finite_a, finite_b = finite_codes(a), finite_codes(b)
     rows = []
     for index, ((left, right), register) in enumerate(crossed):
         if index % 3 == 0:
@@ -246,8 +241,8 @@ def random_rows(unit: DotProductUnit, count: int, *, seed: int = 1) -> list[Row]
     source = _Source(unit, random)
     rows: list[Row] = []
     while len(rows) < count:
-        kind = str(random.choice(_KINDS, p=_ODDS))
-        length = min(1 if random.random() < 0.3 else int(random.integers(2, _LONGEST_SUM + 1)), count - len(rows))
+        kind = str(random.choice(KINDS, p=ODDS))
+        length = min(1 if random.random() < 0.3 else int(random.integers(2, LONGEST_SUM + 1)), count - len(rows))
         fresh = not rows or random.random() < 0.9
         steps = source.steps(kind, length)
         register = source.register(*steps[0]) if fresh else source.any_register()
@@ -259,8 +254,6 @@ def random_rows(unit: DotProductUnit, count: int, *, seed: int = 1) -> list[Row]
     return rows
 
 
-_KINDS = ("any", "finite", "near", "small", "large", "normal", "cancelling")
-_ODDS = (0.05, 0.15, 0.25, 0.1, 0.05, 0.2, 0.2)
 _Step = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 
 
@@ -348,53 +341,3 @@ def _register_code(unit: DotProductUnit, value: float) -> int:
         numerator, denominator = value.as_integer_ratio()
         return (numerator << register.fraction_bits) // denominator & ((1 << register.bits) - 1)
     return _encode(register.format, value)
-
-
-def _codes(spec: ScalarSpec) -> NDArray[np.integer]:
-    """List the codes of a format, or a seeded choice of them."""
-    if spec.bits <= _EXHAUSTIVE_BITS:
-        return np.arange(1 << spec.bits)
-    if spec.bits > 63:  # more than an int64 holds
-        return np.random.default_rng(spec.bits).integers(0, 1 << spec.bits, _POOL, dtype=np.uint64)
-    return np.random.default_rng(spec.bits).integers(0, 1 << spec.bits, _POOL)
-
-
-def _finite(spec: ScalarSpec) -> NDArray[np.integer]:
-    """List the codes of a format that are numbers."""
-    codes = _codes(spec)
-    return codes[np.isfinite(spec.decode(codes.astype(np.uint64)))]
-
-
-def negated(spec: ScalarSpec, codes: NDArray[np.integer]) -> NDArray[np.integer]:
-    """Change the signs of codes, where the format has signs."""
-    if isinstance(spec, CodebookSpec):
-        return spec.encode(-spec.decode(codes)).astype(codes.dtype)
-    if not (isinstance(spec, PositSpec) or spec.signed):
-        return codes
-    if isinstance(spec, IntegerSpec | PositSpec):
-        return -codes & ((1 << spec.bits) - 1)
-    return np.where(codes == 0, 0, codes ^ (1 << (spec.bits - 1)))
-
-
-def pools(spec: ScalarSpec, random: np.random.Generator) -> dict[str, NDArray[np.integer]]:
-    """List the codes to draw from, by kind."""
-    finite = _finite(spec)
-    magnitude = np.abs(spec.decode(finite.astype(np.uint64)))
-    ordered = finite[np.argsort(magnitude, kind="stable")]
-    part = max(2, ordered.size // 4)
-    spread = min(spec.max_value / 4, 1.0) if isinstance(spec, FloatSpec | PositSpec) else spec.max_value / 3
-    normal = spec.encode(np.clip(random.normal(0.0, spread, _POOL), spec.min_value, spec.max_value)).astype(
-        finite.dtype
-    )
-    near = finite[(magnitude == 0) | ((magnitude >= 2.0**-12) & (magnitude <= 2.0**12))]
-    if isinstance(spec, IntegerSpec) and spec.bits > _EXHAUSTIVE_BITS:  # too rare to be among those drawn
-        small = np.random.default_rng((spec.bits, 1)).integers(-(2**12) if spec.signed else 0, 2**12 + 1, _POOL)
-        near = (small & ((1 << min(spec.bits, 63)) - 1)).astype(finite.dtype)
-    return {
-        "any": _codes(spec),
-        "finite": finite,
-        "near": near,
-        "small": ordered[:part],
-        "large": ordered[-part:],
-        "normal": normal,
-    }

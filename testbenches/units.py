@@ -11,18 +11,17 @@ from numpy.typing import NDArray
 import rtl
 from hwsim.datapath import DotProductUnit, dot, dot_exact
 from rtl.architecture import Architecture
+from testbenches.blocks import EXHAUSTIVE_BITS
 from testbenches.compiled import Compiled, from_limbs, to_limbs
 from testbenches.ports import register_bits
 from testbenches.rows import Rows, pair_rows, pairs_bits, random_arrays
 from testbenches.runner import VerificationError
 
 __all__ = [
-    "EXHAUSTIVE_BITS",
     "UnitReport",
     "check_unit",
 ]
 
-EXHAUSTIVE_BITS = 22
 _CHUNK = 1 << 17
 _SAMPLE = 512
 _PAUSES = ((0.0, 0.0), (0.125, 0.0), (0.0, 0.125), (0.25, 0.25), (0.0, 0.75), (0.75, 0.0))
@@ -40,7 +39,7 @@ class UnitReport:
     rows, outputs : int
         Rows sent, outputs compared.
     exhaustive : bool
-        Whether all pairs of operand codes were among them.
+        Whether all pairs of operand codes were among them; with several lanes, of those that are numbers.
     model : {"kernel", "oracle"}
         What gave the expected outputs: the compiled kernel, which a sample of each piece has compared with the
         oracle; or the oracle, where there is no kernel.
@@ -80,7 +79,8 @@ def check_unit(
     pipeline, architecture : optional
         As of `rtl.verilog`.
     rows : int, default 10_000_000
-        Rows at least. All pairs of operand codes come first where a pair has at most `EXHAUSTIVE_BITS` bits.
+        Rows at least. All pairs of operand codes (with several lanes, of those that are numbers) come first where a
+        pair has at most `testbenches.blocks.EXHAUSTIVE_BITS` bits.
     oracle_rows : int, default 20_000
         Rows in place of `rows`, without the pairs, where there is no kernel: a register of more than 63 bits.
     text, top : str, optional
@@ -101,7 +101,7 @@ def check_unit(
     MissingToolError, BuildError
         As `testbenches.compiled.Compiled`.
     ValueError
-        `rows` is less than 1.
+        `rows` is less than 1, or the unit has sparse operands, ignored bits or several scales a step.
     """
     if rows < 1:
         raise ValueError(f"rows must be at least 1, not {rows!r}")

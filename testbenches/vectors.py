@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testbenches.compiled import to_limbs
+from testbenches.stimulus import integer_corners
 
 __all__ = [
     "corner_words",
@@ -36,9 +37,8 @@ def every(ports: Mapping[str, int], chunk: int = _CHUNK) -> Iterator[dict[str, _
 
 def corner_words(bits: int, directed: Sequence[int] = ()) -> list[int]:
     """List codes at which arithmetic goes wrong first: around zero, the ends, the middle, checkered, those given."""
-    mask, half = (1 << bits) - 1, 1 << (bits - 1)
-    near = [0, 1, 2, 3, mask, mask - 1, mask - 2, half, half + 1, half - 1, half - 2, half >> 1, mask // 3]
-    return sorted({code & mask for code in [*near, mask - mask // 3, *directed]})
+    mask = (1 << bits) - 1
+    return sorted({code & mask for code in (*integer_corners(bits), 3, mask - 2, *directed)})
 
 
 def crossed(ports: Mapping[str, int], directed: Mapping[str, Sequence[int]]) -> dict[str, _Words]:

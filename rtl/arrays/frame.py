@@ -42,10 +42,10 @@ class Frame:
         """Send a flag down registers that a reset clears; return the flag at the entry and after each stage."""
         places = [named(self.m, enters, f"{name}_in")]
         for stage in range(stages):
-            place = Signal(name=f"{name}_{stage}")
+            flag = Signal(name=f"{name}_{stage}")
             with self.m.If(self.moves):
-                self.m.d.sync += place.eq(places[-1])
-            places.append(place)
+                self.m.d.sync += flag.eq(places[-1])
+            places.append(flag)
         return places
 
     def delayed(self, value: Any, cycles: int, name: str) -> Any:

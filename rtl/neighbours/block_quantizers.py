@@ -3,17 +3,17 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.formats import BlockSpec, FloatSpec, ScaleRule, named, quantize
+from hwsim.formats import BlockSpec, FloatSpec, ScaleRule, named, pack_codes, quantize
 from hwsim.formats.scaling import element_limit
 from rtl.blocks import Block
 from rtl.neighbours.divided_quantizer import DividedBlockQuantizer
 from rtl.neighbours.power_quantizer import PowerBlockQuantizer
-from rtl.part import Part
 
 __all__ = [
     "block_of",
@@ -44,59 +44,41 @@ _SOURCES = {
 _DIRECTED = 256  # blocks: of random codes alone, hardly two numbers of a block are of a size
 
 
-def _words(codes: NDArray[Any], lanes: int, bits: int) -> NDArray[np.uint32]:
-    """Return the lanes of wide codes, shape (rows, lanes), each of up to 32 bits."""
-    size = -(-lanes * bits // 8)
-    text = b"".join(int(code).to_bytes(size, "little") for code in codes.tolist())
-    if bits == 32:
-        return np.frombuffer(text, "<u4").reshape(len(codes), lanes)
-    flat = np.unpackbits(np.frombuffer(text, np.uint8).reshape(len(codes), size), axis=1, bitorder="little")
-    parts = flat[:, : lanes * bits].reshape(len(codes), lanes, bits).astype(np.uint32)
-    return np.asarray((parts << np.arange(bits, dtype=np.uint32)).sum(axis=2), np.uint32)
+def _numbers(values: NDArray[Any], lanes: int) -> NDArray[np.float32]:
+    """Return the float32 numbers of wide codes, shape (rows, lanes)."""
+    text = b"".join(int(code).to_bytes(4 * lanes, "little") for code in values.tolist())
+    return np.frombuffer(text, "<f4").reshape(len(values), lanes)
 
 
-def _joined(codes: NDArray[Any], bits: int) -> NDArray[Any]:
-    """Return the codes of lanes, shape (rows, lanes), as one word each, lane 0 at bit 0."""
-    planes = (codes[:, :, None] >> np.arange(bits)) & 1
-    packed = np.packbits(planes.reshape(len(codes), -1).astype(np.uint8), axis=1, bitorder="little")
-    words = [int.from_bytes(row.tobytes(), "little") for row in packed]
-    return np.array(words, np.uint64 if codes.shape[1] * bits <= 64 else object)
+def _ports(spec: BlockSpec, codes: NDArray[Any], scales: NDArray[Any]) -> Mapping[str, NDArray[Any]]:
+    """Return the outputs of codes of lanes, shape (rows, lanes), lane 0 at bit 0, and of scales."""
+    words = [int.from_bytes(row.tobytes(), "little") for row in pack_codes(codes, spec.element.bits)]
+    dtype = np.uint64 if codes.shape[1] * spec.element.bits <= 64 else object
+    return {"codes": np.array(words, dtype), "scale": scales.astype(np.uint64)}
 
 
-def _power_oracle(spec: BlockSpec) -> Any:
+def _quantized(spec: BlockSpec, values: NDArray[Any]) -> Mapping[str, NDArray[Any]]:
     """Return what `quantize` makes of each block."""
-
-    def run(values: NDArray[Any]) -> Mapping[str, NDArray[Any]]:
-        with np.errstate(invalid="ignore"):  # of signalling NaNs
-            found = quantize(_words(values, spec.block_size, 32).view(np.float32), spec)
-        return {
-            "codes": _joined(found.codes.astype(np.int64), spec.element.bits),
-            "scale": found.scales[:, 0].astype(np.uint64),
-        }
-
-    return run
+    with np.errstate(invalid="ignore"):  # of signalling NaNs
+        found = quantize(_numbers(values, spec.block_size), spec)
+    return _ports(spec, found.codes, found.scales[:, 0])
 
 
-def _quotient_oracle(spec: BlockSpec) -> Any:
+def _divided(spec: BlockSpec, values: NDArray[Any], tensor_scale: Any = 0x3F800000) -> Mapping[str, NDArray[Any]]:
     """Return what `quantize` says, by quotients in float64, of a scale of the tensor for each block."""
     scale, element = spec.scale, spec.element
     assert isinstance(scale, FloatSpec)
-
-    def run(values: NDArray[Any], tensor_scale: Any = 0x3F800000) -> Mapping[str, NDArray[Any]]:
-        given = _words(values, spec.block_size, 32).view(np.float32)
-        words = np.broadcast_to(np.asarray(tensor_scale), len(given)).astype(np.uint32) & np.uint32(0x7FFFFFFF)
-        outer = words.view(np.float32)
-        good = np.isfinite(given).all(axis=1) & np.isfinite(outer) & (outer > 0)
-        numbers = np.where(good[:, None], given, 0).astype(np.float64)
-        above = np.where(good, outer, 1).astype(np.float64)
-        chosen = scale.encode(np.abs(numbers).max(axis=1) / element_limit(element) / above)
-        factors = scale.decode(chosen) * above
-        kept = (good & (factors > 0))[:, None]
-        codes = np.where(kept, element.encode(numbers / np.where(kept[:, 0], factors, 1)[:, None]), 0)
-        scales = np.where(good, chosen, scale.nan_code)
-        return {"codes": _joined(codes.astype(np.int64), element.bits), "scale": scales.astype(np.uint64)}
-
-    return run
+    given = _numbers(values, spec.block_size)
+    words = np.broadcast_to(np.asarray(tensor_scale), len(given)).astype(np.uint32) & np.uint32(0x7FFFFFFF)
+    outer = words.view(np.float32)
+    good = np.isfinite(given).all(axis=1) & np.isfinite(outer) & (outer > 0)
+    numbers = np.where(good[:, None], given, 0).astype(np.float64)
+    above = np.where(good, outer, 1).astype(np.float64)
+    chosen = scale.encode(np.abs(numbers).max(axis=1) / element_limit(element) / above)
+    factors = scale.decode(chosen) * above
+    kept = good & (factors > 0)
+    codes = np.where(kept[:, None], element.encode(numbers / np.where(kept, factors, 1)[:, None]), 0)
+    return _ports(spec, codes, np.where(good, chosen, scale.nan_code))
 
 
 def _directed(spec: BlockSpec) -> dict[str, tuple[int, ...]]:
@@ -120,19 +102,15 @@ def block_of(name: str, lanes: int | None = None) -> Block:
     assert isinstance(spec, BlockSpec)
     if lanes is not None:
         spec = replace(spec, block_size=lanes)
-    chosen = spec
+    is_quotient = spec.rule is ScaleRule.AMAX
     return Block(
         name=f"quantize_{name}" if lanes is None else f"quantize_{name}_x{lanes}",
         summary=f"{spec.block_size} float32 numbers to {name}: the block's scale, and elements to nearest even",
-        part=lambda: _part(chosen),
-        oracle=(_quotient_oracle if spec.rule is ScaleRule.AMAX else _power_oracle)(chosen),
-        source=_SOURCES["ratio" if spec.rule is ScaleRule.AMAX else "power"],
-        directed=_directed(chosen),
+        part=partial(DividedBlockQuantizer if is_quotient else PowerBlockQuantizer, spec),
+        oracle=partial(_divided if is_quotient else _quantized, spec),
+        source=_SOURCES["ratio" if is_quotient else "power"],
+        directed=_directed(spec),
     )
-
-
-def _part(spec: BlockSpec) -> Part:
-    return DividedBlockQuantizer(spec) if spec.rule is ScaleRule.AMAX else PowerBlockQuantizer(spec)
 
 
 def blocks() -> tuple[Block, ...]:

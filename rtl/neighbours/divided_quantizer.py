@@ -9,10 +9,9 @@ from amaranth.lib.wiring import In, Out
 
 from hwsim.formats import BlockSpec, FloatSpec, IntegerSpec, ScaleRule, Specials
 from hwsim.formats.scaling import element_limit
-from rtl.arithmetic.leading_zeros import LeadingZeros
 from rtl.arithmetic.shift import shift_right_jam
 from rtl.arithmetic.tree import maximum
-from rtl.neighbours.elements import check_element, float_magnitude, shifted_left
+from rtl.neighbours.elements import check_element, exponent_field, float_magnitude, to_the_top
 from rtl.part import Part
 
 __all__ = [
@@ -30,7 +29,7 @@ def _levels(spec: BlockSpec) -> list[Fraction]:
     if isinstance(element, IntegerSpec):
         return [Fraction(code, 1 << element.fraction_bits) for code in range(element.max_int + 1)]
     assert isinstance(element, FloatSpec)
-    return [Fraction(float(element.decode([code])[0])) for code in range(element.max_magnitude_code + 1)]
+    return [Fraction(value) for value in element.decode(range(element.max_magnitude_code + 1)).tolist()]
 
 
 def _odd(value: Fraction) -> tuple[int, int]:
@@ -208,9 +207,8 @@ class DividedBlockQuantizer(Part):
         # The quotient of two significands, one times `odd`, has this many bits before its point is moved by `places`,
         # and of these at least two more than the scale's significand.
         places = scale.sig_bits + 1 + odd.bit_length()
-        steps = ((2 << places) // odd).bit_length()
-        rest: Any = Cat(Const(0, max(places - steps + 1, 0)), number)
-        assert places - steps + 1 >= 0
+        steps = (((2 << places) - 1) // odd).bit_length()
+        rest: Any = Cat(Const(0, places - steps + 1), number)
         digits = []
         for index in range(steps):
             # Less than twice the divisor, so that the difference's sign is the digit's opposite.
@@ -221,13 +219,11 @@ class DividedBlockQuantizer(Part):
             digits.append(~difference[-1])
             rest = after
         quotient = Cat(rest.any(), *reversed(digits))
-        m.submodules.quotient_zeros = leading = LeadingZeros(len(quotient))
-        m.d.comb += leading.value.eq(quotient)
-        normal = shifted_left(m, quotient, leading.count, "quotient")
+        normal, raised = to_the_top(m, quotient, "quotient")
         bits = max(12, scale.exp_bits + 3)
         field = Signal(signed(bits), name="scale_field")
         constant = steps - 1 - places - power + scale.bias
-        m.d.comb += field.eq(number_field - above_field + constant - leading.count)
+        m.d.comb += field.eq(number_field - above_field + constant - raised)
         chosen = Signal(scale.bits, name="chosen")
         m.d.comb += chosen.eq(float_magnitude(m, scale, normal, field, "scale"))
         return chosen
@@ -237,11 +233,8 @@ class DividedBlockQuantizer(Part):
         scale = self.spec.scale
         assert isinstance(scale, FloatSpec)
         field = chosen[scale.man_bits : scale.man_bits + scale.exp_bits]
-        hidden = field.any()
-        significand = Cat(chosen[: scale.man_bits], hidden)
-        m.submodules.scale_zeros = leading = LeadingZeros(len(significand))
-        m.d.comb += leading.value.eq(significand)
-        normal = shifted_left(m, significand, leading.count, "scale_normal")
+        significand = Cat(chosen[: scale.man_bits], field.any())
+        normal, raised = to_the_top(m, significand, "scale_normal")
         product = Signal(24 + len(significand), name="product")
         factor = Signal(len(product), name="factor")
         m.d.comb += product.eq(normal * above)
@@ -249,8 +242,7 @@ class DividedBlockQuantizer(Part):
         power = Signal(signed(13), name="factor_power")
         # Of significands that are integers: the scale's unit and float32's.
         constant = -(scale.bias + scale.man_bits) - (127 + 23) - 1
-        exponent = Cat(field[0] | ~hidden, field[1:])
-        m.d.comb += power.eq(exponent + above_field + constant + product[-1] - leading.count)
+        m.d.comb += power.eq(exponent_field(field) + above_field + constant + product[-1] - raised)
         levels = _levels(self.spec)
         multiples: dict[int, Value] = {}
         found = []
@@ -285,9 +277,7 @@ def _normal(m: Module, pattern: Value, name: str) -> tuple[Value, Value]:
     """Return the significand of a float32 magnitude, its highest bit set unless it is zero, and its exponent field."""
     field = pattern[23:31]
     significand = Cat(pattern[:23], field.any())
-    m.submodules[f"{name}_zeros"] = leading = LeadingZeros(24)
-    m.d.comb += leading.value.eq(significand)
-    normal = shifted_left(m, significand, leading.count, name)
+    normal, raised = to_the_top(m, significand, name)
     lowered = Signal(signed(10), name=f"{name}_field")
-    m.d.comb += lowered.eq(Cat(field[0] | ~field.any(), field[1:]) - leading.count)
+    m.d.comb += lowered.eq(exponent_field(field) - raised)
     return normal, lowered

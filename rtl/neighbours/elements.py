@@ -14,12 +14,12 @@ from rtl.part import Part
 __all__ = [
     "ElementEncoder",
     "check_element",
+    "exponent_field",
     "float_magnitude",
-    "shifted_left",
+    "to_the_top",
 ]
 
 _FLOAT32_BIAS = 127
-_SIGNIFICAND = 24
 
 
 def check_element(spec: BlockSpec) -> None:
@@ -35,15 +35,26 @@ def check_element(spec: BlockSpec) -> None:
         raise ValueError(f"{text}, to be quantized in hardware; {spec.name} has others")
 
 
-def shifted_left(m: Module, value: Any, amount: Any, name: str) -> Any:
-    """Shift a value left within its width; what leaves it at the top is lost."""
+def exponent_field(field: Any) -> Any:
+    """Return the exponent field by which a number counts: that of a subnormal is the smallest normal number's."""
+    return Cat(field[0] | ~field.any(), field[1:])
+
+
+def to_the_top(m: Module, value: Any, name: str, most: int | None = None) -> tuple[Any, Any]:
+    """Shift a value left, by at most `most` places, until its highest bit is set; return it and how far it went.
+
+    Zero goes the whole way, which is the value's width if not given.
+    """
+    most = len(value) if most is None else most
+    m.submodules[f"{name}_zeros"] = leading = LeadingZeros(most)
+    m.d.comb += leading.value.eq(value[len(value) - most :])
     stage = value
-    for index in range(len(amount)):
+    for index in range(len(leading.count)):
         step = min(1 << index, len(value))
         wide = Signal(len(value), name=f"{name}_{1 << index}")
-        m.d.comb += wide.eq(Mux(amount[index], Cat(Const(0, step), stage[: len(value) - step]), stage))
+        m.d.comb += wide.eq(Mux(leading.count[index], Cat(Const(0, step), stage[: len(value) - step]), stage))
         stage = wide
-    return stage
+    return stage, leading.count
 
 
 def float_magnitude(m: Module, spec: FloatSpec, significand: Any, field: Any, name: str) -> Any:
@@ -107,8 +118,7 @@ class ElementEncoder(Part):
         assert isinstance(scale, FloatSpec)
         field = self.value[23:31]
         significand = Cat(self.value[:23], field.any())
-        # The field of a subnormal is that of the smallest normal number.
-        known = Cat(field[0] | ~field.any(), field[1:])
+        known = exponent_field(field)
         distance = Signal(signed(max(len(known), scale.bits) + 1), name="distance")
         m.d.comb += distance.eq(self.scale - known)
         offset = scale.bias - _FLOAT32_BIAS
@@ -124,10 +134,8 @@ class ElementEncoder(Part):
         top = Signal(signed(len(distance) + 2), name="top")
         if offset > 0:
             # A subnormal number under the smallest scales may be a normal element.
-            m.submodules.leading_zeros = leading = LeadingZeros(offset)
-            m.d.comb += leading.value.eq(significand[_SIGNIFICAND - offset :])
-            m.d.comb += top.eq(offset - distance - leading.count)
-            significand = shifted_left(m, significand, leading.count, "normal")
+            significand, raised = to_the_top(m, significand, "normal", offset)
+            m.d.comb += top.eq(offset - distance - raised)
         else:
             m.d.comb += top.eq(offset - distance)
         return Cat(float_magnitude(m, spec, significand, top, "element"), self.value[-1])

@@ -3,6 +3,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -127,29 +128,24 @@ def _increment(rounding: ShiftRounding, last: Any, guard: Any, below: Any, sign:
     }[rounding]
 
 
-def _oracle(spec: RequantizerSpec) -> Any:
-    """Return the block's oracle: floors and rests of quotients, in int64."""
-    shifts = 1 << (spec.shift_max - spec.shift_min).bit_length()
-    if spec.shift_min + shifts > 63:
-        raise ValueError(f"the shift port must reach 62 at most, not {spec.shift_min + shifts - 1}")
-
-    def run(value: NDArray[Any], multiplier: NDArray[Any], shift: Any = 0) -> Mapping[str, NDArray[Any]]:
-        codes, factors, amounts = (np.asarray(each).astype(np.int64) for each in (value, multiplier, shift))
-        product = (codes - ((codes >> (spec.value_bits - 1)) << spec.value_bits)) * factors
-        unit = np.int64(1) << (amounts + spec.shift_min)
-        nearest = product // unit
-        twice = 2 * (product - nearest * unit)
-        upwards = {
-            ShiftRounding.DOWN: np.zeros(product.shape, np.bool_),
-            ShiftRounding.NEAREST_UP: twice == unit,
-            ShiftRounding.NEAREST_EVEN: (twice == unit) & (nearest % 2 == 1),
-            ShiftRounding.NEAREST_AWAY: (twice == unit) & (product > 0),
-        }[spec.rounding]
-        nearest = nearest + (upwards | ((twice > unit) & (spec.rounding is not ShiftRounding.DOWN)))
-        clamped = np.minimum(np.maximum(nearest, spec.min_code), spec.max_code) % (1 << spec.code_bits)
-        return {"code": clamped.astype(np.uint64)}
-
-    return run
+def _codes(
+    spec: RequantizerSpec, value: NDArray[Any], multiplier: NDArray[Any], shift: Any = 0
+) -> Mapping[str, NDArray[Any]]:
+    """Return the outputs for some inputs, by floors and rests of quotients in int64."""
+    codes, factors, amounts = (np.asarray(each).astype(np.int64) for each in (value, multiplier, shift))
+    product = (codes - ((codes >> (spec.value_bits - 1)) << spec.value_bits)) * factors
+    unit = np.int64(1) << (amounts + spec.shift_min)
+    nearest = product // unit
+    twice = 2 * (product - nearest * unit)
+    upwards = {
+        ShiftRounding.DOWN: np.zeros(product.shape, np.bool_),
+        ShiftRounding.NEAREST_UP: twice == unit,
+        ShiftRounding.NEAREST_EVEN: (twice == unit) & (nearest % 2 == 1),
+        ShiftRounding.NEAREST_AWAY: (twice == unit) & (product > 0),
+    }[spec.rounding]
+    nearest = nearest + (upwards | ((twice > unit) & (spec.rounding is not ShiftRounding.DOWN)))
+    clamped = np.minimum(np.maximum(nearest, spec.min_code), spec.max_code) % (1 << spec.code_bits)
+    return {"code": clamped.astype(np.uint64)}
 
 
 def blocks() -> tuple[Block, ...]:
@@ -163,14 +159,23 @@ def blocks() -> tuple[Block, ...]:
 
 
 def block_of(spec: RequantizerSpec) -> Block:
-    """Return the block of a specification."""
+    """Return the block of a specification.
+
+    Raises
+    ------
+    ValueError
+        If the shift's port, which has whole bits, reaches above 62.
+    """
+    reach = spec.shift_min + (1 << (spec.shift_max - spec.shift_min).bit_length()) - 1
+    if reach > 62:
+        raise ValueError(f"the shift port must reach 62 at most, not {reach}")
     kind = f"{'' if spec.signed else 'u'}int{spec.code_bits}"
     top = 1 << (spec.value_bits - 1)
     return Block(
         name=f"requantize_{spec.value_bits}x{spec.multiplier_bits}_{kind}_{spec.rounding.value}",
         summary=f"{kind} from {spec.value_bits}-bit accumulators: times an integer, over a power of two, clamped",
-        part=lambda: Requantizer(spec),
-        oracle=_oracle(spec),
+        part=partial(Requantizer, spec),
+        oracle=partial(_codes, spec),
         source="HAWQ-V3, arXiv:2011.10680, section 3; in exact integers",
         directed={"value": (top - 1, top, top + 1), "multiplier": (1 << (spec.multiplier_bits - 1),)},
     )

@@ -10,8 +10,7 @@ from amaranth.lib.wiring import In, Out
 from hwsim.datapath.layers.specs import FACTOR, ShiftGeluSpec
 from rtl.neighbours.divider import Divider
 from rtl.neighbours.exponential import ShiftExponential
-from rtl.neighbours.shiftmax import limited
-from rtl.neighbours.vector import Counter, keep_largest, vector_memory
+from rtl.neighbours.vector import Counter, keep_largest, limited, vector_memory
 
 __all__ = [
     "ShiftGelu",

@@ -3,27 +3,18 @@
 
 from typing import Any, Self
 
-from amaranth.hdl import Const, Module, Mux, Signal, signed
+from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hwsim.datapath.layers.specs import FACTOR, ShiftmaxSpec
 from rtl.neighbours.divider import Divider
 from rtl.neighbours.exponential import ShiftExponential
-from rtl.neighbours.vector import Counter, keep_largest, vector_memory
+from rtl.neighbours.vector import Counter, keep_largest, limited, vector_memory
 
 __all__ = [
     "Shiftmax",
-    "limited",
 ]
-
-
-def limited(m: Module, value: Any, name: str) -> Any:
-    """Return a value not above 2**31 - 1, of 31 bits."""
-    out = Signal(31, name=name)
-    above = value[31:].any() if len(value) > 31 else Const(0, 1)
-    m.d.comb += out.eq(Mux(above, FACTOR, value))
-    return out
 
 
 class Shiftmax(wiring.Component):

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What units over whole vectors share: the vector's memory, and the largest element on the way in."""
+"""What units over whole vectors share: the vector's memory, its largest element, and sums that saturate."""
 
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Const, Module, Mux, Signal
 from amaranth.lib import memory
+
+from hwsim.datapath.layers.specs import FACTOR
 
 __all__ = [
     "Counter",
     "keep_largest",
+    "limited",
     "vector_memory",
 ]
 
@@ -38,3 +41,11 @@ def keep_largest(m: Module, largest: Any, value: Any, first: Any, least: int | N
     base = Signal(largest.shape(), name="largest_so_far")
     m.d.comb += base.eq(Mux(first, value if least is None else least, largest))
     m.d.sync += largest.eq(Mux(value > base, value, base))
+
+
+def limited(m: Module, value: Any, name: str) -> Any:
+    """Return a value not above 2**31 - 1, of 31 bits."""
+    out = Signal(31, name=name)
+    above = value[31:].any() if len(value) > 31 else Const(0, 1)
+    m.d.comb += out.eq(Mux(above, FACTOR, value))
+    return out

@@ -99,8 +99,8 @@ def prove_sum(
     bits : int
         Of the sum.
     rows : str, optional
-        Name of the heap whose two rows a prefix adder adds: the rows are proved by algebra then, and by SAT that the
-        outputs are their sum.
+        Name of the heap whose two rows a prefix adder adds to the one word of `outputs`, which weighs 1: the rows are
+        proved by algebra then, and by SAT that the word is their sum.
     seconds : float, default 300
         For reading the text, and for SAT.
 
@@ -109,6 +109,11 @@ def prove_sum(
     Proof
         Not proved where a net behind an adder is used in a way that is no sum, or a term has more than
         `LARGEST_GROUP_BITS` bits.
+
+    Raises
+    ------
+    ValueError, TimeoutError
+        As `read_netlist`.
     """
     started = time.perf_counter()
     netlist = read_netlist(text, top, seconds)

@@ -97,5 +97,6 @@ def prove_equal(
 
 def _counterexample(log: str) -> str:
     """Return the operands and outputs that the solver found."""
-    values = re.findall(r"^\s+\\((?:in|gold|gate)_\S+)\s+(-?\d+|--)\s+([0-9a-f]+|--)", log, re.MULTILINE)
-    return " ".join(f"{name}={code}" for name, _, code in values)
+    # Of more than 32 bits, the table has the binary digits alone.
+    values = re.findall(r"^\s+\\((?:in|gold|gate)_\S+)\s+\S+\s+\S+\s+([01]+)$", log, re.MULTILINE)
+    return " ".join(f"{name}={int(digits, 2):x}" for name, digits in values)

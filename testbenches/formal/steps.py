@@ -113,4 +113,4 @@ def _scaled(x: Fraction | None, y: Fraction | None, fraction_bits: int) -> int:
 
 def _rows(architecture: Architecture) -> str | None:
     """Return the name of the heap whose rows an adder of ours adds, where that is the last step."""
-    return None if architecture.adder == "tool" else "sum"
+    return None if architecture.adder == "tool" or architecture.accumulation == "carry_save" else "sum"

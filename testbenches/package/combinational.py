@@ -2,6 +2,7 @@
 """A self-checking testbench in plain Verilog for a combinational module."""
 
 from testbenches.package.netlist import Module
+from testbenches.template import fill
 
 __all__ = [
     "combinational_testbench",
@@ -96,7 +97,4 @@ def combinational_testbench(module: Module, rows: int) -> str:
         "WANT_HIGH": 2 * lows["output"] - 1,
         "CONNECTIONS": ",\n".join(connections),
     }
-    text = _TEXT
-    for key, value in values.items():
-        text = text.replace(f"@{key}@", str(value))
-    return text
+    return fill(_TEXT, values)

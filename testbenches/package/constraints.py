@@ -2,6 +2,7 @@
 """Timing constraints: SDC for standard cells, XDC for Vivado, LPF for ECP5."""
 
 from testbenches.package.netlist import Module
+from testbenches.template import fill
 
 __all__ = [
     "DEFAULT_CLOCK_MHZ",
@@ -93,14 +94,14 @@ def constraints(module: Module, clock_mhz: float = DEFAULT_CLOCK_MHZ) -> dict[st
         "INPUTS": " ".join(port for port in ports["input"] if port != "clk"),
         "OUTPUTS": " ".join(ports["output"]),
     }
-    sdc = _fill(_CLOCKED if clocked else _COMBINATIONAL, values)
+    sdc = fill(_CLOCKED if clocked else _COMBINATIONAL, values)
     if not clocked:
         return {f"{module.name}.sdc": sdc}
     # Vivado reads the same commands, in ns; it has an uncertainty of its own from the clock's source.
     left = ("uncertainty", "Jitter", "set: it has", "Times are", "set_units")
     kept = [line for line in sdc.splitlines(keepends=True) if not any(word in line for word in left)]
     xdc = "".join(kept).replace(": SDC without", ": XDC for Vivado, without")
-    return {f"{module.name}.sdc": sdc, f"{module.name}.xdc": xdc, f"{module.name}.lpf": _fill(_LPF, values)}
+    return {f"{module.name}.sdc": sdc, f"{module.name}.xdc": xdc, f"{module.name}.lpf": fill(_LPF, values)}
 
 
 def check_clock(clock_mhz: float) -> None:
@@ -112,9 +113,3 @@ def check_clock(clock_mhz: float) -> None:
 def _pattern(name: str, bits: int) -> str:
     """Return the pattern of a port: of a bus, all its bits."""
     return name if bits == 1 else f"{name}[*]"
-
-
-def _fill(text: str, values: dict[str, str]) -> str:
-    for name, value in values.items():
-        text = text.replace(f"@{name}@", value)
-    return text

@@ -2,6 +2,7 @@
 """A self-checking testbench in plain Verilog for a module with one stream in and one stream out."""
 
 from testbenches.package.netlist import Module
+from testbenches.template import STREAM_PIECES, fill
 
 __all__ = [
     "stream_ports",
@@ -60,40 +61,13 @@ module @TOP@_tb;
         .o_valid(o_valid), .o_ready(o_ready)
     );
 
-    // Inputs change while clk is low and ports are read just before it rises, in one process: no simulator sees a race.
-    task pulse;
-        begin
-            #1 clk = 1'b1;
-            #5 clk = 1'b0;
-        end
-    endtask
+@PULSE@
 
-    // 32-bit Galois register, x^32 + x^22 + x^2 + x + 1: the same pauses in every simulator.
-    task advance;
-        lfsr = lfsr[0] ? (lfsr >> 1) ^ 32'h80200003 : lfsr >> 1;
-    endtask
-
-    task fail;
-        if (!failed) begin
-            failed = 1'b1;
-            $display("  in mode %0d, cycle %0d, beat %0d, output %0d", mode, cycle, sent, taken);
-        end
-    endtask
+@FAIL@
 
     task drive;
         begin
-            if (gap_left == 0) begin
-                advance;
-                gap_on = ~gap_on;
-                gap_left = 1 + (mode == 1 ? lfsr[9:8] : lfsr[13:8] % 40);
-            end
-            if (stall_left == 0) begin
-                advance;
-                stall_on = ~stall_on;
-                stall_left = 1 + (mode == 1 ? lfsr[9:8] : lfsr[13:8] % 40);
-            end
-            gap_left = gap_left - 1;
-            stall_left = stall_left - 1;
+@PAUSES@
             // A beat that waits stays on offer, as it is.
             i_valid = sent < ROWS && (mode == 0 || gap_on || waiting);
             row = rows[i_valid ? sent : lfsr % ROWS];
@@ -103,20 +77,7 @@ module @TOP@_tb;
 
     task judge; // the output port, as it was before the clock edge
         begin
-            if ((i_ready !== 1'b0 && i_ready !== 1'b1) || (o_valid !== 1'b0 && o_valid !== 1'b1)) begin
-                $display("i_ready is %b, o_valid is %b", i_ready, o_valid);
-                fail;
-            end
-            if (holding && o_valid !== 1'b1) begin
-                $display("o_valid fell while o_ready was low: an output is lost");
-                fail;
-            end
-            if (holding && o_valid === 1'b1 && out !== held) begin
-                $display("an output changed while o_valid was high and o_ready low: was %h, is %h", held, out);
-                fail;
-            end
-            holding = o_valid === 1'b1 && !o_ready;
-            held = out;
+@STEADY@
             if (o_valid === 1'b1 && o_ready) begin
                 if (taken == OUTPUTS) begin
                     $display("extra output %h", out);
@@ -146,10 +107,7 @@ module @TOP@_tb;
             judge;
             pulse;
             drive;
-            if (idle > DEADLINE) begin
-                $display("nothing moved for %0d cycles: %0d of %0d outputs came", idle, taken, OUTPUTS);
-                fail;
-            end
+@STUCK@
         end
     endtask
 
@@ -187,39 +145,13 @@ module @TOP@_tb;
         end
     endtask
 
-    task load; // a missing line, or one that is no hexadecimal word, leaves X
-        begin
-            $readmemh("rows.mem", rows);
-            $readmemh("expected.mem", expected);
-            for (count = 0; count < ROWS; count = count + 1)
-                if (!failed && ^rows[count] === 1'bx) begin
-                    failed = 1'b1;
-                    $display("line %0d of rows.mem is missing, or is no hexadecimal word", count + 1);
-                end
-            for (count = 0; count < OUTPUTS; count = count + 1)
-                if (!failed && ^expected[count] === 1'bx) begin
-                    failed = 1'b1;
-                    $display("line %0d of expected.mem is missing, or is no hexadecimal word", count + 1);
-                end
-        end
-    endtask
+@LOAD@
 
     initial begin
         failed = 1'b0;
         load;
         lfsr = 32'h9e3779b1;
-        compared = 0;
-        cycle = 0;
-        gap_on = 1'b0;
-        stall_on = 1'b0;
-        mode = 0;
-        rst = 1'b1;
-        i_valid = 1'b0;
-        o_ready = 1'b0;
-        row = 0;
-        clk = 1'b0;
-        repeat (2) #4 pulse;
-        reset;
+@START@
         for (mode = 0; mode < 3 && !failed; mode = mode + 1) begin
             for (attempt = 0; attempt < 4 && !failed; attempt = attempt + 1) begin
                 advance;
@@ -278,6 +210,9 @@ def streaming_testbench(module: Module, rows: int, outputs: int, deadline: int) 
         highs[direction] = low - 1
     values = {
         "TOP": module.name,
+        "BEAT": "beat",
+        "OUT": "out",
+        "WHAT": "an output",
         "ROWS": rows,
         "OUTPUTS": outputs,
         "DEADLINE": deadline,
@@ -285,7 +220,4 @@ def streaming_testbench(module: Module, rows: int, outputs: int, deadline: int) 
         "OUT_HIGH": highs["output"],
         "CONNECTIONS": "\n".join(connections),
     }
-    text = _TEXT
-    for key, value in values.items():
-        text = text.replace(f"@{key}@", str(value))
-    return text
+    return fill(_TEXT, STREAM_PIECES | values)

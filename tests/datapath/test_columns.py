@@ -22,7 +22,6 @@ def worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(staged, "_WORTH", 0)
 
 
-
 def _problem(source: random.Random, unit: Any, random_codes: Any, shape: tuple[int, int]) -> Problem:
     """Return a product of blocks enough for several tiles along K, a tenth of its columns with specials."""
     sizes = [spec.block_size for spec in (unit.a, unit.b) if isinstance(spec, BlockSpec)]

@@ -65,9 +65,7 @@ def _draw(source: np.random.Generator, spec: ScalarSpec, shape: tuple[int, int],
     return codes.astype(code_dtype(spec.bits + ignored))
 
 
-def _operands(
-    unit: DotProductUnit, depth: int, seed: int, finite: bool
-) -> tuple[Codes, Codes, Codes, dict[str, Any]]:
+def _operands(unit: DotProductUnit, depth: int, seed: int, finite: bool) -> tuple[Codes, Codes, Codes, dict[str, Any]]:
     source = np.random.default_rng(seed)
     a = _draw(source, unit.element_a, (_SIDE, depth), unit.ignored_bits, finite)
     b = _draw(source, unit.element_b, (depth, _SIDE - 1), unit.ignored_bits, finite)

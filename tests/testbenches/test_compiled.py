@@ -95,6 +95,8 @@ def test_compiled_streams_see_an_output_taken_back() -> None:
 def test_compiled_inputs_wrong(stream: Compiled) -> None:
     with pytest.raises(ValueError, match=r"inputs must be the ports of adder \(i_a\), not i_b"):
         stream.stream({"i_b": np.zeros(1, np.uint64)}, 1)
+    with pytest.raises(ValueError, match=r"^stalls must be in \[0, 1\), not 1\.0$"):
+        stream.stream({"i_a": np.zeros(1, np.uint64)}, 1, stalls=1.0)
     with pytest.raises(ValueError, match=r"i_a must fit 8 bits, not 0x100 in row 1"):
         stream.stream({"i_a": np.array([255, 256], np.uint64)}, 1)
     with pytest.raises(ValueError, match=r"i_a must be unsigned codes of shape \(1,\) for 8 bits, not float64"):

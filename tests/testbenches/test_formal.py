@@ -58,7 +58,7 @@ def test_sat_proves_and_refutes() -> None:
     assert right.result == "proved"
     wrong = prove_equal("sum", _SUM.format(body="a + b + (a == 40'h123456789a)"), "sum", specification, "sum")
     assert wrong.result == "refuted"
-    assert "in_a=123456789a" in wrong.detail or "in_a" in wrong.detail
+    assert "in_a=123456789a" in wrong.detail
 
 
 def test_sat_says_when_time_is_up() -> None:
@@ -144,7 +144,7 @@ def test_lane_terms_are_the_products() -> None:
 
 @pytest.mark.skipif(not _proved_by_z3(), reason="needs z3")
 def test_handshake_proves_and_refutes() -> None:
-    assert prove_handshake("adder", _STREAM, "adder", _SPEC, depth=8).result == "proved"
+    assert prove_handshake("adder", _STREAM, "adder", _SPEC, depth=8).result == "no difference"
     for right, broken, fails in (
         ("o_ready | ~full", "1'b1", "stable"),
         ("o_ready | ~full", "~full", "takes"),
@@ -153,7 +153,8 @@ def test_handshake_proves_and_refutes() -> None:
         assert right in _STREAM
         found = prove_handshake("adder", _STREAM.replace(right, broken), "adder", _SPEC, depth=8)
         assert found.result == "refuted", broken
-        assert "fails:" in found.detail, fails
+        assert found.detail.startswith("fails: ")
+        assert fails in found.detail
 
 
 @pytest.mark.skipif(not _proved_by_z3(), reason="needs z3")
@@ -215,7 +216,7 @@ def test_array_values_and_a_seeded_bug() -> None:
     geometry = ArrayGeometry(kind=ArrayKind.WEIGHT_STATIONARY, rows=3, columns=1)
     text, top = rtl.array_verilog(geometry, unit), rtl.array_name(geometry, unit)
     spec = array_handshake(geometry, unit, values=True)
-    assert prove_handshake("array", text, top, spec, depth=10).result == "proved"
+    assert prove_handshake("array", text, top, spec, depth=10).result == "no difference"
     right = "assign closed = i_load & first_0"  # a load that overtakes the swap
     assert right in text
     found = prove_handshake("array", text.replace(right, "assign closed = 1'h0"), top, spec, depth=10)

@@ -76,9 +76,7 @@ def matmul(
     return multiply(unit, a, b, c, a_scales, b_scales)
 
 
-def product(
-    unit: DotProductUnit, a: Any, b: Any, c: Any = None, *, a_scales: Any = None, b_scales: Any = None
-) -> Any:
+def product(unit: DotProductUnit, a: Any, b: Any, c: Any = None, *, a_scales: Any = None, b_scales: Any = None) -> Any:
     """Multiply two matrices that are on the GPU already, and leave the result there.
 
     Parameters

@@ -26,6 +26,7 @@ _ADD_MAX_BEFORE_9 = "{ .reg .b32 t; vadd2.s32.s32.s32 t, $1, $2, 0; vmax2.s32.s3
 
 def _assembly(text: str) -> Any:
     """Return a device function of three int32 words with an int32 result."""
+
     @_intrinsic
     def call(_context: Any, _a: Any, _b: Any, _c: Any) -> Any:
         word = ir.IntType(32)
@@ -125,6 +126,7 @@ def add_odd(x: float, y: float) -> Any:
     if libdevice.dadd_rd(x, y) != libdevice.dadd_ru(x, y):
         return libdevice.longlong_as_double(libdevice.double_as_longlong(kept) | np.int64(1))
     return kept
+
 
 SINGLE = Real(
     *(np.float32, np.uint32, 23, -126, 127),

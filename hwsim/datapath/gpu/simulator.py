@@ -18,7 +18,6 @@ __all__ = [
 ]
 
 
-
 def _halves(word: int) -> tuple[int, int]:
     low, high = int(word) & 0xFFFF, (int(word) >> 16) & 0xFFFF
     return low - ((low >> 15) << 16), high - ((high >> 15) << 16)
@@ -124,6 +123,7 @@ def _real(dtype: Any, codes: Any, man_bits: int, exp_low: int) -> Real:
         lambda x: dtype(x).view(codes),
         _single,
     )
+
 
 SINGLE = _real(np.float32, np.uint32, 23, -126)
 DOUBLE = _real(np.float64, np.uint64, 52, -1022)

@@ -4,7 +4,7 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hwsim.datapath.layers.checks import within
+from hwsim.datapath.layers.checks import signed_within
 from hwsim.datapath.layers.specs import HadamardSpec
 from hwsim.formats import hadamard
 
@@ -39,6 +39,5 @@ def block_hadamard(x: ArrayLike, spec: HadamardSpec, axis: int = -1) -> NDArray[
     ------
     Sylvester's construction; see `hwsim.formats.hadamard`.
     """
-    limit = 1 << (spec.bits - 1)
-    array = within("x", x, -limit, limit - 1)
+    array = signed_within("x", x, spec.bits)
     return np.asarray(hadamard(array, spec.size, axis, orthonormal=False), np.int64)

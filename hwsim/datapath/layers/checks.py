@@ -9,34 +9,31 @@ from numpy.typing import ArrayLike, NDArray
 from hwsim.formats.codes import check_axis
 
 __all__ = [
-    "integers",
     "rows_of",
+    "signed_within",
     "within",
 ]
 
 
-def integers(name: str, values: ArrayLike) -> NDArray[np.int64]:
-    """Return integers as int64, or raise."""
+def within(name: str, values: ArrayLike, low: int, high: int) -> NDArray[np.int64]:
+    """Return integers of a range, within that of int64, as int64, or raise."""
     array: NDArray[Any] = np.asarray(values)
     if array.dtype.kind not in "iu":
         raise TypeError(f"{name} must be integers, not {array.dtype}")
-    if array.dtype == np.uint64 and array.size and int(array.max()) >= 1 << 63:
-        raise ValueError(f"{name} must fit int64, not {int(array.max())}")
-    return array.astype(np.int64, copy=False)
-
-
-def within(name: str, values: ArrayLike, low: int, high: int) -> NDArray[np.int64]:
-    """Return integers of a range as int64, or raise."""
-    array = integers(name, values)
     if array.size and (int(array.min()) < low or int(array.max()) > high):
         worst = int(array.min()) if int(array.min()) < low else int(array.max())
         raise ValueError(f"{name} must be in {low}..{high}, not {worst}")
-    return array
+    return array.astype(np.int64, copy=False)
+
+
+def signed_within(name: str, values: ArrayLike, bits: int) -> NDArray[np.int64]:
+    """Return signed integers of some bits as int64, or raise."""
+    return within(name, values, -(1 << (bits - 1)), (1 << (bits - 1)) - 1)
 
 
 def rows_of(name: str, values: ArrayLike, bits: int, length: int, axis: int) -> NDArray[np.int64]:
     """Return signed integers of some bits with an axis of a length moved to the end, or raise."""
-    array = within(name, values, -(1 << (bits - 1)), (1 << (bits - 1)) - 1)
+    array = signed_within(name, values, bits)
     place = check_axis(axis, array.ndim)
     if array.shape[place] != length:
         raise ValueError(f"{name} must have {length} elements along axis {axis}, not {array.shape[place]}")

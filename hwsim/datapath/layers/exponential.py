@@ -132,5 +132,6 @@ def shift_gelu(x: ArrayLike, unit: int, spec: ShiftGeluSpec, axis: int = -1) -> 
 
 def _share(powers: NDArray[np.int64], total: NDArray[np.int64], bits: int) -> NDArray[np.int64]:
     """Return each power's part of a sum, by the sum's reciprocal of 31 bits."""
-    # A product is at most 2**31 - 1, for no power is above the sum; where that was clamped, the factor is 1.
+    # No power is above the sum, so a product is at most 2**31 - 1; but where the sum was clamped, the factor is 1 and
+    # a power may be above it.
     return np.asarray(np.minimum((powers * (FACTOR // total)) >> (32 - bits), (1 << (bits - 1)) - 1))

@@ -4,7 +4,7 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hwsim.datapath.layers.checks import rows_of, within
+from hwsim.datapath.layers.checks import rows_of, signed_within
 from hwsim.datapath.layers.specs import FACTOR, LayerNormSpec
 
 __all__ = [
@@ -59,8 +59,7 @@ def layer_norm(x: ArrayLike, spec: LayerNormSpec, bias: ArrayLike | None = None,
         raise ValueError(f"bias must be given where bias_bits is not 0, and only there; it is {spec.bias_bits}")
     added: NDArray[np.int64] | int = 0
     if bias is not None:
-        limit = 1 << (spec.bias_bits - 1)
-        added = within("bias", bias, -limit, limit - 1)
+        added = signed_within("bias", bias, spec.bias_bits)
         if added.shape != (spec.length,):
             raise ValueError(f"bias must have the shape ({spec.length},), not {added.shape}")
     total = rows.sum(axis=-1, keepdims=True)

@@ -4,7 +4,7 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hwsim.datapath.layers.checks import within
+from hwsim.datapath.layers.checks import signed_within, within
 from hwsim.datapath.layers.specs import RequantizerSpec, ShiftRounding
 
 __all__ = [
@@ -140,8 +140,8 @@ def rescale(
     TypeError, ValueError
         If an argument is not of its kind or range, or they do not broadcast.
     """
-    rule = rounding if isinstance(rounding, ShiftRounding) else ShiftRounding(rounding)
-    values = within("value", value, -(1 << 31), (1 << 31) - 1)
+    rule = ShiftRounding(rounding)
+    values = signed_within("value", value, 32)
     multipliers = within("multiplier", multiplier, 0, 1 << 31)
     shifts = within("shift", shift, 0, _MAX_SHIFT)
     return np.asarray(shift_rounded(np.asarray(values * multipliers), shifts, rule))
@@ -173,8 +173,8 @@ def requantize(
         If an argument is not of its kind or range, or they do not broadcast.
     """
     spec = RequantizerSpec() if spec is None else spec
-    limit = 1 << (spec.value_bits - 1)
-    values = within("value", value, -limit, limit - 1)
+    values = signed_within("value", value, spec.value_bits)
     multipliers = within("multiplier", multiplier, 0, min((1 << spec.multiplier_bits) - 1, 1 << 31))
     shifts = within("shift", shift, spec.shift_min, spec.shift_max)
-    return np.clip(rescale(values, multipliers, shifts, spec.rounding), spec.min_code, spec.max_code)
+    rounded = shift_rounded(np.asarray(values * multipliers), shifts, spec.rounding)
+    return np.clip(rounded, spec.min_code, spec.max_code)

@@ -94,12 +94,14 @@ class RequantizerSpec:
         return (1 << (self.code_bits - self.signed)) - 1
 
 
-def _check_exponential(bits: int, unit_bits: int, steps: int) -> None:
-    check_int("bits", bits, 2, 24)
-    check_int("unit_bits", unit_bits, 1, 16)
-    check_int("steps", steps, 1, 30)
-    if unit_bits + steps > 40:
-        raise ValueError(f"unit_bits and steps must be at most 40 together, not {unit_bits} and {steps}")
+def _check_exponential(spec: "ShiftmaxSpec | ShiftGeluSpec") -> None:
+    check_int("length", spec.length, 1, 4096)
+    check_int("bits", spec.bits, 2, 24)
+    check_int("unit_bits", spec.unit_bits, 1, 16)
+    check_int("steps", spec.steps, 1, 30)
+    if spec.unit_bits + spec.steps > 40:
+        raise ValueError(f"unit_bits and steps must be at most 40 together, not {spec.unit_bits} and {spec.steps}")
+    check_int("code_bits", spec.code_bits, 2, 16)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,9 +138,7 @@ class ShiftmaxSpec:
     code_bits: int = 8
 
     def __post_init__(self) -> None:
-        check_int("length", self.length, 1, 4096)
-        _check_exponential(self.bits, self.unit_bits, self.steps)
-        check_int("code_bits", self.code_bits, 2, 16)
+        _check_exponential(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,9 +169,7 @@ class ShiftGeluSpec:
     code_bits: int = 8
 
     def __post_init__(self) -> None:
-        check_int("length", self.length, 1, 4096)
-        _check_exponential(self.bits, self.unit_bits, self.steps)
-        check_int("code_bits", self.code_bits, 2, 16)
+        _check_exponential(self)
 
     @property
     def product_bits(self) -> int:

@@ -91,10 +91,11 @@ def test_ratio_rounds_the_product_to_float32() -> None:
 
 
 def test_rescale_is_not_the_float64_of_the_source() -> None:
-    # A product of 62 bits that float64 rounds up to a half above an even number.
-    value, multiplier, shift = 2147483645, 2147483647, 33
+    # A product of 62 bits, just below a half above an odd number, that float64 rounds to that half.
+    value, multiplier, shift = 1733759497, 2050706025, 33
     exact = Fraction(value * multiplier, 1 << shift)
     assert int(rescale(value, multiplier, shift)) == round(exact)
+    assert round(float(value) * float(multiplier) / 2.0**shift) == round(exact) + 1
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,6 @@ def test_sliced_leaves_what_it_cannot_prove(unit: DotProductUnit) -> None:
     assert sliced.offer(unit, 64) is None
 
 
-
 @pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize("name", ["posit8_0", "posit8_1", "posit8_2", "posit16_1"])
 def test_sliced_quire_rounds_the_exact_sum_once(name: str) -> None:

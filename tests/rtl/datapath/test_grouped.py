@@ -35,8 +35,6 @@ def test_several_scales_are_the_oracle(
     ("rounding", "fraction_bits"),
     [(Rounding.NEAREST_EVEN, 5), (Rounding.UP, 0), (Rounding.TO_ODD, 24), (Rounding.NEAREST_AWAY, 7)],
 )
-def test_rounded_addends_are_the_oracle(
-    compare: Callable[..., int], rounding: Rounding, fraction_bits: int
-) -> None:
+def test_rounded_addends_are_the_oracle(compare: Callable[..., int], rounding: Rounding, fraction_bits: int) -> None:
     alignment = TruncatedAlignment(fraction_bits=fraction_bits, exp_floor=-30, rounding=rounding)
     assert compare(replace(named("float8_e4m3fn_l4_float32"), lanes=2, alignment=alignment), count=30) > 25

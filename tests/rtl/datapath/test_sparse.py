@@ -47,9 +47,7 @@ def test_sparse_row_has_a_place_for_each_lane() -> None:
             {
                 "lanes": 2,
                 "sparsity": Sparsity(kept=1, of=4),
-                "alignment": CascadedAlignment(
-                    fraction_bits=9, sum_fraction_bits=9, register_fraction_bits=9, parts=2
-                ),
+                "alignment": CascadedAlignment(fraction_bits=9, sum_fraction_bits=9, register_fraction_bits=9, parts=2),
             },
             "even and odd sparse lanes",
         ),

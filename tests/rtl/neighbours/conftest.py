@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from amaranth.hdl import Fragment
 from numpy.typing import NDArray
 
 from rtl.blocks import Block
 from rtl.verilog import parts_verilog
+from testbenches import vectors
 
 Codes = NDArray[Any]
 Work = tuple[Block, Mapping[str, Codes]]
@@ -72,12 +72,11 @@ def _simulate(folder: Path, block: Block, inputs: Mapping[str, Codes]) -> dict[s
     """Return the outputs of ``block.v`` in a folder."""
     rows = len(next(iter(inputs.values())))
     ports, columns, high, out_high = [], [], 0, 0
-    for name, bits in _ports(block, "In").items():
+    for name, bits in block.inputs.items():
         ports.append(f".{name}(row[{high + bits - 1}:{high}])")
         columns.append((high, inputs[name].tolist()))
         high += bits
-    outputs = _ports(block, "Out")
-    for name, bits in outputs.items():
+    for name, bits in block.outputs.items():
         ports.append(f".{name}(out[{out_high + bits - 1}:{out_high}])")
         out_high += bits
     words = [sum(int(values[index]) << place for place, values in columns) for index in range(rows)]
@@ -92,7 +91,7 @@ def _simulate(folder: Path, block: Block, inputs: Mapping[str, Codes]) -> dict[s
     seen = [int(line, 16) for line in (folder / "out.hex").read_text().split()]
     assert len(seen) == rows
     found, low = {}, 0
-    for name, bits in outputs.items():
+    for name, bits in block.outputs.items():
         codes = [(word >> low) & ((1 << bits) - 1) for word in seen]
         found[name] = np.array(codes, np.uint64 if bits <= 64 else object)
         low += bits
@@ -102,42 +101,10 @@ def _simulate(folder: Path, block: Block, inputs: Mapping[str, Codes]) -> dict[s
 @pytest.fixture(scope="session")
 def every() -> Callable[[Block], dict[str, Codes]]:
     """Return a function that gives all combinations of the codes of a block's inputs."""
-    return _every
+    return lambda block: next(vectors.every(block.inputs, 1 << block.space))
 
 
 @pytest.fixture(scope="session")
 def some() -> Callable[..., dict[str, Codes]]:
-    """Return a function that gives random codes of a block's inputs, small ones and directed ones among them."""
-    return _some
-
-
-def _ports(block: Block, flow: str) -> dict[str, int]:
-    """Return a block's ports of a direction, of a part that is elaborated: Amaranth warns of one that is not used."""
-    part = block.part()
-    Fragment.get(part, None)
-    found = ((path[0], member, port) for path, member, port in part.signature.flatten(part))
-    return {str(name): len(port) for name, member, port in found if member.flow.name == flow and len(port)}
-
-
-def _every(block: Block) -> dict[str, Codes]:
-    index = np.arange(1 << sum(_ports(block, "In").values()), dtype=np.uint64)
-    found, low = {}, 0
-    for name, width in _ports(block, "In").items():
-        found[name] = (index >> np.uint64(low)) & np.uint64((1 << width) - 1)
-        low += width
-    return found
-
-
-def _some(block: Block, count: int, seed: int = 1) -> dict[str, Codes]:
-    generator = np.random.default_rng(seed)
-    found = {}
-    for name, bits in _ports(block, "In").items():
-        codes = generator.integers(0, (1 << bits) - 1, count, dtype=np.uint64, endpoint=True)
-        codes >>= generator.integers(0, bits, count, dtype=np.uint64)
-        negative = generator.random(count) < 0.3
-        codes = np.where(negative, -codes.astype(np.int64), codes.astype(np.int64)).astype(np.uint64)
-        codes &= np.uint64((1 << bits) - 1)
-        known = np.array((0, 1, (1 << bits) - 1, *block.directed.get(name, ())), np.uint64)
-        where = generator.random(count) < 0.2
-        found[name] = np.where(where, generator.choice(known, count), codes)
-    return found
+    """Return a function that gives random codes of all kinds, of a block's inputs of up to 64 bits."""
+    return lambda block, count: vectors.mixed(block.inputs, block.directed, count, np.random.default_rng(1))
