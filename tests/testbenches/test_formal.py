@@ -147,8 +147,8 @@ def test_handshake_proves_and_refutes() -> None:
     assert prove_handshake("adder", _STREAM, "adder", _SPEC, depth=8).result == "no difference"
     for right, broken, fails in (
         ("o_ready | ~full", "1'b1", "stable"),
-        ("o_ready | ~full", "~full", "takes"),
-        ("if (i_ready) begin full", "if (i_ready & (i_a != 8'd77)) begin full", "gives"),
+        ("o_ready | ~full", "~full", "none_twice"),
+        ("if (i_ready) begin full", "if (i_ready & (i_a != 8'd77)) begin full", "none_lost"),
     ):
         assert right in _STREAM
         found = prove_handshake("adder", _STREAM.replace(right, broken), "adder", _SPEC, depth=8)
