@@ -98,5 +98,5 @@ def test_newton_root_is_model(value_bits: int, start_bits: int, iterations: int)
     # A value so large that three of the iterations are left when the halvings from above have reached its root.
     large = 1 << 2 * (start_bits - iterations + 3)
     close = [abs(root - isqrt(value)) <= 1 for (root, _), value in zip(seen, values, strict=True) if value >= large]
-    assert len(close) > 3
+    assert len(close) >= 3
     assert all(close)
