@@ -18,7 +18,7 @@ import argparse
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from cost_models.synthesis.asic import AsicResult, asic
+from cost_models.synthesis import AsicResult, asic
 from cost_models.technologies import Technology, read
 from hwsim import datapath
 from hwsim.datapath.array import ArrayGeometry, ArrayKind

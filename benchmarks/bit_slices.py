@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from cost_models.synthesis.asic import Asic, asic
+from cost_models.synthesis import Asic, asic
 from cost_models.technologies import Technology, read
 from hwsim import datapath
 from hwsim.datapath.digits import bench_average, mean_nonzero, row_cycles

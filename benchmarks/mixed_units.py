@@ -27,7 +27,7 @@ from benchmarks.mixed_peers import (
     float_unit,
 )
 from cost_models.synthesis import fpga
-from cost_models.synthesis.asic import AsicResult, asic
+from cost_models.synthesis import AsicResult, asic
 from cost_models.technologies import Technology, read
 from hwsim import formats
 from hwsim.formats import CodebookSpec, FloatSpec, IntegerSpec, Specials

@@ -26,7 +26,7 @@ from typing import Any
 from benchmarks.float_quality import FUNCTIONS
 from benchmarks.rtl_peer_list import PEERS, SOURCES, Peer
 from benchmarks.rtl_quality import ours
-from cost_models.synthesis.asic import Asic, AsicResult, asic
+from cost_models.synthesis import Asic, AsicResult, asic
 from cost_models.synthesis.yosys import ToolError, work_directory
 from cost_models.technologies import Technology, read
 from hwsim.datapath.unit import DotProductUnit, ExactAlignment, FixedAccumulator

@@ -15,7 +15,7 @@ import time
 from typing import NamedTuple
 
 from benchmarks.rtl_quality_peers import PEERS
-from cost_models.synthesis.asic import RECIPES, Asic, AsicResult, asic
+from cost_models.synthesis import RECIPES, Asic, AsicResult, asic
 from cost_models.technologies import Technology, read
 from hwsim import datapath
 from hwsim.datapath import DotProductUnit

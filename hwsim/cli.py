@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: simulate, verilog, compare, cost, formats, units."""
+"""The command line: simulate, verilog, compare, formats, units; and cost and catalog of `hwsim.cli_costs`."""
 
 import json
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from hwsim.cli_costs import catalog, cost
 from hwsim.faults import is_stated
+from hwsim.terminal import JSON, console, progress
+from hwsim.terminal import show as show_answer
 
 __all__ = [
     "DEFAULT_FORMATS",
@@ -28,13 +29,15 @@ app = typer.Typer(
     help="Describe a multiply-accumulate unit once: its bit-exact model, its Verilog, its cost; and networks on it.",
 )
 
-_JSON = Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else.")]
 DEFAULT_FORMATS = ("int8", "int4", "float8_e4m3fn", "float4_e2m1fn", "mxint8", "mxfp8_e4m3", "mxfp4", "nvfp4")
 # A usage error of typer: of its own copy of click, or of click itself, by the version of typer.
 _UsageError: type[Any] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 _INTERRUPTED = 130
-_SYNTHESIZING = ("compare", "cost")
-_LAYER_SECONDS = 5.0
+_SYNTHESIZING = ("compare", "cost", "catalog")
+
+
+app.add_typer(cost)
+app.add_typer(catalog, name="catalog")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -81,12 +84,12 @@ def simulate(
         Path | None, typer.Option(help="A .npz on which a float32 network's scales are chosen.")
     ] = None,
     outputs: Annotated[Path | None, typer.Option(help="Write the outputs to this .npz.")] = None,
-    as_json: _JSON = False,
+    as_json: JSON = False,
 ) -> None:
     """Simulate a network: exact outputs, accuracy, cycles, utilisation, traffic and energy, a row a layer."""
     from hwsim.jobs import simulate_files
 
-    with _progress(as_json) as step:
+    with progress(as_json) as step:
         report = simulate_files(
             model,
             accelerator,
@@ -101,10 +104,10 @@ def simulate(
         return
     from hwsim.report import simulation_table
 
-    console = _console()
-    console.print(simulation_table(report.result))
+    terminal = console()
+    terminal.print(simulation_table(report.result))
     for line in report.lines():
-        console.print(line, soft_wrap=True, highlight=False)
+        terminal.print(line, soft_wrap=True, highlight=False)
 
 
 @app.command(
@@ -160,7 +163,7 @@ def verilog(
     simulator: Annotated[
         str | None, typer.Option(help="icarus or verilator; without it the one that is there.")
     ] = None,
-    as_json: _JSON = False,
+    as_json: JSON = False,
 ) -> None:
     """Write a folder to hand over: Verilog, constraints, pictures, testbenches and README of a unit, array or block."""
     from hwsim.delivery import Order, deliver, encoder_rules, geometry, lines
@@ -178,14 +181,14 @@ def verilog(
         verify=verify,
         simulator=simulator,
     )
-    with _progress(as_json) as step:
+    with progress(as_json) as step:
         answer = deliver(order, step)
     if as_json:
         print(json.dumps(answer))
         return
-    console = _console()
+    terminal = console()
     for line in lines(answer):
-        console.print(line, soft_wrap=True, highlight=False, markup=False)
+        terminal.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 @app.command(
@@ -200,7 +203,7 @@ def compare(
         bool,
         typer.Option("--measure/--no-measure", help="Synthesize what was never measured (about two minutes a format)."),
     ] = True,
-    as_json: _JSON = False,
+    as_json: JSON = False,
 ) -> None:
     """Compare formats: accuracy of the digits network, and what a dot-product unit costs, each by the same recipes."""
     from hwsim import study
@@ -208,47 +211,18 @@ def compare(
 
     check_plot_file(plot)
     chosen = tuple(formats) if formats else DEFAULT_FORMATS
-    with _progress(as_json) as step:
+    with progress(as_json) as step:
         rows = study.compare(chosen, lanes=lanes, measure=measure, progress=step)
     title = f"digits network; {lanes}-lane dot-product units, float32 result; ECP5 -6 and ASAP7 7.5T RVT TT 0.70 V 25 C"
     file = comparison_plot(rows, plot, title)
     if as_json:
         print(json.dumps({"rows": rows, "lanes": lanes, "plot": str(file)}))
         return
-    console = _console()
-    console.print(comparison_table(rows, title))
+    terminal = console()
+    terminal.print(comparison_table(rows, title))
     for note in dict.fromkeys(note for row in rows for note in row["notes"]):
-        console.print(note, soft_wrap=True, highlight=False)
-    console.print(f"plot: {file}", soft_wrap=True, highlight=False)
-
-
-@app.command(
-    epilog="Examples:\n\n  hwsim cost int8\n\n  hwsim cost mxfp4_l16 --technology nangate45 --pipeline 3 --json"
-)
-def cost(
-    unit: Annotated[str, typer.Argument(help="A unit's name.")],
-    technology: Annotated[str, typer.Option(help="asap7, nangate45, ecp5 or xc7.")] = "asap7",
-    pipeline: Annotated[int, typer.Option(help="Register ranks.", min=1, max=32)] = 2,
-    architecture: Annotated[
-        str | None, typer.Option(help="How it is built: tool, booth_heap, ...; by the technology if not given.")
-    ] = None,
-    as_json: _JSON = False,
-) -> None:
-    """Price a unit: make its RTL, synthesize it, check the netlist against the model, and keep the result."""
-    from dataclasses import asdict
-
-    from hwsim import datapath, study
-    from hwsim.report import cost_table
-
-    with _progress(as_json) as step:
-        found = study.price(
-            datapath.named(unit), technology, pipeline=pipeline, architecture=architecture, progress=step
-        )
-        record = asdict(found)
-    if as_json:
-        print(json.dumps(record))
-    else:
-        _console().print(cost_table(record))
+        terminal.print(note, soft_wrap=True, highlight=False)
+    terminal.print(f"plot: {file}", soft_wrap=True, highlight=False)
 
 
 @app.command(
@@ -268,7 +242,7 @@ def formats(
     conformance: Annotated[
         bool, typer.Option("--conformance", help="Compare with every reference that is installed.")
     ] = False,
-    as_json: _JSON = False,
+    as_json: JSON = False,
 ) -> None:
     """List number formats, show one with its values, rank them on a network's weights, check them against others."""
     from hwsim.report.formats import show
@@ -282,9 +256,9 @@ def formats(
         per_tensor=per_tensor,
         conformance=conformance,
     )
-    with _progress(as_json or not task.is_long) as step:
+    with progress(as_json or not task.is_long) as step:
         shown = show.run(task, step)
-    _print(shown, as_json=as_json)
+    show_answer(shown, as_json=as_json)
 
 
 @app.command(
@@ -322,7 +296,7 @@ def units(
     values: Annotated[
         bool, typer.Option("--values", help="Write values (tensor scales multiplied in), not codes.")
     ] = False,
-    as_json: _JSON = False,
+    as_json: JSON = False,
 ) -> None:
     """List units, show one, run one on two matrices, compare two bit by bit, trace where they part."""
     from hwsim.report.units import show
@@ -346,53 +320,6 @@ def units(
         output=output,
         values=values,
     )
-    with _progress(as_json or not task.has_operands) as step:
+    with progress(as_json or not task.has_operands) as step:
         shown = show.run(task, step)
-    _print(shown, as_json=as_json)
-
-
-def _print(shown: Any, *, as_json: bool) -> None:
-    """Print an answer of `hwsim.report`, and leave with status 1 where something was found wrong."""
-    if as_json:
-        print(json.dumps(shown.figures))
-    else:
-        console = _console()
-        for part in shown.parts:
-            console.print(part, soft_wrap=isinstance(part, str), highlight=False, markup=not isinstance(part, str))
-    if not shown.passed:
-        raise typer.Exit(1)
-
-
-def _console() -> Any:
-    """Return a console as wide as the terminal, or wide enough for a table where there is none."""
-    from rich.console import Console
-
-    return Console(width=None if sys.stdout.isatty() else 130)
-
-
-@contextmanager
-def _progress(quiet: bool) -> Iterator[Callable[[str], None]]:
-    """Show what is being done: a spinner on a terminal, else a line each on standard error; nothing where quiet.
-
-    Layers and formats come by the hundred: off a terminal, one is named every few seconds.
-    """
-    if quiet:
-        yield lambda text: None
-    elif sys.stderr.isatty():
-        from rich.console import Console
-
-        with Console(stderr=True).status("starting") as status:
-            yield status.update
-    else:
-        shown = time.monotonic()
-
-        def line(text: str) -> None:
-            nonlocal shown
-            now = time.monotonic()
-            if text.startswith(("layer ", "format ", "unit ")):
-                if now - shown < _LAYER_SECONDS:
-                    return
-                shown = now
-            print(f"hwsim: {text}", file=sys.stderr)
-
-        yield line
+    show_answer(shown, as_json=as_json)

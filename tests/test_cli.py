@@ -16,7 +16,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from hwsim import accelerator as accelerators
-from hwsim import cli, datapath, jobs, network, study
+from hwsim import cli, datapath, jobs, network, study, terminal
 from hwsim.cli import main
 from hwsim.data import digits_model_path, digits_test
 from testbenches.stimulus import stimulus
@@ -281,7 +281,7 @@ def test_cli_names_a_layer_every_few_seconds(
 ) -> None:
     times = iter([0.0, 1.0, 5.5, 6.0, 7.0, 11.0])
     monkeypatch.setattr("time.monotonic", lambda: next(times))
-    with cli._progress(quiet=False) as step:
+    with terminal.progress(quiet=False) as step:
         for text in ("layer a", "layer b", "layer c", "int8: energy", "layer d"):
             step(text)
     assert capsys.readouterr().err.splitlines() == ["hwsim: layer b", "hwsim: int8: energy", "hwsim: layer d"]

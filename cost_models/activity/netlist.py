@@ -3,7 +3,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -42,10 +42,14 @@ class Netlist:
         Truth table of each: bit r is the value in row r, pin i is bit i of r.
     gate_cells : tuple of str
         The cell of each, by name.
+    gate_instances : ndarray of int64, shape (gates,)
+        The instance each is an output of, numbered in the order of the file: a cell with two outputs has two rows.
     flip_flops : ndarray of int64, shape (outputs, 3)
         Of each flip-flop output: its net, the data net, 1 where the output is inverted.
     flip_flop_cells : tuple of str
         The cell of each, by name.
+    flip_flop_instances : ndarray of int64, shape (outputs,)
+        The instance each is an output of, in the same numbers as those of the gates.
     loads_ff : ndarray of float64, shape (nets,)
         Sum of the capacitances of the input pins on each net, in fF.
     cells : mapping of str to int
@@ -62,8 +66,10 @@ class Netlist:
     gates: npt.NDArray[np.int64]
     tables: npt.NDArray[np.uint64]
     gate_cells: tuple[str, ...]
+    gate_instances: npt.NDArray[np.int64]
     flip_flops: npt.NDArray[np.int64]
     flip_flop_cells: tuple[str, ...]
+    flip_flop_instances: npt.NDArray[np.int64]
     loads_ff: npt.NDArray[np.float64]
     cells: Mapping[str, int]
     names: Mapping[str, int]
@@ -116,42 +122,61 @@ def levelize(netlist_json: str, technology: Technology, top: str) -> Netlist:
     clock = _clock(instances, module, top)
     inputs.pop(clock, None)
 
-    rows: list[list[int]] = []
-    tables: list[int] = []
-    gate_cells: list[str] = []
-    flops: list[list[int]] = []
-    flop_cells: list[str] = []
-    pins: list[tuple[int, float]] = []
-    counts: dict[str, int] = {}
-    for _, cell, connections in instances:
-        counts[cell.name] = counts.get(cell.name, 0) + 1
+    rows = _Rows()
+    for instance, (_, cell, connections) in enumerate(instances):
         nets = {pin: bits.net(connections[pin][0]) for pin in connections if connections[pin]}
-        pins += [(nets[pin], capacitance) for pin, capacitance in cell.pin_caps_ff.items() if pin in nets]
+        rows.add(instance, cell, nets)
+    names = _names(module, bits)
+    count = len(bits.numbers) + 2
+    loads = np.zeros(count)
+    for net, capacitance in rows.pins:
+        loads[net] += capacitance
+    order = _order(rows.gates, top)
+    return Netlist(
+        top=top, nets=count, inputs=inputs, outputs=outputs, clock=clock,
+        gates=np.array([rows.gates[i] for i in order], dtype=np.int64).reshape(-1, 2 + MAX_PINS),
+        tables=np.array([rows.tables[i] for i in order], dtype=np.uint64),
+        gate_cells=tuple(rows.gate_cells[i] for i in order),
+        gate_instances=np.array([rows.gate_instances[i] for i in order], dtype=np.int64),
+        flip_flops=np.array(rows.flip_flops, dtype=np.int64).reshape(-1, 3),
+        flip_flop_cells=tuple(rows.flip_flop_cells),
+        flip_flop_instances=np.array(rows.flip_flop_instances, dtype=np.int64),
+        loads_ff=loads, cells=dict(sorted(rows.cells.items())), names=names,
+    )  # fmt: skip
+
+
+@dataclass(slots=True)
+class _Rows:
+    """What the instances give, row by row."""
+
+    gates: list[list[int]] = field(default_factory=list)
+    tables: list[int] = field(default_factory=list)
+    gate_cells: list[str] = field(default_factory=list)
+    gate_instances: list[int] = field(default_factory=list)
+    flip_flops: list[list[int]] = field(default_factory=list)
+    flip_flop_cells: list[str] = field(default_factory=list)
+    flip_flop_instances: list[int] = field(default_factory=list)
+    pins: list[tuple[int, float]] = field(default_factory=list)
+    cells: dict[str, int] = field(default_factory=dict)
+
+    def add(self, instance: int, cell: Cell, nets: Mapping[str, int]) -> None:
+        """Add an instance, a row for each output that is connected."""
+        self.cells[cell.name] = self.cells.get(cell.name, 0) + 1
+        self.pins += [(nets[pin], capacitance) for pin, capacitance in cell.pin_caps_ff.items() if pin in nets]
         for pin, function in cell.outputs.items():
             if pin not in nets:
                 continue
             if cell.is_flip_flop:
-                flops.append([nets[pin], nets[cell.data], 1 - (truth_table(function, ("IQ",)) >> 1 & 1)])
-                flop_cells.append(cell.name)
+                inverted = 1 - (truth_table(function, ("IQ",)) >> 1 & 1)
+                self.flip_flops.append([nets[pin], nets[cell.data], inverted])
+                self.flip_flop_cells.append(cell.name)
+                self.flip_flop_instances.append(instance)
             else:
                 operands = [nets[name] for name in cell.inputs]
-                rows.append([nets[pin], len(operands), *operands, *[0] * (MAX_PINS - len(operands))])
-                tables.append(truth_table(function, cell.inputs))
-                gate_cells.append(cell.name)
-    names = _names(module, bits)
-    count = len(bits.numbers) + 2
-    loads = np.zeros(count)
-    for net, capacitance in pins:
-        loads[net] += capacitance
-    order = _order(rows, top)
-    return Netlist(
-        top=top, nets=count, inputs=inputs, outputs=outputs, clock=clock,
-        gates=np.array([rows[i] for i in order], dtype=np.int64).reshape(-1, 2 + MAX_PINS),
-        tables=np.array([tables[i] for i in order], dtype=np.uint64),
-        gate_cells=tuple(gate_cells[i] for i in order),
-        flip_flops=np.array(flops, dtype=np.int64).reshape(-1, 3), flip_flop_cells=tuple(flop_cells),
-        loads_ff=loads, cells=dict(sorted(counts.items())), names=names,
-    )  # fmt: skip
+                self.gates.append([nets[pin], len(operands), *operands, *[0] * (MAX_PINS - len(operands))])
+                self.tables.append(truth_table(function, cell.inputs))
+                self.gate_cells.append(cell.name)
+                self.gate_instances.append(instance)
 
 
 def _cell(name: str, kind: str, technology: Technology) -> Cell:

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cost records made of synthesis results: what `cost_models.save` keeps."""
 
+from collections.abc import Mapping
+
 from cost_models.activity import Energy
-from cost_models.estimate import Cost
-from cost_models.synthesis.asic import AsicResult
+from cost_models.cost import Cost, Point
+from cost_models.synthesis.asic import Asic, AsicResult
 from cost_models.synthesis.fpga import FpgaResult
 
 __all__ = [
@@ -15,12 +17,14 @@ __all__ = [
 def asic_cost(
     unit: str,
     result: AsicResult,
+    explored: Asic | None = None,
     *,
-    energy: Energy | None = None,
+    lower: Energy | None = None,
+    upper: Energy | None = None,
     operands: str = "",
     verified_vectors: int = 0,
-    pipeline: int = 2,
-    rtl_hash: str = "",
+    area_by_stage: Mapping[str, float] | None = None,
+    wired_delay_ps: float | None = None,
 ) -> Cost:
     """
     Cost of a unit on standard cells.
@@ -30,17 +34,19 @@ def asic_cost(
     unit : str
         Name of the unit.
     result : AsicResult
-        The recipe chosen.
-    energy : Energy, optional
-        Of one accepted row, on this result's netlist.
+        The structure and recipe chosen.
+    explored : Asic, optional
+        All that it was chosen from: gives the front and the spreads.
+    lower, upper : Energy, optional
+        Of one accepted row, on this result's netlist: without glitches and wires, and with both.
     operands : str
-        The stimuli of `energy`; not empty where that is given.
+        The stimuli of the energies; not empty where they are given.
     verified_vectors : int, default 0
-        Vectors in which this result's netlist equalled the model.
-    pipeline : int, default 2
-        Register ranks of the core.
-    rtl_hash : str
-        SHA-256 of the core's Verilog.
+        Outputs in which this result's netlist equalled the model.
+    area_by_stage : mapping of str to float, optional
+        Area in um2 by stage of the datapath.
+    wired_delay_ps : float, optional
+        Shortest clock period with the wire-load assumption.
 
     Returns
     -------
@@ -51,32 +57,41 @@ def asic_cost(
     ValueError
         Energy without a description of its operands.
     """
-    if energy is not None and not operands:
+    if (lower is not None or upper is not None) and not operands:
         raise ValueError("energy needs a description of its operands, not ''")
+    points = explored.front if explored is not None else ()
     return Cost(
-        unit=unit, technology=result.technology, source=_source(result.tools, result.netlist_hash, result.recipe),
-        netlist_hash=result.netlist_hash, verified_vectors=verified_vectors, pipeline=pipeline, rtl_hash=rtl_hash,
-        area_um2=result.area_um2, delay_ps=result.delay_ps, leakage_uw=result.leakage_uw,
-        energy_pj=energy.total_pj if energy else None, clock_energy_pj=energy.clock_pj if energy else None,
-        operands=operands, recipe=result.recipe, ff=result.flip_flops,
+        unit=unit, technology=result.technology, netlist_hash=result.netlist_hash, verified_vectors=verified_vectors,
+        source=_source(result.tools, result.netlist_hash, f"{result.architecture} {result.recipe}".strip()),
+        architecture=result.architecture, recipe=result.recipe, tools=_tools(result.tools),
+        area_um2=result.area_um2, delay_ps=result.delay_ps, wired_delay_ps=wired_delay_ps,
+        leakage_uw=result.leakage_uw, ff=result.flip_flops, operands=operands,
+        energy_pj=lower.total_pj if lower else None, energy_upper_pj=upper.total_pj if upper else None,
+        clock_energy_pj=lower.clock_pj if lower else None,
+        area_by_stage=dict(area_by_stage or {}), energy_by_stage=dict(lower.by_stage) if lower else {},
+        energy_upper_by_stage=dict(upper.by_stage) if upper else {},
+        front=tuple(Point(each.architecture, each.recipe, each.area_um2, each.delay_ps) for each in points),
+        area_spread=explored.area_spread if explored is not None else None,
+        delay_spread=explored.delay_spread if explored is not None else None,
     )  # fmt: skip
 
 
-def fpga_cost(
-    unit: str, result: FpgaResult, *, verified_vectors: int = 0, pipeline: int = 2, rtl_hash: str = ""
-) -> Cost:
+def fpga_cost(unit: str, result: FpgaResult, *, verified_vectors: int = 0) -> Cost:
     """Cost of a unit on an FPGA; the parameters are those of `asic_cost`."""
     placed = bool(result.fmax_by_seed)
     return Cost(
-        unit=unit, technology=result.technology, source=_source(result.tools, result.netlist_hash, ""),
-        netlist_hash=result.netlist_hash, verified_vectors=verified_vectors, pipeline=pipeline, rtl_hash=rtl_hash,
-        lut=result.lut, ff=result.ff, dsp=result.dsp, carry=result.carry,
+        unit=unit, technology=result.technology, netlist_hash=result.netlist_hash, verified_vectors=verified_vectors,
+        source=_source(result.tools, result.netlist_hash, result.architecture),
+        architecture=result.architecture, tools=_tools(result.tools),
+        lut=result.lut, ff=result.ff, dsp=result.dsp, carry=result.carry, lut_spread=result.lut_spread,
         fmax_mhz=result.fmax_mhz if placed else None, fmax_spread=result.fmax_spread if placed else None,
     )  # fmt: skip
 
 
-def _source(tools: tuple[tuple[str, str], ...], netlist_hash: str, recipe: str) -> str:
+def _tools(tools: tuple[tuple[str, str], ...]) -> str:
+    return ", ".join(f"{tool} {version}" for tool, version in tools)
+
+
+def _source(tools: tuple[tuple[str, str], ...], netlist_hash: str, how: str) -> str:
     """Say how it was measured."""
-    parts = [f"measured with {', '.join(f'{tool} {version}' for tool, version in tools)}"]
-    parts += [f"recipe {recipe}"] if recipe else []
-    return "; ".join([*parts, f"netlist {netlist_hash[:12]}"])
+    return "; ".join([f"measured with {_tools(tools)}", *([how] if how else []), f"netlist {netlist_hash[:12]}"])

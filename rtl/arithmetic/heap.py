@@ -7,11 +7,11 @@ can be reduced; else a column at a time, from the lowest, which leaves a shorter
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
-from rtl.architecture import Adder
+from rtl.architecture import Adder, Multiplier
 from rtl.arithmetic.adder import add
 from rtl.arithmetic.cells import FullAdder, HalfAdder
 
@@ -55,7 +55,6 @@ class Heap:
         self._inverted = inverted
         self._columns: list[list[_Bit]] = [[] for _ in range(bits)]
         self._constant = 0
-        self._single = bits  # places from the lowest on of which there is one bit after the reduction
 
     @property
     def height(self) -> int:
@@ -126,7 +125,7 @@ class Heap:
         a: Any,
         b: Any,
         *,
-        style: Literal["tool", "array", "booth", "dadda"] = "booth",
+        style: Multiplier = "booth",
         shift: int = 0,
         negative: Any = None,
         name: str,
@@ -140,7 +139,7 @@ class Heap:
         m : Module
         a, b : Value
             Signed or unsigned by their shapes. Booth digits are made of b.
-        style : str
+        style : {"tool", "array", "booth", "dadda"}
             ``"tool"`` makes a word of the product by the synthesizer's own ``*`` and adds that; ``"booth"`` adds the
             radix-4 digits' multiples of a, the others the rows of ANDs.
         shift : int
@@ -229,7 +228,7 @@ class Heap:
         first, second : Value, ``bits`` bits each
             Their sum is the heap's. Bits that only one row has are 0 in the second.
         """
-        out = self._reduced(m, name, early, 2)
+        out, _ = self._reduced(m, name, early, 2)
         first, second = Signal(self.bits, name=f"{name}_row"), Signal(self.bits, name=f"{name}_carries")
         m.d.comb += [row.eq(~each if self._inverted else each) for row, each in zip((first, second), out, strict=True)]
         return first, second
@@ -239,17 +238,21 @@ class Heap:
 
         With `dadda`, the heap is first reduced in stages of Dadda's heights to columns of two.
         """
-        first, second = self._reduced(m, name, adder not in ("tool", "ripple"), 1, dadda=dadda)
+        out, low = self._reduced(m, name, adder not in ("tool", "ripple"), 1, dadda=dadda)
         rows = [Signal(self.bits, name=f"{name}_{what}") for what in ("row", "carries")]
-        m.d.comb += [row.eq(each) for row, each in zip(rows, (first, second), strict=True)]
-        low = self._single
+        m.d.comb += [row.eq(each) for row, each in zip(rows, out, strict=True)]
         total = rows[0]
         if low < self.bits:
             total = Cat(total[:low], add(m, total[low:], rows[1][low:], topology=adder, name=f"{name}_total"))
         return ~total if self._inverted else total
 
-    def _reduced(self, m: Module, name: str, early: bool, numbers: int, *, dadda: bool = False) -> list[Any]:
-        """Return two rows; of an inverted heap they are to be inverted, each or their sum: so many numbers."""
+    def _reduced(
+        self, m: Module, name: str, early: bool, numbers: int, *, dadda: bool = False
+    ) -> tuple[list[Any], int]:
+        """Return two rows, and the places from the lowest on where only the first has bits.
+
+        Of an inverted heap they are to be inverted, each or their sum: so many numbers.
+        """
         constant = self._constant
         if self._inverted:
             # Of each bit b there is 1 - b. And -x is ~x + 1.
@@ -272,8 +275,9 @@ class Heap:
                 taken = 3
                 if i + 1 < self.bits:
                     columns[i + 1].append(carry)
-        self._single = next((i for i, column in enumerate(columns) if len(column) > 1), self.bits)
-        return [Cat(*(column[k].value if len(column) > k else Const(0, 1) for column in columns)) for k in (0, 1)]
+        low = next((i for i, column in enumerate(columns) if len(column) > 1), self.bits)
+        rows = [Cat(*(column[k].value if len(column) > k else Const(0, 1) for column in columns)) for k in (0, 1)]
+        return rows, low
 
     def _staged(self, m: Module, name: str, columns: list[list[_Bit]]) -> int:
         """Reduce columns to two bits in stages of Dadda's heights; return how many cells that took."""

@@ -13,6 +13,7 @@ from rtl.arithmetic.adder import add
 from rtl.arithmetic.rounder import Rounder, RounderSpec
 from rtl.arithmetic.shift import shift_right_jam
 from rtl.datapath.layouts import fused, operand_layout, operand_raw, register_layout, total_layout, total_raw
+from rtl.datapath.specials import joined_specials
 from rtl.part import Part
 
 __all__ = [
@@ -165,15 +166,8 @@ class Accumulate(Part):
         )
         m.submodules.rounder = rounder = Rounder(spec)
         m.d.comb += [rounder.value.eq(value), rounder.negative.eq(negative), rounder.top.eq(top)]
-        m.d.comb += rounder.special.eq(self._special())
+        m.d.comb += rounder.special.eq(joined_specials(self.decoded, self.total.special))
         m.d.comb += self.following.value.eq(rounder.code)
-
-    def _special(self) -> Any:
-        """Return the specials of register and step, a bit for each infinity, both for NaN."""
-        own = self.decoded
-        of_register = Cat(own.nan | (own.infinite & ~own.negative), own.nan | (own.infinite & own.negative))
-        of_step = self.total.special
-        return of_register | (of_step.replicate(2) if len(of_step) == 1 else of_step)
 
 
 def saturated(m: Module, wide: Any, bits: int) -> Any:

@@ -21,6 +21,7 @@ from rtl.arithmetic.adder import add
 from rtl.arithmetic.rounder import Rounder, RounderSpec
 from rtl.arithmetic.shift import shift_right_split
 from rtl.datapath.layouts import fused, operand_layout, operand_raw, register_layout, total_layout, total_raw
+from rtl.datapath.specials import joined_specials
 from rtl.part import Part
 
 __all__ = [
@@ -199,7 +200,7 @@ class FloatAdd(Part):
             rounder.value.eq(added.as_signed()),
             rounder.negative.eq(self.total.negative),
             rounder.top.eq(top),
-            rounder.special.eq(self._special()),
+            rounder.special.eq(joined_specials(self.decoded, self.total.special)),
         ]
         if accumulator.random_bits:
             m.d.comb += rounder.random.eq(self.random)
@@ -207,7 +208,7 @@ class FloatAdd(Part):
             m.d.comb += rounder.zero_negative.eq(self.decoded.negative & self.total.negative)
         following = rounder.code
         if self._late:
-            keep = ~(self.nonzero | self._special().any())
+            keep = ~(self.nonzero | joined_specials(self.decoded, self.total.special).any())
             own = self.register.value
             canonical = Cat(own[:-1], own[-1] & own[:-1].any()) if not accumulator.signed_zero else own
             following = Mux(keep, canonical, following)
@@ -258,9 +259,3 @@ class FloatAdd(Part):
         m.d.comb += near_shift.eq(low_bits & near.replicate(window.fold))
         m.d.comb += top.eq(Mux(fold, up_field, own + near_shift) + 1)
         return fold, amount, top, (2, top_max)
-
-    def _special(self) -> Any:
-        """Return the specials of register and step, a bit for each infinity, both for NaN."""
-        own, of_step = self.decoded, self.total.special
-        of_register = Cat(own.nan | (own.infinite & ~own.negative), own.nan | (own.infinite & own.negative))
-        return of_register | (of_step.replicate(2) if len(of_step) == 1 else of_step)

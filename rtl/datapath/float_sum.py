@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The sum of two codes by the rules of a float register: an adder of floats, or of a float and a fixed-point number."""
 
-from amaranth.hdl import Cat, Module
+from amaranth.hdl import Module
 from amaranth.lib.wiring import In, Out
 
 from hwsim.datapath.unit import DotProductUnit, ExactAlignment, FixedAccumulator, FloatAccumulator
 from hwsim.formats import IntegerSpec
 from rtl.datapath.accumulate import Accumulate
 from rtl.datapath.decode import Decode
+from rtl.datapath.specials import special_pair
 from rtl.part import Part
 
 __all__ = [
@@ -67,12 +68,11 @@ class FloatSum(Part):
             return m
         m.submodules.decode_addend = added = Decode(self._unit.element_a)
         own = added.operands[0]
-        nan, infinite = own.nan.any(), own.infinite.any()
         m.d.comb += [
             added.codes.eq(self.addend),
             total.sum.eq(own.significand),
             total.exponent.eq(own.exponent),
             total.negative.eq(own.negative),
-            total.special.eq(Cat(nan | (infinite & ~own.negative), nan | (infinite & own.negative))),
+            total.special.eq(special_pair(own.nan.any(), own.infinite.any(), own.negative)),
         ]
         return m

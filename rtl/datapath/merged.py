@@ -25,6 +25,7 @@ __all__ = [
     "RowSum",
     "RowsOfRow",
     "StepSum",
+    "can_build",
     "check_architecture",
     "decoded_row",
     "is_merged",
@@ -47,15 +48,22 @@ def check_architecture(unit: DotProductUnit, architecture: Architecture) -> None
     """
     if not isinstance(architecture, Architecture):
         raise TypeError(f"architecture must be an Architecture, not {architecture!r}")
-    if architecture.accumulation == "binary":
+    if can_build(unit, architecture):
         return
     text = f"unit {unit.name} cannot accumulate in carry-save form"
     if not isinstance(unit.accumulator, FixedAccumulator):
         raise ValueError(f"{text}: a float accumulator is rounded in each step, which takes its value")
     if unit.accumulator.overflow is Overflow.SATURATE:
         raise ValueError(f"{text}: a register that saturates is compared in each step, which takes its value")
-    if architecture.reduction != "heap":
-        raise ValueError(f"{text} with reduction={architecture.reduction!r}: that takes 'heap'")
+    raise ValueError(f"{text} with reduction={architecture.reduction!r}: that takes 'heap'")
+
+
+def can_build(unit: DotProductUnit, architecture: Architecture) -> bool:
+    """Whether an architecture can be that of a unit: one in carry-save form only of a fixed register that wraps."""
+    if architecture.accumulation == "binary":
+        return True
+    wraps = isinstance(unit.accumulator, FixedAccumulator) and unit.accumulator.overflow is not Overflow.SATURATE
+    return wraps and architecture.reduction == "heap"
 
 
 def is_merged(unit: DotProductUnit, architecture: Architecture) -> bool:

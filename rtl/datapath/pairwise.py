@@ -3,7 +3,7 @@
 
 from dataclasses import replace
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Module, Signal
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
@@ -16,6 +16,7 @@ from rtl.datapath.decode import Decode
 from rtl.datapath.float_sum import FloatSum
 from rtl.datapath.layouts import operand_layout, products_layout, total_layout
 from rtl.datapath.multiply import Multiply
+from rtl.datapath.specials import special_pair
 from rtl.part import Part
 
 __all__ = [
@@ -164,8 +165,6 @@ class PairTree(Part):
             self.total.sum.eq(own.significand),
             self.total.exponent.eq(own.exponent),
             self.total.negative.eq(own.negative),
-            self.total.special.eq(
-                Cat(own.nan | (own.infinite & ~own.negative), own.nan | (own.infinite & own.negative))
-            ),
+            self.total.special.eq(special_pair(own.nan, own.infinite, own.negative)),
         ]
         return m

@@ -15,6 +15,7 @@ from rtl.datapath.decode import Decode
 from rtl.datapath.float_sum import FloatSum
 from rtl.datapath.layouts import register_layout
 from rtl.datapath.merged import resolved, step_layout
+from rtl.datapath.specials import joined_specials
 from rtl.part import Part
 
 __all__ = [
@@ -93,11 +94,9 @@ class Promote(Part):
         if not len(seen):
             return total
         m.submodules.decode = decode = Decode(outer.format)
-        own = decode.operands[0]
         m.d.comb += decode.codes.eq(self.outer.value)
-        either = Cat(own.nan | (own.infinite & ~own.negative), own.nan | (own.infinite & own.negative))
         special = Signal(2, name="special")
-        m.d.comb += special.eq(either | (seen.replicate(2) if len(seen) == 1 else seen))
+        m.d.comb += special.eq(joined_specials(decode.operands[0], seen))
         infinity = Cat(Const(outer.format.inf_code, outer.bits - 1), special[1])
         return Mux(seen.any(), Mux(special.all(), Const(outer.nan_code, outer.bits), infinity), total)
 

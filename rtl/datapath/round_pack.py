@@ -13,6 +13,7 @@ from rtl.arithmetic.shift import shift_right_jam
 from rtl.datapath.decode import Decode
 from rtl.datapath.layouts import operand_raw, register_layout
 from rtl.datapath.posit_pack import PositPack
+from rtl.datapath.specials import special_pair
 from rtl.part import Part
 
 __all__ = [
@@ -111,9 +112,7 @@ class RoundPack(Part):
             m.d.comb += amount.eq((below[:bits] | far.replicate(bits)) & (~below[-1]).replicate(bits))
             significand = shift_right_jam(m, significand, amount, window, "denormal")
             top = Mux(below[-1], top, 1)
-        special = Cat(
-            number.nan | (number.infinite & ~number.negative), number.nan | (number.infinite & number.negative)
-        )
+        special = special_pair(number.nan, number.infinite, number.negative)
         value = Cat(significand, Const(0, 1)).as_signed()
         self._round(m, spec, value, number.negative, top, (max(low, 1), max(high, 1)), special, normalised=low <= 1)
 

@@ -120,11 +120,7 @@ class Step(_Stage):
         self.spec = unit
         self._architecture = architecture
         size = step_register_layout(unit, architecture).size
-        ports = {"a": In(unit.lanes * unit.element_a.bits), "b": In(unit.lanes * unit.element_b.bits)}
-        for name, spec in (("scale_a", unit.scale_a), ("scale_b", unit.scale_b)):
-            if spec is not None:
-                ports[name] = In(spec.bits)
-        super().__init__(ports | {"register": In(size), "following": Out(size)})
+        super().__init__(operand_ports(unit) | {"register": In(size), "following": Out(size)})
 
     def _module_name(self) -> str:
         return "step"

@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measured costs by name."""
+"""Measured costs by name: the user's own, those of the package, and what is said where there is none."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import pytest
 
 import cost_models
-from cost_models import Cost, store
+from cost_models import Cost, Point, measurements
 from cost_models.technologies import names
 
 COST = Cost(
     unit="int8", technology="asap7", source="measured with tool 1.0", netlist_hash="ab", area_um2=50.0, delay_ps=600.0,
-    energy_pj=0.1, operands="uniform", verified_vectors=65536,
+    energy_pj=0.1, operands="uniform", verified_vectors=65536, front=(Point("tool", "area", 50.0, 600.0),),
+    area_by_stage={"multiply": 50.0},
 )  # fmt: skip
 
 
@@ -25,7 +26,7 @@ class Unit:
 @pytest.fixture(autouse=True)
 def empty_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HWSIM_CACHE", str(tmp_path / "user"))
-    monkeypatch.setattr(store, "_MEASURED", tmp_path / "package")
+    monkeypatch.setattr(measurements, "_FOLDER", tmp_path / "package")
     return tmp_path
 
 
@@ -37,15 +38,43 @@ def test_estimate_own_measurement() -> None:
     assert list(cost_models.catalog("asap7")) == [expected]
 
 
-def test_estimate_shipped(empty_store: Path) -> None:
-    folder = empty_store / "package"
-    folder.mkdir()
-    record = {"unit": "int4", "technology": "asap7", "source": "measured", "netlist_hash": "cd", "later_field": 1}
-    (folder / "asap7.json").write_text(json.dumps({"int4_p2": record}), encoding="utf-8")
+def test_estimate_record_of_another_version(empty_store: Path) -> None:
+    folder = empty_store / "user" / "costs" / "asap7"
+    folder.mkdir(parents=True)
+    (folder / "int8_p2.json").write_text(json.dumps(asdict(COST) | {"later_field": 1}), encoding="utf-8")
+    assert cost_models.estimate("int8", "asap7").area_um2 == 50.0
+
+
+def test_estimate_shipped() -> None:
+    path = measurements.ship("asap7", iter([COST, replace(COST, unit="int4", area_um2=25.0)]))
+    assert path == measurements.shipped_path("asap7")
     found = cost_models.estimate("int4", "asap7")
-    assert found.source == "measured (shipped with the package)"
-    assert found.shipped
-    assert found.area_um2 is None
+    assert found.source.endswith("(shipped with the package)")
+    assert (found.shipped, found.area_um2, found.front) == (True, 25.0, COST.front)
+    cost_models.save(replace(COST, area_um2=51.0))
+    assert [cost.area_um2 for cost in cost_models.catalog("asap7")] == [25.0, 51.0]
+    assert cost_models.estimate("int8", "asap7").area_um2 == 51.0
+
+
+def test_estimate_tables_that_change_are_read_again() -> None:
+    for area in (1.0, 2.0):
+        measurements.ship("asap7", iter([replace(COST, area_um2=area)]))
+        assert cost_models.estimate("int8", "asap7").area_um2 == area
+
+
+def test_estimate_structures_and_clocks_are_apart() -> None:
+    cost_models.save(COST)
+    cost_models.save(replace(COST, structures="booth_heap", area_um2=40.0))
+    cost_models.save(replace(COST, clock_mhz=1500.0, area_um2=60.0))
+    assert cost_models.estimate("int8", "asap7").area_um2 == 50.0
+    assert cost_models.estimate("int8", "asap7", architecture="booth_heap").area_um2 == 40.0
+    assert cost_models.estimate("int8", "asap7", clock_mhz=1500.0).area_um2 == 60.0
+    message = (
+        r"^no measured cost of unit 'int8' with 2 register ranks in technology 'asap7'; measure it with "
+        r"`hwsim cost int8 --technology asap7 --pipeline 2 --architecture dadda_heap --clock-mhz 900`$"
+    )
+    with pytest.raises(cost_models.NotMeasuredError, match=message):
+        cost_models.estimate("int8", "asap7", architecture="dadda_heap", clock_mhz=900)
 
 
 def test_estimate_unit_wrong() -> None:
@@ -63,12 +92,26 @@ def test_estimate_technology_wrong() -> None:
 
 
 def test_estimate_package_records(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every record that ships names itself, its tools, and was verified."""
-    monkeypatch.setattr(store, "_MEASURED", Path(store.__file__).with_name("measured"))
+    """Every record that ships names itself and its tools, has all figures of its kind, and was verified."""
+    monkeypatch.setattr(measurements, "_FOLDER", Path(measurements.__file__).with_name("measured"))
+    count = 0
     for technology in names():
         for cost in cost_models.catalog(technology):
+            count += 1
             assert cost.technology == technology
-            assert "yosys" in cost.source
-            assert len(cost.netlist_hash) == 64
-            assert (cost.area_um2 is None) != (cost.lut is None)
-            assert cost.energy_pj is None or cost.operands
+            assert "yosys" in cost.tools
+            assert len(cost.netlist_hash) == len(cost.rtl_hash) == 64
+            assert cost.seconds > 0
+            if cost.lut is None:
+                assert cost.verified_vectors > 1000
+                assert cost.operands
+                assert cost.area_um2
+                assert cost.energy_pj
+                assert cost.energy_upper_pj
+                assert cost.energy_upper_pj > cost.energy_pj > 0
+                assert sum(cost.area_by_stage.values()) == pytest.approx(cost.area_um2, rel=1e-5)
+                assert sum(cost.energy_by_stage.values()) == pytest.approx(cost.energy_pj, rel=1e-5)
+                assert (cost.architecture, cost.recipe) in {point[:2] for point in cost.front}
+            else:
+                assert cost.area_um2 is None
+    assert count > 300

@@ -50,24 +50,3 @@ def test_store_directory(monkeypatch: pytest.MonkeyPatch, empty_store: Path) -> 
     assert store.cache_directory() == empty_store
     monkeypatch.delenv("HWSIM_CACHE")
     assert store.cache_directory().name == "hwsim"
-
-
-def test_store_costs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "_MEASURED", tmp_path / "package")
-    store.save_cost("int4", "asap7", {"area_um2": 4.0})
-    store.ship("asap7")
-    store.save_cost("int8", "asap7", {"area_um2": 8.0})
-    path = store.ship("asap7")
-    assert json.loads(path.read_text(encoding="utf-8")) == {"int4": {"area_um2": 4.0}, "int8": {"area_um2": 8.0}}
-    assert store.load_cost("int8", "asap7") == ({"area_um2": 8.0}, "user")
-    assert store.load_cost("int8", "nangate45") is None
-
-
-def test_store_user_hides_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shipped = tmp_path / "package"
-    monkeypatch.setattr(store, "_MEASURED", shipped)
-    shipped.mkdir()
-    (shipped / "asap7.json").write_text('{"int4": {"area_um2": 1}, "int8": {"area_um2": 2}}', encoding="utf-8")
-    store.save_cost("int8", "asap7", {"area_um2": 3})
-    assert list(store.costs("asap7")) == [("int4", {"area_um2": 1}, "package"), ("int8", {"area_um2": 3}, "user")]
-    assert store.load_cost("int4", "asap7") == ({"area_um2": 1}, "package")

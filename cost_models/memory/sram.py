@@ -1,21 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Energy of memories: SRAM from a grid of CACTI 7 runs, DRAM from published figures."""
+"""SRAM: a grid of CACTI 7 runs, interpolated, and points that others published."""
 
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
-from functools import cache
 from itertools import pairwise
 from math import exp, log
-from pathlib import Path
-from typing import Any
+
+from cost_models.memory.tables import data
 
 __all__ = [
-    "Dram",
     "Sram",
-    "dram",
-    "dram_names",
+    "interpolated",
     "sram",
 ]
 
@@ -28,7 +23,7 @@ class Sram:
     An SRAM of one bank with a read and a write port.
 
     Energies are of one bit of an access of the full width, in pJ/bit; leakage in mW, access time in ns and area in
-    mm2 are of the whole.
+    mm2 are of the whole, and None where the source has none.
     """
 
     capacity_bytes: int
@@ -37,25 +32,10 @@ class Sram:
     cell: str
     read_pj_per_bit: float
     write_pj_per_bit: float
-    leakage_mw: float
-    access_ns: float
-    area_mm2: float
+    leakage_mw: float | None
+    access_ns: float | None
+    area_mm2: float | None
     source: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dram:
-    """A DRAM interface: energy of an access in pJ/bit, and who says so."""
-
-    name: str
-    energy_pj_per_bit: float
-    source: str
-
-
-@cache
-def _data() -> dict[str, Any]:
-    """Read the data once."""
-    return tomllib.loads(Path(__file__).with_name("memory.toml").read_text(encoding="utf-8"))
 
 
 def sram(capacity_bytes: int, width_bits: int, node_nm: int = 22, cell: str = "itrs-hp") -> Sram:
@@ -85,7 +65,8 @@ def sram(capacity_bytes: int, width_bits: int, node_nm: int = 22, cell: str = "i
     ValueError
         A value is outside the grid; nothing is extrapolated.
     """
-    grids = {(grid["cell"], grid["node_nm"]): grid["rows"] for grid in _data()["sram"]["grids"]}
+    table = data("sram")
+    grids = {(grid["cell"], grid["node_nm"]): grid["rows"] for grid in table["grids"]}
     if (cell, node_nm) not in grids:
         known = ", ".join(f"{name} at {node} nm" for name, node in grids)
         raise ValueError(f"SRAM cell and node must be one of {known}, not {cell} at {node_nm} nm")
@@ -99,13 +80,40 @@ def sram(capacity_bytes: int, width_bits: int, node_nm: int = 22, cell: str = "i
     path = _one_width_each(rows)
     powers = [_width_power(rows, 2), _width_power(rows, 3), 0.0, 0.0, 0.0]
     read, write, leakage, access, area = (
-        _power_law(path, column, capacity_bytes, power, width_bits) for column, power in enumerate(powers, start=2)
+        _power_law([(row[0], row[column] * (width_bits / row[1]) ** power) for row in path], capacity_bytes)
+        for column, power in enumerate(powers, start=2)
     )
     return Sram(
         capacity_bytes=capacity_bytes, width_bits=width_bits, node_nm=node_nm, cell=cell,
         read_pj_per_bit=read / width_bits, write_pj_per_bit=write / width_bits,
         leakage_mw=leakage, access_ns=access, area_mm2=area,
-        source=f"{_data()['sram']['source']}, {cell}, {node_nm} nm, interpolated",
+        source=f"{table['source']}, {cell}, {node_nm} nm, interpolated",
+    )  # fmt: skip
+
+
+def interpolated(
+    points: Sequence[Sequence[float]], capacity_bytes: int, width_bits: int, node_nm: int, source: str
+) -> Sram:
+    """
+    Price an SRAM between points that someone published: capacity in bytes, pJ/bit of a read and of a write.
+
+    A power law of the capacity between neighbouring points. The energy of a bit is that of the source's own access
+    width, whatever `width_bits`; leakage, time and area are not known.
+
+    Raises
+    ------
+    ValueError
+        The capacity is not between the points; nothing is extrapolated.
+    """
+    capacities = [int(point[0]) for point in points]
+    if not capacities[0] <= capacity_bytes <= capacities[-1]:
+        low, high = capacities[0] // _KIB, capacities[-1] // _KIB
+        raise ValueError(f"SRAM capacity must be {low} to {high} KiB, not {capacity_bytes} bytes")
+    read, write = (_power_law([(point[0], point[column]) for point in points], capacity_bytes) for column in (1, 2))
+    return Sram(
+        capacity_bytes=capacity_bytes, width_bits=width_bits, node_nm=node_nm, cell="published",
+        read_pj_per_bit=read, write_pj_per_bit=write, leakage_mw=None, access_ns=None, area_mm2=None,
+        source=f"{source}, interpolated",
     )  # fmt: skip
 
 
@@ -127,32 +135,11 @@ def _width_power(rows: Sequence[Sequence[float]], column: int) -> float:
     raise AssertionError("every grid has a capacity with two widths")
 
 
-def _power_law(path: list[Sequence[float]], column: int, capacity: int, power: float, width: int) -> float:
-    """Interpolate a column in the logarithms, each row brought to the width first."""
-    points = [(log(row[0]), log(row[column] * (width / row[1]) ** power)) for row in path]
+def _power_law(points: Sequence[tuple[float, float]], capacity: int) -> float:
+    """Interpolate in the logarithms, between points in order of capacity."""
     x = log(capacity)
-    for (x0, y0), (x1, y1) in pairwise(points):
-        if x <= x1:
-            return exp(y0 + (y1 - y0) * (x - x0) / (x1 - x0))
-    return exp(points[-1][1])
-
-
-def dram_names() -> tuple[str, ...]:
-    """Names of the DRAM presets."""
-    return tuple(_data()["dram"])
-
-
-def dram(name: str) -> Dram:
-    """
-    Give a DRAM preset by name.
-
-    Raises
-    ------
-    LookupError
-        No such preset; close matches are given.
-    """
-    presets = _data()["dram"]
-    if name not in presets:
-        close = get_close_matches(name, presets) or list(presets)
-        raise LookupError(f"DRAM {name!r} is unknown; close matches: {', '.join(close)}")
-    return Dram(name=name, **presets[name])
+    for (c0, y0), (c1, y1) in pairwise(points):
+        if capacity <= c1:
+            share = (x - log(c0)) / (log(c1) - log(c0))
+            return exp(log(y0) + (log(y1) - log(y0)) * share)
+    return points[-1][1]

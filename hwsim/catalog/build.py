@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Measure the rows of the catalog, several at a time, and go on where it was stopped.
+
+Each row is one call of `hwsim.study.price`, the same for every unit. What a row took is kept with it, so that the next
+build says beforehand how long it will take.
+"""
+
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+from os import cpu_count
+from pathlib import Path
+from statistics import median
+
+from cost_models import Cost
+from cost_models.measurements import find, go_through, ship
+from hwsim import datapath, study
+from hwsim.catalog.plan import Row, plan
+
+__all__ = [
+    "Outcome",
+    "build",
+    "expected_seconds",
+    "left",
+    "ship_table",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """A row's cost, or the error that it ended in."""
+
+    row: Row
+    cost: Cost | None = None
+    error: str = ""
+
+
+def expected_seconds(rows: Sequence[Row]) -> float:
+    """Return the processor time that rows will take: what each took before, else the median of its technology's rows.
+
+    A technology without any row counts as the median of all, and a minute where there is none.
+    """
+    known = {
+        technology: {(cost.unit, cost.pipeline): cost.seconds for cost in go_through(technology) if cost.seconds}
+        for technology in {row.technology for row in rows}
+    }
+    everything = [seconds for each in known.values() for seconds in each.values()]
+    usual = median(everything) if everything else 60.0
+    total = 0.0
+    for row in rows:
+        mine = known[row.technology]
+        total += mine.get((row.unit, row.pipeline), median(mine.values()) if mine else usual)
+    return total
+
+
+def left(rows: Sequence[Row]) -> tuple[Row, ...]:
+    """Return the rows that the user has not measured of the RTL of today."""
+    return tuple(row for row in rows if _own(row) is None)
+
+
+def build(
+    rows: Sequence[Row], *, workers: int | None = None, report: Callable[[Outcome, int, float], None]
+) -> Iterator[Outcome]:
+    """Measure rows, several at a time, each kept as it is done: interrupted, the next call goes on where this was.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+    workers : int, optional
+        Processes; without it, one a core.
+    report : callable
+        Called as each row is done with its outcome, how many are done, and the seconds still to go by what rows took
+        before.
+
+    Yields
+    ------
+    Outcome
+        Of each row as it is done. A row that fails does not stop the others.
+    """
+    count = workers or cpu_count() or 1
+    costs = {row: expected_seconds([row]) for row in rows}
+    pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_ignore_interrupts)
+    try:
+        futures: dict[Future[Outcome], Row] = {pool.submit(_measured, row): row for row in rows}
+        for done, future in enumerate(as_completed(futures), start=1):
+            outcome = future.result()
+            costs.pop(futures[future])
+            report(outcome, done, sum(costs.values()) / count)
+            yield outcome
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _ignore_interrupts() -> None:
+    """Leave an interrupt to the parent, which cancels what has not begun."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _measured(row: Row) -> Outcome:
+    """Measure a row."""
+    try:
+        cost = study.price(datapath.named(row.unit), row.technology, pipeline=row.pipeline, remeasure=True)
+    except (ValueError, RuntimeError, LookupError) as error:
+        return Outcome(row=row, error=f"{type(error).__name__}: {error}")
+    return Outcome(row=row, cost=cost)
+
+
+def _own(row: Row) -> Cost | None:
+    """Return what the user has measured of a row, of the RTL of today."""
+    found = find(row.unit, row.technology, row.pipeline)
+    if found is None or found.shipped:
+        return None
+    return found if found.rtl_hash == study.rtl_hash(datapath.named(row.unit), row.pipeline) else None
+
+
+def ship_table(technology: str) -> Path:
+    """Write the package's table of a technology from what the user measured of the plan, for a release.
+
+    Raises
+    ------
+    ValueError
+        If a row of the plan is missing.
+    """
+    rows = plan([technology])
+    costs = [_own(row) for row in rows]
+    missing = [row.unit for row, cost in zip(rows, costs, strict=True) if cost is None]
+    if missing:
+        raise ValueError(f"{technology}: {len(missing)} rows of the plan are not measured, the first {missing[0]}")
+    return ship(technology, (cost for cost in costs if cost is not None))
