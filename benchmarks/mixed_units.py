@@ -14,7 +14,6 @@ import argparse
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +25,8 @@ from benchmarks.mixed_peers import (
     Started,
     float_unit,
 )
-from cost_models.synthesis import fpga
-from cost_models.synthesis import AsicResult, asic
-from cost_models.technologies import Technology, read
+from cost_models.synthesis import AsicResult, asic, fpga
+from cost_models.technologies import FpgaTechnology, Technology, read
 from hwsim import formats
 from hwsim.formats import CodebookSpec, FloatSpec, IntegerSpec, Specials
 from rtl.architecture import ARCHITECTURES
@@ -274,8 +272,9 @@ def _print_packed() -> list[dict[str, Any]]:
         family = {18: "ecp5", 25: "xc7"}.get(packing.wide_bits)
         if family is None:
             continue
-        count = partial(fpga.ecp5, dsp=True, seeds=()) if family == "ecp5" else partial(fpga.xilinx, dsp=True)
-        result = count(_text(PackedProducts(packing)), "unit")
+        target = read(f"{family}_dsp")
+        assert isinstance(target, FpgaTechnology)
+        result = fpga(_text(PackedProducts(packing)), "unit", target, seeds=())
         row = {"packing": packing.name, "family": family, "products": packing.products}
         row |= {"dsp": result.dsp, "lut": result.lut, "carry": result.carry}
         rows.append(row)

@@ -11,7 +11,8 @@ three seeds; only of rows with registers. Published: the same count by Yosys 0.7
 import argparse
 
 from benchmarks.rtl_quality import ROWS, behavioural, ours
-from cost_models.synthesis import FpgaResult, ecp5
+from cost_models.synthesis import FpgaResult, fpga
+from cost_models.technologies import FpgaTechnology, read
 from rtl.architecture import ARCHITECTURES
 
 __all__ = [
@@ -60,7 +61,9 @@ def main() -> None:
 
 def _price(text: str, dsp: bool) -> FpgaResult:
     """Place and route what has a clock; count the cells of what has none."""
-    return ecp5(text, "quality", dsp) if " clk" in text else ecp5(text, "quality", dsp, seeds=())
+    target = read("ecp5_dsp" if dsp else "ecp5")
+    assert isinstance(target, FpgaTechnology)
+    return fpga(text, "quality", target, seeds=None if " clk" in text else ())
 
 
 def _line(name: str, result: FpgaResult) -> str:

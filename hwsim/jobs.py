@@ -54,15 +54,17 @@ class SimulationReport:
         accelerator = result.accelerator
         total = "not known" if energy.total_pj is None else f"{energy.total_pj / 1e3:,.2f} nJ"
         units = "?" if energy.units_pj is None else f"{energy.units_pj / 1e3:,.2f}"
+        registers = "?" if energy.registers_pj is None else f"{energy.registers_pj / 1e3:,.2f}"
+        wires = f"wires {energy.wires_pj / 1e3:,.2f}, " if energy.wires_pj else ""
         what = "one image" if result.batch == 1 else f"{result.batch} images at once"
         lines.append(
             f"{what}: {result.cycles:,} cycles, {result.latency_us:,.1f} us at {accelerator.clock_mhz} MHz, "
             f"{100 * result.utilisation:.1f} % of the array; energy {total} (units {units}, "
-            f"SRAM {energy.sram_pj / 1e3:,.2f}, DRAM {energy.dram_pj / 1e3:,.2f}, "
+            f"registers {registers}, SRAM {energy.sram_pj / 1e3:,.2f}, DRAM {energy.dram_pj / 1e3:,.2f}, {wires}"
             f"leakage {energy.leakage_pj / 1e3:,.2f})"
         )
-        memories = f"SRAM {accelerator.sram_node_nm} nm itrs-hp at 350 K; DRAM {accelerator.dram.kind}"
-        lines.append(f"energy of the units: {result.energy_note}; {memories}")
+        lines.append(f"energy of the units: {result.energy_note}")
+        lines.extend(result.assumptions)
         return lines
 
     def as_dict(self) -> dict[str, Any]:

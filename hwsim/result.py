@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from hwsim.accelerator import Accelerator
+from hwsim.accelerator import Accelerator, Traffic
 
 __all__ = [
     "Energy",
@@ -19,46 +19,31 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Traffic:
-    """Bits moved in a pass of the network's batch; the scales of block formats are counted with their elements.
-
-    Weights that fit on chip all together stay there, and are not fetched again for each pass. Otherwise a layer's come
-    from the DRAM once, or once for each row of tiles where they do not fit alone. Activations cross the DRAM at the
-    network's edges, and where a layer's inputs and outputs do not fit on chip.
-    """
-
-    activation_read_bits: float = 0.0
-    activation_write_bits: float = 0.0
-    weight_read_bits: float = 0.0
-    weight_write_bits: float = 0.0
-    dram_bits: float = 0.0
-
-    @property
-    def bits(self) -> float:
-        """All of them."""
-        return float(sum(asdict(self).values()))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Energy:
     """Energy of a pass, in pJ.
 
     units_pj : the steps that compute, on the operands that the cost was measured with, and the clock of all units in
-    all
-        cycles; None where the unit was never measured in the technology
-    sram_pj, dram_pj : the bits moved
-    leakage_pj : of the units (where measured) and the SRAMs, over all cycles
+        all cycles; None where the unit was never measured in the technology
+    registers_pj : the registers that operands pass through from unit to unit, clock and data; None where the technology
+        has no flip-flop's energy
+    sram_pj, dram_pj : the bits moved; row activations of the DRAM too, where they have an energy of their own
+    wires_pj : the bits moved between the memories on chip and the array; 0 where the accelerator has no wires
+    leakage_pj : of the units (where measured), the registers and the SRAMs (where known), over all cycles
     """
 
     units_pj: float | None
+    registers_pj: float | None
     sram_pj: float
     dram_pj: float
+    wires_pj: float
     leakage_pj: float
 
     @property
     def total_pj(self) -> float | None:
-        """The sum, or None without the units'."""
-        return None if self.units_pj is None else self.units_pj + self.sram_pj + self.dram_pj + self.leakage_pj
+        """The sum, or None without the units' or the registers'."""
+        if self.units_pj is None or self.registers_pj is None:
+            return None
+        return self.units_pj + self.registers_pj + self.sram_pj + self.dram_pj + self.wires_pj + self.leakage_pj
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +53,7 @@ class LayerResult:
     compute_cycles : of the array, folds one after the other, or of the vector unit
     stall_cycles : by which the slowest memory port, working meanwhile, takes longer
     utilisation : multiply-accumulates over what the whole array could have done in `cycles`
+    dram_activations : rows of the DRAM opened, by its page policy; 0 where they have no energy of their own
     """
 
     name: str
@@ -78,6 +64,7 @@ class LayerResult:
     utilisation: float
     folds: int
     traffic: Traffic
+    dram_activations: int
     energy: Energy
 
     @property
@@ -95,6 +82,7 @@ class SimulationResult:
     batch : images in a pass: the batch that the network was read with
     images : how many images were run
     energy_note : where the units' energy comes from, or why there is none
+    assumptions : every constant of memories, registers and wires, with its source
     """
 
     network: str
@@ -104,6 +92,7 @@ class SimulationResult:
     batch: int
     images: int
     energy_note: str
+    assumptions: tuple[str, ...]
 
     @property
     def cycles(self) -> int:
@@ -118,8 +107,8 @@ class SimulationResult:
     @property
     def utilisation(self) -> float:
         """Share of the array's peak over all cycles."""
-        array, lanes = self.accelerator.array, self.accelerator.unit.lanes
-        return self.macs / (max(self.cycles, 1) * array.rows * array.columns * lanes)
+        array, width = self.accelerator.array, self.accelerator.unit.width
+        return self.macs / (max(self.cycles, 1) * array.rows * array.columns * width)
 
     @property
     def latency_us(self) -> float:
@@ -129,12 +118,12 @@ class SimulationResult:
     @property
     def energy(self) -> Energy:
         """Energy of a pass."""
-        units = [layer.energy.units_pj for layer in self.layers]
-        known = [value for value in units if value is not None]
         return Energy(
-            units_pj=sum(known) if len(known) == len(units) else None,
+            units_pj=_sum([layer.energy.units_pj for layer in self.layers]),
+            registers_pj=_sum([layer.energy.registers_pj for layer in self.layers]),
             sram_pj=sum(layer.energy.sram_pj for layer in self.layers),
             dram_pj=sum(layer.energy.dram_pj for layer in self.layers),
+            wires_pj=sum(layer.energy.wires_pj for layer in self.layers),
             leakage_pj=sum(layer.energy.leakage_pj for layer in self.layers),
         )
 
@@ -161,18 +150,32 @@ class SimulationResult:
                 "utilisation": self.utilisation,
                 "energy_pj": energy.total_pj,
                 "energy_units_pj": energy.units_pj,
+                "energy_registers_pj": energy.registers_pj,
                 "energy_sram_pj": energy.sram_pj,
                 "energy_dram_pj": energy.dram_pj,
+                "energy_wires_pj": energy.wires_pj,
                 "energy_leakage_pj": energy.leakage_pj,
                 "energy_note": self.energy_note,
+                "energy_assumptions": list(self.assumptions),
+                "dram_activations": sum(layer.dram_activations for layer in self.layers),
+                "traffic_bits": sum(layer.traffic.bits for layer in self.layers),
+                "traffic_scale_bits": sum(layer.traffic.scale_bits for layer in self.layers),
+                "traffic_index_bits": sum(layer.traffic.index_bits for layer in self.layers),
                 "outputs": {name: {"shape": list(x.shape), "dtype": str(x.dtype)} for name, x in self.outputs.items()},
                 "layers": [
                     {
                         **asdict(layer),
                         "cycles": layer.cycles,
+                        "traffic": layer.traffic.as_dict(),
                         "energy": {**asdict(layer.energy), "total_pj": layer.energy.total_pj},
                     }
                     for layer in self.layers
                 ],
             }
         )
+
+
+def _sum(values: list[float | None]) -> float | None:
+    """Add up, or None where one is not known."""
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None

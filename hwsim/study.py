@@ -37,6 +37,7 @@ from testbenches.stimulus import stimulus
 __all__ = [
     "PIPELINE",
     "compare",
+    "known_rtl_hash",
     "price",
     "rtl_hash",
     "structure_texts",
@@ -142,12 +143,21 @@ def structure_texts(unit: DotProductUnit, pipeline: int, architecture: str | Non
 
 def rtl_hash(unit: DotProductUnit, pipeline: int, architecture: str | None = None) -> str:
     """SHA-256 of `structure_texts`, kept by the sources that make them, for a large unit's take seconds."""
-    name = key(sources=_sources(), unit=unit.name, pipeline=pipeline, architecture=architecture)
-    known: str | None = load("rtl_hash", name)
+    known = known_rtl_hash(unit, pipeline, architecture)
     if known is None:
         known = text_hash("".join(structure_texts(unit, pipeline, architecture).values()))
-        save("rtl_hash", name, known)
+        save("rtl_hash", _hash_key(unit, pipeline, architecture), known)
     return known
+
+
+def known_rtl_hash(unit: DotProductUnit, pipeline: int, architecture: str | None = None) -> str | None:
+    """Return what `rtl_hash` gave before of the sources of today; None where it was not asked."""
+    found: str | None = load("rtl_hash", _hash_key(unit, pipeline, architecture))
+    return found
+
+
+def _hash_key(unit: DotProductUnit, pipeline: int, architecture: str | None) -> str:
+    return key(sources=_sources(), unit=unit.name, pipeline=pipeline, architecture=architecture)
 
 
 @lru_cache(maxsize=1)

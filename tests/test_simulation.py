@@ -148,8 +148,9 @@ def test_simulation_two_activations_are_no_weights(tmp_path: Path) -> None:
     (layer,) = hwsim.simulate(net, hwsim.accelerator.read("int8_16x16"), arrays).layers
     assert layer.traffic.dram_bits == (32 * 64 + 64 * 32 + 32 * 32) * 32
     assert layer.traffic.weight_read_bits == 0
-    # 2 x 2 folds: each operand is read once for every tile of the other
-    assert layer.traffic.activation_read_bits == 2 * (32 * 64 + 64 * 32) * 8
+    # 2 x 2 folds: each operand is read once for every tile of the other; the result is read for the DRAM
+    assert layer.traffic.activation_read_bits == 2 * (32 * 64 + 64 * 32) * 8 + 32 * 32 * 8
+    assert layer.traffic.activation_write_bits == (32 * 64 + 64 * 32 + 32 * 32) * 8
 
 
 @pytest.mark.parametrize(

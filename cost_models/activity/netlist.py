@@ -105,8 +105,8 @@ def levelize(netlist_json: str, technology: Technology, top: str) -> Netlist:
     Raises
     ------
     ValueError
-        No such module, a cell that the technology has not, more than one clock, a clock that is no input port, or a
-        combinational loop.
+        No such module, a cell that the technology has not or that nothing reads, more than one clock, a clock that is
+        no input port, or a combinational loop.
     """
     modules = json.loads(netlist_json)["modules"]
     if top not in modules:
@@ -123,8 +123,10 @@ def levelize(netlist_json: str, technology: Technology, top: str) -> Netlist:
     inputs.pop(clock, None)
 
     rows = _Rows()
-    for instance, (_, cell, connections) in enumerate(instances):
+    for instance, (name, cell, connections) in enumerate(instances):
         nets = {pin: bits.net(connections[pin][0]) for pin in connections if connections[pin]}
+        if nets.keys().isdisjoint(cell.outputs):
+            raise ValueError(f"instance {name!r} of {cell.name} must have an output that is connected")
         rows.add(instance, cell, nets)
     names = _names(module, bits)
     count = len(bits.numbers) + 2

@@ -65,7 +65,7 @@ class _Builder:
     operations: list[list[int]] = field(default_factory=list)
 
     def new(self) -> int:
-        """Number a new row."""
+        """Add a row and give its number."""
         self.rows += 1
         return self.rows - 1
 
@@ -124,10 +124,13 @@ def _gate(made: _Builder, netlist: Netlist, index: int, unit_delay: bool) -> lis
     out, count, *pins = netlist.gates[index].tolist()
     pins = pins[:count]
     table = int(netlist.tables[index])
-    for place in reversed(range(count)):
-        low, high = (cofactor(table, len(pins), place, made.inverted[pins[place]] ^ value) for value in (0, 1))
-        if low == high or made.row[pins[place]] == 0:  # the pin does not matter, or is a constant
-            table = low
+    for place in reversed(range(count)):  # constants first: behind them a pin may no longer matter
+        if made.row[pins[place]] == 0:
+            table = cofactor(table, len(pins), place, made.inverted[pins[place]])
+            del pins[place]
+    for place in reversed(range(len(pins))):
+        if cofactor(table, len(pins), place, 0) == cofactor(table, len(pins), place, 1):
+            table = cofactor(table, len(pins), place, 0)
             del pins[place]
         elif made.inverted[pins[place]]:
             table = swapped(table, place)

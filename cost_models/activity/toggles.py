@@ -176,6 +176,4 @@ class Simulator:
         for name, nets in self.netlist.outputs.items() if outputs else ():
             ports[name] = unpack(result, self._layout, offset, len(nets))
             offset += len(nets)
-        return Trace(
-            outputs=ports, toggles=toggles[self._compiled.toggle_rows], transitions=counted * self.lanes
-        )
+        return Trace(outputs=ports, toggles=toggles[self._compiled.toggle_rows], transitions=counted * self.lanes)

@@ -44,9 +44,9 @@ def activity(unit: DotProductUnit, pipeline: int) -> dict[str, float]:
     Estimate how many bits of each stage of a unit toggle in a step.
 
     The operands are those of the catalog: normal, one scale to the largest of 4096 samples, block scales by the format;
-    dot products of 64 steps. Words that the spec defines (codes, partial products, products, aligned products, register,
-    output) are computed and their toggles counted; what a stage has inside counts as many cells as `structure` says, at
-    the rate of its input or output word.
+    dot products of 64 steps. Words that the spec defines (codes, partial products, products, aligned products,
+    register, output) are computed and their toggles counted; what a stage has inside counts as many cells as
+    `structure` says, at the rate of its input or output word.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def activity(unit: DotProductUnit, pipeline: int) -> dict[str, float]:
     Returns
     -------
     dict of str to float
-        By ``stage.part``, in toggles a step; `registers.clocked` in flip-flops.
+        By ``stage.part``, in toggles a step.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def activity(unit: DotProductUnit, pipeline: int) -> dict[str, float]:
     generator = np.random.default_rng(_SEED)
     a, b = (_operand(spec, unit.lanes, generator) for spec in (unit.a, unit.b))
     rates = _product_rates(unit, a, b)
-    counts = {"registers.clocked": cells["registers.flip_flops"], "inputs": _codes_toggles(unit, a, b)}
+    counts = {"inputs": _codes_toggles(unit, a, b)}
     rates["code"] = counts["inputs"] / (unit.lanes * (unit.element_a.bits + unit.element_b.bits))
     products, sums = _sums(unit, a, b)
     rates |= _register_rates(unit, sums)
@@ -106,7 +106,6 @@ _RATE_OF = {
     "accumulate.float_swap": "product",
     "accumulate.float_align": "window",
     "accumulate.float_add": "added",
-    "accumulate.float_search": "added",
     "accumulate.float_normalise": "added",
     "accumulate.float_round": "register",
     "accumulate.float_exponent": "register",
@@ -145,7 +144,7 @@ def _toggles(words: Ints, bits: int) -> float:
     for low in range(0, bits, _WORD_BITS):
         limb = ((words >> low) & ((1 << min(bits - low, _WORD_BITS)) - 1)).astype(np.int64)
         total += float(np.bitwise_count(limb[:, 1:] ^ limb[:, :-1]).sum())
-    return total / (words.shape[0] * (words.shape[1] - 1))
+    return total / float(words.shape[0] * (words.shape[1] - 1))
 
 
 def _codes_toggles(unit: DotProductUnit, a: _Operand, b: _Operand) -> float:

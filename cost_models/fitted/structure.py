@@ -127,9 +127,9 @@ def structure(unit: DotProductUnit, pipeline: int) -> dict[str, float]:
     check_unit(unit, pipeline)
     counts = {"constant": 1.0, "registers.flip_flops": float(_flip_flops(unit, pipeline))}
     counts["registers.select"] = float(unit.register.bits)
+    counts["registers.row"] = float(_row_bits(unit, pipeline))
     counts |= _decode(unit) | _multiply(unit) | _align_add(unit)
-    counts |= _fixed(unit) if isinstance(unit.accumulator, FixedAccumulator) else _float(unit, unit.accumulator)
-    return counts | _pack(unit)
+    return counts | _fixed(unit) | _float(unit) | _pack(unit)
 
 
 def _possible(unit: DotProductUnit) -> tuple[str, ...]:
@@ -175,6 +175,12 @@ def _flip_flops(unit: DotProductUnit, pipeline: int) -> int:
         else:
             total += unit.output.bits + 1
     return total
+
+
+def _row_bits(unit: DotProductUnit, pipeline: int) -> int:
+    """Return the bits that a rank behind products has where it stands behind their sum, in trees with the register."""
+    apart = "multiply" in ranks(unit, pipeline) and isinstance(unit.accumulator, FixedAccumulator)
+    return unit.sum_bits if apart else 0
 
 
 def _decode(unit: DotProductUnit) -> dict[str, float]:
@@ -267,15 +273,18 @@ def _align_add(unit: DotProductUnit) -> dict[str, float]:
 
 
 def _fixed(unit: DotProductUnit) -> dict[str, float]:
+    """Count the adder of a fixed register: where the step's sum stands, above that, and limits."""
     accumulator = unit.accumulator
-    assert isinstance(accumulator, FixedAccumulator)
-    saturated = accumulator.overflow is Overflow.SATURATE
-    low = min(accumulator.bits, unit.sum_bits + max(unit.sum_shift, 0))
+    low = high = saturated = 0
+    if isinstance(accumulator, FixedAccumulator):
+        low = min(accumulator.bits, unit.sum_bits + max(unit.sum_shift, 0))
+        high = accumulator.bits - low
+        saturated = accumulator.bits if accumulator.overflow is Overflow.SATURATE else 0
     return {
         "accumulate.adder": float(low),
-        "accumulate.carry": float(accumulator.bits - low),
-        "accumulate.extend": float(accumulator.bits - low if _can_be_negative(unit) else 0),
-        "accumulate.saturate": float(accumulator.bits if saturated else 0),
+        "accumulate.carry": float(high),
+        "accumulate.extend": float(high if _can_be_negative(unit) else 0),
+        "accumulate.saturate": float(saturated),
     }
 
 
@@ -283,19 +292,24 @@ def _can_be_negative(unit: DotProductUnit) -> bool:
     return any(spec.min_value < 0 for spec in (unit.element_a, unit.element_b))
 
 
-def _float(unit: DotProductUnit, accumulator: FloatAccumulator) -> dict[str, float]:
+def _float(unit: DotProductUnit) -> dict[str, float]:
     """Count the parts of an adder of floats: swap, alignment, adder, search, normalisation, rounding, exponents."""
-    spec, window = accumulator.format, float_window(unit)
-    larger = max(sum_magnitude_bits(unit), spec.sig_bits)
-    scales = tuple(each for each in (unit.scale_a, unit.scale_b) if each is not None)
-    exponent = max(exponent_bits(unit.element_a, unit.element_b, *scales), spec.exp_bits)
+    accumulator = unit.accumulator
+    larger = align = added = normalise = rounded = exponent = 0
+    if isinstance(accumulator, FloatAccumulator):
+        spec, window = accumulator.format, float_window(unit)
+        larger = max(sum_magnitude_bits(unit), spec.sig_bits)
+        scales = tuple(each for each in (unit.scale_a, unit.scale_b) if each is not None)
+        exponent = max(exponent_bits(unit.element_a, unit.element_b, *scales), spec.exp_bits)
+        align, added = _shift_down(larger, window), window + 2
+        normalise = _normalise(added, accumulator.result_man_bits + 2)
+        rounded = accumulator.result_man_bits + spec.exp_bits
     return {
         "accumulate.float_swap": float(2 * larger),
-        "accumulate.float_align": float(_shift_down(larger, window)),
-        "accumulate.float_add": float(window + 2),
-        "accumulate.float_search": float(window + 2),
-        "accumulate.float_normalise": float(_normalise(window + 2, accumulator.result_man_bits + 2)),
-        "accumulate.float_round": float(accumulator.result_man_bits + spec.exp_bits),
+        "accumulate.float_align": float(align),
+        "accumulate.float_add": float(added),
+        "accumulate.float_normalise": float(normalise),
+        "accumulate.float_round": float(rounded),
         "accumulate.float_exponent": float(exponent),
     }
 

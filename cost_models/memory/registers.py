@@ -2,6 +2,7 @@
 """Registers and register files: from a technology's own flip-flops, and as other tools have them."""
 
 from dataclasses import dataclass
+from operator import mul
 
 from cost_models.memory.tables import checked, data, lookup
 from cost_models.technologies import Cell, Technology
@@ -93,12 +94,13 @@ def register(technology: Technology) -> Register:
 
 def register_file(technology: Technology, words: int, width_bits: int) -> RegisterFile:
     """
-    Price a register file of a technology's flip-flops and a tree of multiplexers of three NAND2 each.
+    Price a register file of a technology's flip-flops, whose words are gated by their lines and ORed by NAND2 cells.
 
     Random data at random addresses, zero delay. A write clocks the flip-flops of its word alone, and half of them
-    change; half of the write port's wires toggle, each with the data pins of all words on it. A read changes the
-    address: half of the select lines toggle, and what their multiplexers give changes as often as two random words
-    differ. Without decoder, clock gates, clock tree and wires: a lower bound.
+    change; half of the write port's wires toggle, each with the data pins of all words on it. A read moves the one
+    word line that is high; a gate of the tree toggles as often as its words, but for the one that is read, let it. An
+    OR is one NAND2 above the word gates, two further up. Without decoder, clock gates, clock tree and wires: a lower
+    bound for this structure.
 
     Parameters
     ----------
@@ -121,15 +123,12 @@ def register_file(technology: Technology, words: int, width_bits: int) -> Regist
     pin_fj = max(_charge_fj(technology, nand, pin) for pin in nand.inputs)
     write_fj = _clock_fj(technology, cell) + 0.5 * (cell.internal_fj + pin_fj)
     write_fj += 0.5 * words * _charge_fj(technology, cell, cell.data)
-    read_fj = 0.0
-    muxes, kept = words // 2, 1.0  # of a level; kept: the chance that its inputs do not change
-    while muxes:
-        inner = kept / 4 + (1 - kept) * 3 / 8
-        outer = kept / 4 + (1 - kept) / 2
-        read_fj += muxes * ((2 * inner + outer) * (nand.internal_fj + pin_fj) + 0.5 * 2 * pin_fj)
-        muxes, kept = muxes // 2, kept / 2
+    levels = words.bit_length()  # the word gates, and the ORs above them
+    toggles = [(1 - 2**j / words) + (2**j - 1) / words / 2 for j in range(levels)]
+    cells = [(1 if level < 2 else 2) for level in range(levels)]
+    read_fj = sum(map(mul, cells, toggles)) * (nand.internal_fj + pin_fj) + (1 - 1 / words) * 2 * pin_fj
     bits = words * width_bits
-    gates = 3 * (words - 1) * width_bits
+    gates = width_bits * sum(count * (words >> level) for level, count in enumerate(cells))
     return RegisterFile(
         name=f"{technology.name}_{words}x{width_bits}",
         node_nm=round(technology.node_nm),

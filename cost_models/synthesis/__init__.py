@@ -2,7 +2,8 @@
 """Synthesis of Verilog text with open tools: standard cells, FPGAs, static timing, and the store of results."""
 
 from cost_models.synthesis.asic import asic, explore, sweep
-from cost_models.synthesis.fpga import FpgaResult, ecp5, ecp5_models, registered_wrapper, xilinx
+from cost_models.synthesis.fpga import FpgaResult, ecp5_models, fpga, fpga_explore
+from cost_models.synthesis.placement import registered_wrapper, shift_wrapper
 from cost_models.synthesis.recipes import FIXED, RECIPES
 from cost_models.synthesis.records import asic_cost, fpga_cost
 from cost_models.synthesis.results import CHOICES, Asic, AsicResult
@@ -20,13 +21,14 @@ __all__ = [
     "ToolError",
     "asic",
     "asic_cost",
-    "ecp5",
     "ecp5_models",
     "explore",
+    "fpga",
     "fpga_cost",
+    "fpga_explore",
     "registered_wrapper",
+    "shift_wrapper",
     "sweep",
     "timing",
     "versions",
-    "xilinx",
 ]

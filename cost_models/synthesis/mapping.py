@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Map Verilog to standard cells: many recipes of many texts in one Yosys process, each kept as soon as it is there."""
+"""Map Verilog to standard cells: many recipes in one Yosys process, each netlist kept as soon as it is there."""
 
 import base64
 import json
 import re
 import zlib
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 from cost_models import store
@@ -24,15 +25,14 @@ _KIND = "mapped"
 _AREA_UNIT_UM2 = 1e-3
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 
-_FRONT = """
-design -load library
-read_verilog -sv {core}
+_FRONT = """read_liberty -lib cells.lib
+read_verilog -sv core.v
 synth -flatten -noabc {booth} -top {top}
 dfflibmap -liberty cells.lib
-design -save front{number}
+design -save front
 """
 _MAP = """
-design -load front{number}
+design -load front
 abc -liberty cells.lib -constr abc.constr -script +{abc}
 opt_clean -purge
 check -assert -mapped
@@ -67,7 +67,7 @@ class _Files(NamedTuple):
 
 def mapped(jobs: Sequence[Job], technology: Technology) -> list[Mapped]:
     """
-    Map each text, in one process where several are not in the user's cache.
+    Map each text; recipes of one text that share the front end share a process.
 
     A netlist is kept under the hash of what the tools read: scripts, library, constraints, text, and their versions.
     What finished before an error or an interrupt is kept.
@@ -108,30 +108,27 @@ def _key(job: Job, core: str, files: _Files) -> str:
 
 
 def _run(missing: dict[str, tuple[Job, str]], files: _Files) -> dict[str, Mapped]:
-    """Map all that is missing in one process, front ends shared."""
+    """Map what is missing, a process for each front end: a second one in a process comes out in another order."""
     fronts: dict[tuple[str, str, bool], list[str]] = {}
     for key, (job, core) in missing.items():
         fronts.setdefault((core, job.top, job.recipe.booth), []).append(key)
-    cores = list(dict.fromkeys(core for core, _, _ in fronts))
-    names = {core: "core.v" if len(cores) == 1 else f"core{index}.v" for index, core in enumerate(cores)}
-    script = ["read_liberty -lib cells.lib\ndesign -save library"]
-    for number, ((core, top, booth), keys) in enumerate(fronts.items()):
-        booths = "-booth" if booth else ""
-        script.append(_FRONT.format(core=names[core], booth=booths, top=top, number=number))
-        script += [_MAP.format(abc=missing[key][0].recipe.abc, name=key, number=number) for key in keys]
-    inputs = {"cells.lib": files.library, "abc.constr": files.constraints} | {names[core]: core for core in cores}
     found: dict[str, Mapped] = {}
-    with work_directory(inputs) as directory:
-
-        def collect() -> None:
-            for key, (job, _) in missing.items():
-                if key not in found and (directory.path / f"{key}.done").exists():
-                    verilog, netlist_json = directory.read(f"{key}.v"), directory.read(f"{key}.json")
-                    found[key] = Mapped(verilog, _compact(netlist_json, job.top))
-                    _save(key, found[key])
-
-        directory.yosys("\n".join(script), collect)
+    for (core, top, booth), keys in fronts.items():
+        script = [_FRONT.format(booth="-booth" if booth else "", top=top)]
+        script += [_MAP.format(abc=missing[key][0].recipe.abc, name=key) for key in keys]
+        inputs = {"cells.lib": files.library, "abc.constr": files.constraints, "core.v": core}
+        with work_directory(inputs) as directory:
+            watch = partial(_collect, directory, top, keys, found)
+            directory.yosys("".join(script), watch)
     return found
+
+
+def _collect(directory: WorkDirectory, top: str, keys: Sequence[str], found: dict[str, Mapped]) -> None:
+    """Keep each netlist that is finished."""
+    for key in keys:
+        if key not in found and (directory.path / f"{key}.done").exists():
+            found[key] = Mapped(directory.read(f"{key}.v"), _compact(directory.read(f"{key}.json"), top))
+            _save(key, found[key])
 
 
 def _save(key: str, netlist: Mapped) -> None:

@@ -32,11 +32,10 @@ def linear_delays(technology: Technology) -> dict[str, LinearDelay]:
        the delay over ``1 / x``.
     2. Those families give two least-squares lines from output slew to ``r * C / x``: one of inverters, used for cells
        whose output is driven by an inverter inside; one of all of them, used for other cells that come in one drive.
-    3. The part that grows is kept between a tenth and nine tenths of the delay; the rest is intrinsic, so the delay
-    at the
-       operating point is always the table's own.
+    3. The part that grows is kept between a tenth and nine tenths of the delay; the rest is intrinsic, so the delay at
+       the operating point is always the table's own.
 
-    Slew dependence, differences between pins and edges, and wires are not in the model.
+    A cell with a `slope_ps_per_ff` of its own (from a Liberty file) keeps that instead of 1 and 2. Slew dependence, differences between pins and edges, and wires are not in the model.
 
     Parameters
     ----------
@@ -52,6 +51,17 @@ def linear_delays(technology: Technology) -> dict[str, LinearDelay]:
         Fewer than two drives of the reference inverter's family: then no slope can be known.
     """
     load = technology.operating_point.load_ff
+    known = {name: cell.slope_ps_per_ff * load for name, cell in technology.cells.items() if cell.slope_ps_per_ff}
+    parts = known if len(known) == len(technology.cells) else _derived(technology) | known
+    delays = {}
+    for name, cell in technology.cells.items():
+        part = min(max(parts[name], 0.1 * cell.delay_ps), 0.9 * cell.delay_ps)
+        delays[name] = LinearDelay(intrinsic_ps=cell.delay_ps - part, slope_ps_per_ff=part / load)
+    return delays
+
+
+def _derived(technology: Technology) -> dict[str, float]:
+    """Derive the part of each cell's delay that grows, by steps 1 and 2."""
     families: dict[str, list[Cell]] = {}
     for cell in technology.cells.values():
         if cell.stages == 1:
@@ -65,13 +75,10 @@ def linear_delays(technology: Technology) -> dict[str, LinearDelay]:
     if len(inverters) < 2:
         raise ValueError(f"technology {technology.name} needs two drives of inverter {technology.inverter}, not one")
     lines = {1: _line(technology, grows, list(grows)), 2: _line(technology, grows, inverters)}
-    delays = {}
     for name, cell in technology.cells.items():
         slope, offset = lines[cell.stages]
-        part = grows.get(name, slope * cell.out_slew_ps + offset)
-        part = min(max(part, 0.1 * cell.delay_ps), 0.9 * cell.delay_ps)
-        delays[name] = LinearDelay(intrinsic_ps=cell.delay_ps - part, slope_ps_per_ff=part / load)
-    return delays
+        grows.setdefault(name, slope * cell.out_slew_ps + offset)
+    return grows
 
 
 def _line(technology: Technology, grows: dict[str, float], cells: list[str]) -> tuple[float, float]:

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Boolean functions of cells in Liberty syntax: truth table and Verilog."""
+"""Boolean functions of cells in Liberty syntax: truth table, plain form, and Verilog."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 __all__ = [
+    "liberty_expression",
     "truth_table",
     "verilog_expression",
 ]
@@ -49,8 +50,11 @@ class _Parser:
         if level == len(_LEVELS):
             return self.unary()
         tree = self.binary(level + 1)
-        while self.peek() and self.peek() in _LEVELS[level]:
-            self.take()
+        while self.peek():
+            if self.peek() in _LEVELS[level]:
+                self.take()
+            elif _LEVELS[level] != "*&" or self.peek() in ")+|^'":  # two operands side by side are an AND
+                break
             tree = (_LEVELS[level][0], tree, self.binary(level + 1))
         return tree
 
@@ -100,7 +104,8 @@ def truth_table(function: str, pins: Sequence[str]) -> int:
     Parameters
     ----------
     function : str
-        Expression of pins with ``!``, postfix ``'``, ``^``, ``*`` or ``&``, ``+`` or ``|`` (binding in that order).
+        Expression of pins with ``!``, postfix ``'``, ``^``, ``*`` or ``&`` or a space, ``+`` or ``|`` (binding in that
+        order).
     pins : sequence of str
         The input pins; pin ``i`` is bit ``i`` of a row's number. At most 6.
 
@@ -122,6 +127,26 @@ def truth_table(function: str, pins: Sequence[str]) -> int:
     for index, pin in enumerate(pins):
         columns[pin] = sum(1 << row for row in range(rows) if row >> index & 1)
     return _evaluate(_Parser(function).parse(), columns, ones, function)
+
+
+def liberty_expression(function: str, names: Mapping[str, str] | None = None) -> str:
+    """
+    Rewrite a Liberty function with ``!``, ``*``, ``+`` and ``^`` and a parenthesis around every inner operation.
+
+    `names` maps pins to what stands for them (raises ValueError as `truth_table`).
+    """
+    text = _liberty(_Parser(function).parse(), names or {})
+    return text[1:-1] if text.startswith("(") else text
+
+
+def _liberty(tree: _Tree, names: Mapping[str, str]) -> str:
+    """Render with every binary operation in parentheses."""
+    if tree[0] == "pin":
+        return names.get(str(tree[1]), str(tree[1]))
+    operands = [_liberty(operand, names) for operand in tree[1:] if isinstance(operand, tuple)]
+    if tree[0] == "!":
+        return operands[0][1:] if operands[0].startswith("!") else f"!{operands[0]}"
+    return "(" + str(tree[0]).join(operands) + ")"
 
 
 def verilog_expression(function: str) -> str:

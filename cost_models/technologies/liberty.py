@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write a standard-cell technology as a Liberty file for Yosys and ABC, and as Verilog models for a simulator."""
+"""Write a standard-cell technology as a Liberty file, and as Verilog models for a simulator."""
 
 from cost_models.technologies.delay import LinearDelay, linear_delays
 from cost_models.technologies.function import verilog_expression
@@ -20,8 +20,9 @@ def liberty(technology: Technology, area_unit_um2: float = 1.0) -> str:
 
     A table has the same delay (`linear_delays`) at both slews, and delays linear in the load, so any tool that
     interpolates and extrapolates linearly gets the linear delay exactly. No index is 0: ABC takes the first slew as the
-    typical one, and fails on 0. The transition grows as the delay does. Internal energy is not written:
-    `cost_models.activity` takes it from the technology.
+    typical one, and fails on 0. The transition grows as the delay does. Internal energy (in the file's unit of 1 fJ) and
+    setup are written as one number, so that `read_liberty` gives the technology back: areas, capacitances, leakage,
+    energies, setup, mean delays and slews, to the digits of the capacitances that its operating point is made of.
 
     Parameters
     ----------
@@ -59,7 +60,12 @@ def _cell(cell: Cell, delay: LinearDelay, technology: Technology, area_unit_um2:
         lines.append(f'    ff (IQ, IQN) {{ clocked_on : "{cell.clock}"; next_state : "{cell.data}"; }}')
     for pin, capacitance in cell.pin_caps_ff.items():
         clock = " clock : true;" if pin == cell.clock else ""
-        lines.append(f"    pin ({pin}) {{ direction : input; capacitance : {capacitance};{clock} }}")
+        lines.append(f"    pin ({pin}) {{ direction : input; capacitance : {capacitance};{clock}")
+        if pin == cell.clock:
+            lines += _power(cell.clock_fj)
+        elif pin == cell.data:
+            lines += _setup(cell)
+        lines.append("    }")
     for pin, function in cell.outputs.items():
         written = function.replace("!IQ", "IQN") if cell.is_flip_flop else function
         limit = _LOADS[-1] * technology.operating_point.load_ff
@@ -67,8 +73,20 @@ def _cell(cell: Cell, delay: LinearDelay, technology: Technology, area_unit_um2:
         lines.append(f'      function : "{written}";')
         for related in (cell.clock,) if cell.is_flip_flop else cell.inputs:
             lines += _timing(related, cell, delay, technology)
-        lines.append("    }")
+        lines += [*_power(cell.internal_fj), "    }"]
     return [*lines, "  }"]
+
+
+def _power(energy_fj: float) -> list[str]:
+    """Write the energy of a transition, rising or falling."""
+    tables = [f'{edge}_power (scalar) {{ values ("{energy_fj}"); }}' for edge in ("rise", "fall")]
+    return [f"      internal_power () {{ {' '.join(tables)} }}"]
+
+
+def _setup(cell: Cell) -> list[str]:
+    """Write the setup of D."""
+    tables = [f'{edge}_constraint (scalar) {{ values ("{cell.setup_ps}"); }}' for edge in ("rise", "fall")]
+    return [f'      timing () {{ related_pin : "{cell.clock}"; timing_type : setup_rising; {" ".join(tables)} }}']
 
 
 def _timing(related: str, cell: Cell, delay: LinearDelay, technology: Technology) -> list[str]:

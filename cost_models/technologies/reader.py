@@ -31,12 +31,16 @@ def names() -> tuple[str, ...]:
 
 def read(name_or_path: str | Path) -> Technology | FpgaTechnology:
     """
-    Read a technology by name, or from a TOML file of the same form.
+    Read a technology by name, from a TOML file of the same form, or from a Liberty file.
+
+    A TOML file of ``kind = "liberty"`` names a Liberty file in ``file`` (relative to itself) and may give what such a
+    file does not have: ``name``, ``title``, ``node_nm``, ``source``, ``licence``, the reference ``inverter``, a
+    ``[wires]`` table.
 
     Parameters
     ----------
     name_or_path : str or Path
-        A name from `names`, or a path (anything with a separator or the suffix ``.toml``).
+        A name from `names`, or a path (anything with a separator or the suffix ``.toml``, ``.lib`` or ``.lib.gz``).
 
     Returns
     -------
@@ -50,18 +54,24 @@ def read(name_or_path: str | Path) -> Technology | FpgaTechnology:
         No such file.
     ValueError
         The file is not TOML, lacks a key, has an unknown key or one without its unit, a value of the wrong kind, or a
-        function that does not parse. The text names file, table and key.
+        function that does not parse: the text names file, table and key. Or it is a Liberty file that `read_liberty`
+        cannot take.
     """
     text = str(name_or_path)
     if text in names():
         path = _FOLDER / f"{text}.toml"
-    elif text.endswith(".toml") or "/" in text or "\\" in text:
+    elif text.endswith((".toml", *_LIBERTY)) or "/" in text or "\\" in text:
         path = Path(text)
         if not path.is_file():
             raise FileNotFoundError(f"technology file {text} does not exist")
     else:
         close = get_close_matches(text, names()) or list(names())
         raise LookupError(f"technology {text!r} is unknown; close matches: {', '.join(close)}")
+    return read_liberty(path) if text.endswith(_LIBERTY) else _toml(path)
+
+
+def _toml(path: Path) -> Technology | FpgaTechnology:
+    """Read a TOML file."""
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -71,12 +81,35 @@ def read(name_or_path: str | Path) -> Technology | FpgaTechnology:
     kind = data.pop("kind", None)
     if kind == "standard cells":
         return _standard_cells(data, wires, digest, str(path))
+    if kind == "liberty":
+        return _liberty(data, wires, path)
     if kind == "fpga":
         seeds = data.get("seeds", [])
         if not isinstance(seeds, list) or not all(type(seed) is int for seed in seeds):
             raise ValueError(f"{path}: seeds must be a list of integers, not {seeds!r}")
         return FpgaTechnology(**_checked(FpgaTechnology, data | {"seeds": tuple(seeds), "digest": digest}, str(path)))
-    raise ValueError(f"{path}: kind must be 'standard cells' or 'fpga', not {kind!r}")
+    raise ValueError(f"{path}: kind must be 'standard cells', 'liberty' or 'fpga', not {kind!r}")
+
+
+def _liberty(data: dict[str, Any], wires: Any, path: Path) -> Technology:
+    """Read the Liberty file that a TOML file names, and add what else it says."""
+    known = {"file": str, "inverter": str, "name": str, "title": str, "source": str, "licence": str, "node_nm": float}
+    for key, value in data.items():
+        if key not in known:
+            close = get_close_matches(key, known) or sorted(known)
+            raise ValueError(f"{path}: unknown key {key!r}; close matches: {', '.join(close)}")
+        wanted = known[key]
+        if type(value) is not wanted and not (wanted is float and type(value) is int):
+            raise ValueError(f"{path}: {key} must be {wanted.__name__}, not {value!r}")
+    if "file" not in data:
+        raise ValueError(f"{path}: missing file")
+    file = path.parent / data["file"]
+    if not file.is_file():
+        raise FileNotFoundError(f"{path}: file {data['file']} does not exist")
+    technology = read_liberty(file, inverter=data.get("inverter", ""))
+    said = {key: value for key, value in data.items() if key not in ("file", "inverter")}
+    digest = hashlib.sha256(json.dumps([technology.digest, said], sort_keys=True).encode()).hexdigest()
+    return replace(technology, **said, digest=digest, wires=_wires(wires, str(path)))
 
 
 def _standard_cells(data: dict[str, Any], wires: Any, digest: str, where: str) -> Technology:
@@ -88,6 +121,8 @@ def _standard_cells(data: dict[str, Any], wires: Any, digest: str, where: str) -
             raise ValueError(f"{where}: table [{key}] is missing")
     point = OperatingPoint(**_checked(OperatingPoint, tables["operating_point"], f"{where}: [operating_point]"))
     cells = {name: _cell(name, row, f"{where}: cells.{name}") for name, row in tables["cells"].items()}
+    if "left_out" in data:
+        raise ValueError(f"{where}: unknown key 'left_out'")
     made = {"operating_point": point, "cells": cells, "digest": digest, "wires": _wires(wires, where)}
     checked = _checked(Technology, data | made, where)
     for role in ("inverter", "nand2", "driver"):
@@ -143,7 +178,11 @@ def _checked(kind: type, row: Mapping[str, Any], where: str) -> dict[str, Any]:
                 raise ValueError(f"{where}: key {key!r} lacks its unit: write {unit[0]!r}")
             close = get_close_matches(key, known) or sorted(known)
             raise ValueError(f"{where}: unknown key {key!r}; close matches: {', '.join(close)}")
-    absent = [name for name, item in known.items() if name not in row and item.default is MISSING]
+    absent = [
+        name
+        for name, item in known.items()
+        if name not in row and item.default is MISSING and item.default_factory is MISSING
+    ]
     if absent:
         raise ValueError(f"{where}: missing {', '.join(absent)}")
     checked = dict(row)

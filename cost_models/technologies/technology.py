@@ -95,7 +95,7 @@ class Technology:
 
     `inverter` and `nand2` name the reference cells of FO4 delays and NAND2 equivalents, `driver` the cell that drives
     the inputs when ABC sizes. `digest` is the SHA-256 of the data without `wires`: a netlist does not depend on
-    them.
+    them. `left_out` says of each cell of a Liberty file that is not used why.
     """
 
     name: str
@@ -110,6 +110,7 @@ class Technology:
     cells: Mapping[str, Cell] = field(hash=False)
     digest: str
     wires: Wires | None = None
+    left_out: Mapping[str, str] = field(hash=False, default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

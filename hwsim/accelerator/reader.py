@@ -3,13 +3,13 @@
 
 import difflib
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
 
 from hwsim import datapath
-from hwsim.accelerator.spec import Accelerator, ArraySpec, Dataflow, DramSpec, SramSpec
+from hwsim.accelerator.spec import Accelerator, ArraySpec, Constants, Dataflow, DramSpec, SramSpec, WireSpec
 from hwsim.network import Rule
 
 __all__ = [
@@ -18,6 +18,18 @@ __all__ = [
 ]
 
 _Built = TypeVar("_Built")
+# Constants that the user may give in place of ours; what they must be, `cost_models.memory` says.
+_SRAM = ("read_pj_per_bit", "write_pj_per_bit", "leakage_mw")
+_DRAM = (
+    "row_pj",
+    "row_bytes",
+    "burst_bytes",
+    "array_pj_per_bit",
+    "io_pj_per_bit",
+    "page_policy",
+    "row_hit_rate",
+)
+_WIRE = ("transition_pj_per_mm", "toggle_rate")
 _KEYS: dict[str, tuple[str, ...]] = {
     "": (
         "name",
@@ -32,10 +44,12 @@ _KEYS: dict[str, tuple[str, ...]] = {
         "memory",
     ),
     "array": ("dataflow", "rows", "columns"),
-    "memory": ("activations", "weights", "dram"),
-    "memory.activations": ("kilobytes", "width_bits"),
-    "memory.weights": ("kilobytes", "width_bits"),
-    "memory.dram": ("kind", "bits_per_cycle"),
+    "memory": ("preset", "activations", "weights", "dram", "registers", "wire"),
+    "memory.activations": ("kilobytes", "width_bits", *_SRAM),
+    "memory.weights": ("kilobytes", "width_bits", *_SRAM),
+    "memory.dram": ("kind", "bits_per_cycle", *_DRAM),
+    "memory.registers": ("clock_pj_per_cycle", "data_pj_per_toggle", "leakage_uw", "toggle_rate"),
+    "memory.wire": ("name", "length_mm", *_WIRE),
 }
 
 
@@ -52,7 +66,8 @@ def read(path: str | Path) -> Accelerator:
     ----------
     path : str or Path
         A TOML file, or the name of a preset (`presets`). Every key is needed, but `name` (the file's stem), `pipeline`
-        (2) and `requantization` ("onnx").
+        (2) and `requantization` ("onnx"), and the constants of memories (docs/memory.md). With `memory.preset`, there
+        is no `sram_node_nm`, and `memory.dram.kind` may be left out.
 
     Returns
     -------
@@ -114,7 +129,7 @@ def _check_keys(table: Mapping[str, Any], prefix: str, where: str) -> None:
             _check_keys(value, full, where)
 
 
-def _need(table: Mapping[str, Any], path: str, where: str, kind: type, default: Any = None) -> Any:
+def _need(table: Mapping[str, Any], path: str, where: str, kind: type | tuple[type, ...], default: Any = None) -> Any:
     """Return the value at a dotted path, or raise if it is missing or of the wrong kind."""
     value: Any = table
     for key in path.split("."):
@@ -124,7 +139,8 @@ def _need(table: Mapping[str, Any], path: str, where: str, kind: type, default: 
             raise ValueError(f"{where}: {path} is missing")
         value = value[key]
     if not isinstance(value, kind) or isinstance(value, bool):
-        raise TypeError(f"{where}: {path} must be {'an' if kind is int else 'a'} {kind.__name__}, not {value!r}")
+        wanted = {int: "an int", str: "a str"}.get(kind, "a number") if isinstance(kind, type) else "a number"
+        raise TypeError(f"{where}: {path} must be {wanted}, not {value!r}")
     return value
 
 
@@ -147,9 +163,14 @@ def _accelerator(table: Mapping[str, Any], where: str) -> Accelerator:
         return _located(
             where,
             path,
-            lambda: SramSpec(kilobytes=integer(f"{path}.kilobytes"), width_bits=integer(f"{path}.width_bits")),
+            lambda: SramSpec(
+                kilobytes=integer(f"{path}.kilobytes"),
+                width_bits=integer(f"{path}.width_bits"),
+                constants=_constants(table, path, _SRAM),
+            ),
         )
 
+    preset = "" if "preset" not in table.get("memory", {}) else _need(table, "memory.preset", where, str)
     dataflow = _choice(table, "array.dataflow", where, Dataflow)
     return Accelerator(
         name=_need(table, "name", where, str, Path(where).stem),
@@ -166,15 +187,47 @@ def _accelerator(table: Mapping[str, Any], where: str) -> Accelerator:
             where,
             "memory.dram",
             lambda: DramSpec(
-                kind=_need(table, "memory.dram.kind", where, str), bits_per_cycle=integer("memory.dram.bits_per_cycle")
+                kind=_need(table, "memory.dram.kind", where, str, "" if preset else None),
+                bits_per_cycle=integer("memory.dram.bits_per_cycle"),
+                constants=_constants(table, "memory.dram", _DRAM),
             ),
         ),
         vector_lanes=integer("vector_lanes"),
         clock_mhz=integer("clock_mhz"),
         technology=_need(table, "technology", where, str),
-        sram_node_nm=integer("sram_node_nm"),
+        sram_node_nm=None if preset and "sram_node_nm" not in table else integer("sram_node_nm"),
         requantization=_choice(table, "requantization", where, Rule, "onnx"),
+        memory_preset=_beside(preset, where),
+        registers=_constants(table, "memory.registers", _KEYS["memory.registers"]),
+        wire=_wire(table, where, preset),
     )
+
+
+def _constants(table: Mapping[str, Any], path: str, keys: Sequence[str]) -> Constants:
+    """Return the constants that a table gives, in their order there."""
+    inner: Any = table
+    for key in path.split("."):
+        inner = inner.get(key, {}) if isinstance(inner, dict) else {}
+    return tuple((key, value) for key, value in inner.items() if key in keys)
+
+
+def _wire(table: Mapping[str, Any], where: str, preset: str) -> WireSpec | None:
+    if "wire" not in table.get("memory", {}):
+        return None
+    return _located(
+        where,
+        "memory.wire",
+        lambda: WireSpec(
+            name=_need(table, "memory.wire.name", where, str, "" if preset else None),
+            length_mm=float(_need(table, "memory.wire.length_mm", where, (int, float))),
+            constants=_constants(table, "memory.wire", _WIRE),
+        ),
+    )
+
+
+def _beside(preset: str, where: str) -> str:
+    """Return a memory preset's name, or its path from the accelerator's file."""
+    return str(Path(where).parent / preset) if preset.endswith(".toml") else preset
 
 
 def _located(where: str, path: str, build: Callable[[], _Built]) -> _Built:

@@ -56,8 +56,8 @@ def expected_seconds(rows: Sequence[Row]) -> float:
 
 
 def left(rows: Sequence[Row]) -> tuple[Row, ...]:
-    """Return the rows that the user has not measured of the RTL of today."""
-    return tuple(row for row in rows if _own(row) is None)
+    """Return the rows that the user has not measured, or of which it is not known yet that their RTL is today's."""
+    return tuple(row for row in rows if not _is_done(row))
 
 
 def build(
@@ -99,12 +99,23 @@ def _ignore_interrupts() -> None:
 
 
 def _measured(row: Row) -> Outcome:
-    """Measure a row."""
+    """Measure a row, unless it was measured of the RTL of today."""
     try:
+        known = _own(row)
+        if known is not None:
+            return Outcome(row=row, cost=known)
         cost = study.price(datapath.named(row.unit), row.technology, pipeline=row.pipeline, remeasure=True)
     except (ValueError, RuntimeError, LookupError) as error:
         return Outcome(row=row, error=f"{type(error).__name__}: {error}")
     return Outcome(row=row, cost=cost)
+
+
+def _is_done(row: Row) -> bool:
+    """Whether the user has measured a row of the RTL of today, as far as that is known without making it."""
+    found = find(row.unit, row.technology, row.pipeline)
+    if found is None or found.shipped:
+        return False
+    return found.rtl_hash == study.known_rtl_hash(datapath.named(row.unit), row.pipeline)
 
 
 def _own(row: Row) -> Cost | None:

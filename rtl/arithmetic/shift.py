@@ -3,14 +3,35 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed, unsigned
 
 __all__ = [
+    "limited_amount",
+    "shift_left_above",
     "shift_left_sticky",
     "shift_right_jam",
     "shift_right_split",
     "shift_right_truncate",
 ]
+
+
+def limited_amount(m: Module, amount: Any, width: int, name: str) -> Any:
+    """Return the amount of a shift in no more bits than `width` has; all ones where it is beyond them."""
+    bits = width.bit_length()
+    if len(amount) <= bits:
+        return amount
+    out = Signal(bits, name=name)
+    m.d.comb += out.eq(amount[:bits] | amount[bits:].any().replicate(bits))
+    return out
+
+
+def shift_left_above(m: Module, value: Any, amount: Any, low: int, high: int, name: str) -> Any:
+    """Shift a value left by at most `high`; the lowest `low` bits of the result are not made."""
+    shape = value.shape()
+    bits = len(value) + high - low
+    out = Signal(signed(bits) if shape.signed else unsigned(bits), name=name)
+    m.d.comb += out.eq((value << amount)[low : low + bits])
+    return out
 
 
 def shift_left_sticky(m: Module, value: Any, amount: Any, kept: int, name: str) -> tuple[Any, Any]:
@@ -103,11 +124,7 @@ def shift_right_split(m: Module, value: Any, amount: Any, width: int, *, sticky:
         body = Cat(body[: excess + 1].any(), body[excess + 1 :]) if sticky else body[excess:]
     elif excess < 0:
         body = Cat(Const(0, -excess), body)
-    bits = width.bit_length()
-    if len(amount) > bits:
-        limited = Signal(bits, name=f"{name}_amount")
-        m.d.comb += limited.eq(amount[:bits] | amount[bits:].any().replicate(bits))
-        amount = limited
+    amount = limited_amount(m, amount, width, f"{name}_amount")
     if sticky:
         return shift_right_jam(m, Cat(body, value[-1]).as_signed() if is_signed else body, amount, width, name)
     return shift_right_truncate(m, body, amount, name)

@@ -3,16 +3,16 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Cat, Const, Module, Signal, signed
 from amaranth.lib.wiring import In, Out
 
 from hwsim.datapath.unit import DotProductUnit, FloatAccumulator, TruncatedAlignment
 from hwsim.formats import Rounding
 from rtl.architecture import Architecture
 from rtl.arithmetic.rounder import round_increment
-from rtl.arithmetic.shift import shift_right_split, shift_right_truncate
-from rtl.arithmetic.tree import add_signed, maximum
-from rtl.datapath.lanes import sum_signed
+from rtl.arithmetic.shift import shift_left_above, shift_right_split, shift_right_truncate
+from rtl.arithmetic.tree import maximum
+from rtl.datapath.lanes import sign_magnitudes, sum_signed
 from rtl.datapath.layouts import (
     addend_max,
     fused,
@@ -81,11 +81,12 @@ class AlignAdd(Part):
                 product = lane.significand
                 if grid.bits:
                     # The low bits are zero, for no raw exponent is below grid.low.
-                    product = _moved(m, product, lane.exponent, grid.low, grid.high, f"aligned_{index}")
+                    product = shift_left_above(m, product, lane.exponent, grid.low, grid.high, f"aligned_{index}")
                 shifted.append(product)
             bits = unit.sum_bits if scale_max(unit) > 1 else len(self.total.sum)
             total = Signal(signed(bits), name="total")
-            m.d.comb += total.eq(self._sum(m, shifted, [lane.negative for lane in products.lanes], bits))
+            negatives = [lane.negative for lane in products.lanes]
+            m.d.comb += total.eq(sum_signed(m, shifted, negatives, bits, self._architecture, "sum"))
             m.d.comb += self.total.exponent.eq(products.scale_exponent)
             m.d.comb += self.total.negative.eq(products.scale_negative)
         else:
@@ -98,7 +99,7 @@ class AlignAdd(Part):
         unit = self.spec
         fraction, point, product = alignment.fraction_bits, product_point(unit), product_raw(unit)
         lanes = self.products.lanes
-        magnitudes, negatives = self._sign_magnitude(m)
+        magnitudes, negatives = sign_magnitudes(m, lanes, addend_max(unit).bit_length())
         # A product's exponent above the floor, less its raw exponent and that of the scale.
         base = product.offset + scale_raw(unit).offset + point - alignment.exp_floor
         scale_base = self.products.scale_exponent + base
@@ -129,7 +130,8 @@ class AlignAdd(Part):
             away = _saturated(m, largest - (accumulator.exponent + accumulator_base), bits, "accumulator_shift")
             terms.append(self._cut(m, own, fraction - spec.man_bits, away, accumulator.negative, "cut_accumulator"))
             negatives.append(accumulator.negative)
-        m.d.comb += self.total.sum.eq(self._sum(m, terms, negatives, len(self.total.sum)))
+        bits = len(self.total.sum)
+        m.d.comb += self.total.sum.eq(sum_signed(m, terms, negatives, bits, self._architecture, "sum"))
 
     @property
     def _rounds(self) -> bool:
@@ -155,28 +157,6 @@ class AlignAdd(Part):
         m.d.comb += out.eq(word[2:] + one)
         return out
 
-    def _sum(self, m: Module, values: list[Any], negatives: list[Any], bits: int) -> Any:
-        """Return the sum of values, each negated or not, by the architecture."""
-        if self._architecture.reduction == "tool":
-            return add_signed(values, negatives, bits)
-        return sum_signed(m, values, negatives, bits, self._architecture, "sum")
-
-    def _sign_magnitude(self, m: Module) -> tuple[list[Any], list[Any]]:
-        """Return magnitudes and signs of the products, for each is cut toward zero."""
-        magnitudes, negatives = [], []
-        bits = addend_max(self.spec).bit_length()
-        for index, lane in enumerate(self.products.lanes):
-            if not lane.significand.shape().signed:
-                magnitudes.append(lane.significand)
-                negatives.append(lane.negative)
-                continue
-            minus = lane.significand[-1]
-            magnitude = Signal(bits, name=f"magnitude_{index}")
-            m.d.comb += magnitude.eq(Mux(minus, -lane.significand, lane.significand))
-            magnitudes.append(magnitude)
-            negatives.append(minus ^ lane.negative)
-        return magnitudes, negatives
-
     def _product_lead(self, m: Module, magnitudes: list[Any], scale_base: Any) -> Any:
         """Return the largest exponent of the products above the floor, 0 where all are zero or below."""
         product = product_raw(self.spec)
@@ -193,15 +173,6 @@ class AlignAdd(Part):
         return _above_zero(
             m, top[: product.bits] + scale_base, top.any() if product.low > 0 else top[-1], "product_lead"
         )
-
-
-def _moved(m: Module, product: Any, exponent: Any, low: int, high: int, name: str) -> Any:
-    """Shift a product left by its raw exponent, less the lowest one: the low bits are zero and are not made."""
-    shape = product.shape()
-    bits = len(product) + high - low
-    out = Signal(signed(bits) if shape.signed else unsigned(bits), name=name)
-    m.d.comb += out.eq((product << exponent)[low : low + bits])
-    return out
 
 
 def _above_zero(m: Module, value: Any, valid: Any, name: str) -> Any:

@@ -8,9 +8,9 @@ from amaranth.lib.wiring import In, Out
 
 from hwsim.datapath.unit import CascadedAlignment, DotProductUnit, FloatAccumulator
 from rtl.architecture import Architecture
-from rtl.arithmetic.shift import shift_right_jam, shift_right_truncate
-from rtl.arithmetic.tree import add_signed, maximum
-from rtl.datapath.lanes import sum_signed
+from rtl.arithmetic.shift import limited_amount, shift_right_jam, shift_right_truncate
+from rtl.arithmetic.tree import maximum
+from rtl.datapath.lanes import sign_magnitudes, sum_signed
 from rtl.datapath.layouts import (
     cascade_of,
     operand_layout,
@@ -66,7 +66,7 @@ class CascadedAdd(Part):
         m = Module()
         alignment, spec, held = self._alignment, self._format, cascade_of(self.spec)
         raw, point = product_raw(self.spec), product_point(self.spec)
-        magnitudes, negatives = self._sign_magnitude(m)
+        magnitudes, negatives = sign_magnitudes(m, self.products.lanes, self.spec.product_max.bit_length())
         m.d.comb += self.total.special.eq(self._special(m, magnitudes, negatives))
         total, top, there = self._parts(m, magnitudes, negatives)
         own = self.accumulator
@@ -105,15 +105,13 @@ class CascadedAdd(Part):
             m.d.comb += [self.total.sum.eq(exact), self.total.exponent.eq(largest)]
             return
         lower = Signal(name="lower")
-        bits = held.bits.bit_length()
         missing = Signal(range(held.floor + 1), name="missing")
-        amount = Signal(bits, name="amount")
         m.d.comb += [
             lower.eq(largest < held.floor),
             missing.eq(Mux(lower, held.floor - largest, 0)),
-            amount.eq(missing[:bits] | missing[bits:].any().replicate(bits)),
             self.total.exponent.eq(Mux(lower, held.floor, largest)),
         ]
+        amount = limited_amount(m, missing, held.bits, "amount")
         wide = Signal(signed(held.bits), name="wide")
         m.d.comb += wide.eq(Cat(Const(0, held.below), exact).as_signed())
         m.d.comb += self.total.sum.eq(shift_right_jam(m, wide, amount, held.bits - 1, "lowered"))
@@ -155,29 +153,13 @@ class CascadedAdd(Part):
             placed = Cat(Const(0, places), magnitude) if places > 0 else magnitude[-places:]
             amount = Signal(raw.bits, name=f"shift_{index}")
             m.d.comb += amount.eq(top - self.products.lanes[index].exponent)
-            limited = _limited(m, amount, len(placed), f"shift_{index}")
+            limited = limited_amount(m, amount, len(placed), f"shift_{index}_limited")
             terms.append(shift_right_truncate(m, placed, limited, f"cut_{index}"))
             signs.append(negative)
         bits = cascade_of(self.spec).part.bit_length() + 1
         total = Signal(signed(bits), name=f"part_{part}")
-        if self._architecture.reduction == "tool":
-            m.d.comb += total.eq(add_signed(terms, signs, bits))
-        else:
-            m.d.comb += total.eq(sum_signed(m, terms, signs, bits, self._architecture, f"part_{part}_sum"))
+        m.d.comb += total.eq(sum_signed(m, terms, signs, bits, self._architecture, f"part_{part}_sum"))
         return total, top, Cat(*there.values()).any()
-
-    def _sign_magnitude(self, m: Module) -> tuple[list[Any], list[Any]]:
-        """Return magnitudes and signs of the products."""
-        magnitudes, negatives = [], []
-        for index, lane in enumerate(self.products.lanes):
-            magnitude, negative = lane.significand, lane.negative
-            if magnitude.shape().signed:
-                negative = magnitude[-1] ^ negative.any()
-                magnitude = Signal(self.spec.product_max.bit_length(), name=f"magnitude_{index}")
-                m.d.comb += magnitude.eq(Mux(lane.significand[-1], -lane.significand, lane.significand))
-            magnitudes.append(magnitude)
-            negatives.append(negative)
-        return magnitudes, negatives
 
     def _special(self, m: Module, magnitudes: list[Any], negatives: list[Any]) -> Any:
         """Return the specials of the products, and infinities for those beyond the register's largest number."""
@@ -204,22 +186,12 @@ class CascadedAdd(Part):
         return seen
 
 
-def _limited(m: Module, amount: Any, least: int, name: str) -> Any:
-    """Return a shift with no more bits than `least` has; what is beyond them, all ones."""
-    bits = least.bit_length()
-    if len(amount) <= bits:
-        return amount
-    out = Signal(bits, name=f"{name}_limited")
-    m.d.comb += out.eq(amount[:bits] | amount[bits:].any().replicate(bits))
-    return out
-
-
 def _floored(m: Module, value: Any, places: int, away: Any, name: str) -> Any:
     """Shift a signed number left by a constant, then right by an amount, cut downward."""
     bits = max(len(value) + places, 2)
     stage: Any = Signal(signed(bits), name=name)
     m.d.comb += stage.eq(value << places if places >= 0 else value >> -places)
-    amount = _limited(m, away, bits, name)
+    amount = limited_amount(m, away, bits, f"{name}_limited")
     for index in range(len(amount)):
         moved = Signal(signed(bits), name=f"{name}_{1 << index}")
         m.d.comb += moved.eq(Mux(amount[index], stage >> min(1 << index, bits), stage))

@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from hwsim.datapath.unit import DotProductUnit
 from rtl.architecture import Architecture
-from rtl.arithmetic.tree import add_signed
+from rtl.arithmetic.shift import shift_left_above
 from rtl.datapath.lanes import multiplied, sum_signed
 from rtl.datapath.layouts import (
     group_of,
@@ -110,17 +110,10 @@ class MultiplyGroups(Part):
         for lane in lanes:
             product, negative, exponent = self._product(m, lane)
             if grid.bits:
-                bits = len(product) + grid.high - grid.low
-                shape = signed(bits) if product.shape().signed else bits
-                moved = Signal(shape, name=f"aligned_{lane}")
-                m.d.comb += moved.eq((product << exponent)[grid.low : grid.low + bits])
-                product = moved
+                product = shift_left_above(m, product, exponent, grid.low, grid.high, f"aligned_{lane}")
             values.append(product)
             negatives.append(negative)
         bits = (len(lanes) * (self.spec.product_max << (grid.high - grid.low))).bit_length() + 1
         total = Signal(signed(bits), name=f"group_{lanes[0] // len(lanes)}")
-        if self._architecture.reduction == "tool":
-            m.d.comb += total.eq(add_signed(values, negatives, bits))
-        else:
-            m.d.comb += total.eq(sum_signed(m, values, negatives, bits, self._architecture, f"group_{lanes[0]}"))
+        m.d.comb += total.eq(sum_signed(m, values, negatives, bits, self._architecture, f"group_{lanes[0]}"))
         return total, Const(0, 0), Const(0, 0)

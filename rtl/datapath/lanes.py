@@ -10,18 +10,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
 from hwsim.datapath.unit import DotProductUnit
 from hwsim.formats import CodebookSpec
 from rtl.architecture import Architecture
 from rtl.arithmetic.heap import Heap
+from rtl.arithmetic.shift import shift_left_above
+from rtl.arithmetic.tree import add_signed
 from rtl.datapath.layouts import operand_layout, operand_raw, product_raw
 
 __all__ = [
     "add_lanes",
     "inverts",
     "multiplied",
+    "sign_magnitudes",
     "sum_signed",
 ]
 
@@ -84,11 +87,26 @@ def multiplied(m: Module, a: Any, b: Any, architecture: Architecture, name: str)
     return total.as_signed() if shape.signed else total
 
 
+def sign_magnitudes(m: Module, lanes: Sequence[Any], bits: int) -> tuple[list[Any], list[Any]]:
+    """Return magnitudes, of at most `bits` bits, and signs of products, lanes of `products_layout`."""
+    magnitudes, negatives = [], []
+    for index, lane in enumerate(lanes):
+        magnitude, negative = lane.significand, lane.negative
+        if magnitude.shape().signed:
+            minus = lane.significand[-1]
+            magnitude = Signal(bits, name=f"magnitude_{index}")
+            m.d.comb += magnitude.eq(Mux(minus, -lane.significand, lane.significand))
+            negative = minus ^ lane.negative
+        magnitudes.append(magnitude)
+        negatives.append(negative)
+    return magnitudes, negatives
+
+
 def sum_signed(
     m: Module, values: Sequence[Any], negatives: Sequence[Any], bits: int, architecture: Architecture, name: str
 ) -> Value:
     """
-    Return the sum of ``-value if negative else value``, by one heap.
+    Return the sum of ``-value if negative else value``, by one heap or by the synthesizer's operators.
 
     Parameters
     ----------
@@ -96,11 +114,13 @@ def sum_signed(
     values, negatives : sequence of Value
         As of `rtl.arithmetic.tree.add_signed`.
     bits : int
-        Width, sign included, that the exact sum fits.
+        Width, sign included, that the exact sum fits; without a heap there may be more bits above, of no meaning.
     architecture : Architecture
     name : str
         Of the nets.
     """
+    if architecture.reduction == "tool":
+        return add_signed(values, negatives, bits)
     heap = Heap(bits)
     for value, negative in zip(values, negatives, strict=True):
         heap.add_signed_if(value, negative)
@@ -148,10 +168,7 @@ def add_lanes(
         product = multiplied(m, x.significand, y.significand, architecture, name)
         low = grid.low - min(shift, 0)
         if grid.bits:
-            shape, bits = product.shape(), len(product) + grid.high - low
-            moved = Signal(signed(bits) if shape.signed else bits, name=f"aligned_{index}")
-            m.d.comb += moved.eq((product << (x.exponent + y.exponent))[low : low + bits])
-            product = moved
+            product = shift_left_above(m, product, x.exponent + y.exponent, low, grid.high, f"aligned_{index}")
         elif low:
             product = product[low:].as_signed() if product.shape().signed else product[low:]
         heap.add_signed_if(product, negative, max(shift, 0))

@@ -82,6 +82,7 @@ def block_of(bits: int, unit_bits: int, steps: int) -> Block:
     """Return the block of an exponential."""
 
     def oracle(distance: NDArray[Any], unit: NDArray[Any]) -> Mapping[str, NDArray[Any]]:
+        """Divide by the unit, and take a power of two of the quotient and a line between them."""
         value, step = -distance.astype(np.int64), unit.astype(np.int64)
         divisor = np.maximum(step, 1)
         scaled = np.maximum(value + np.floor_divide(value, 2) - np.floor_divide(value, 16), -steps * step)

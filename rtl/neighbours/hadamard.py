@@ -77,6 +77,7 @@ def block_of(bits: int, size: int) -> Block:
     matrix = np.where(ones % 2 == 1, -1, 1)
 
     def oracle(values: NDArray[Any]) -> Mapping[str, NDArray[Any]]:
+        """Multiply by the matrix, whose sign at (i, j) is the parity of ``i & j``."""
         words = values.astype(object)
         lanes = np.stack([(words >> (bits * index)) & ((1 << bits) - 1) for index in range(size)]).astype(np.int64)
         sums = matrix @ (lanes - ((lanes >> (bits - 1)) << bits))

@@ -128,6 +128,7 @@ def _oracle(bits: int, signed: bool, encoding: Encoding) -> Any:
                     digit, minus = (-digit, int(digit != -1)) if number < 0 else (digit, int(digit == -1))
                 out["nonzero"][row] |= np.uint64((digit != 0) << i)
                 out["two"][row] |= np.uint64((abs(digit) == 2) << i)
+                # Of a digit that is 0 the sign has no meaning: that here is the circuit's choice, not the sources'.
                 out["negative"][row] |= np.uint64(minus << i)
         return out
 

@@ -131,7 +131,10 @@ class SimdFloat(Part):
 
 
 def _integers(spec: FloatSpec, fraction_bits: int) -> NDArray[Any]:
-    """Return the value of each code in units of ``2**-fraction_bits``; of a NaN, what its fields would be worth."""
+    """Return the value of each code in units of ``2**-fraction_bits``; of a NaN, what its fields would be worth.
+
+    With a NaN the sum has no meaning: that pins it to what this circuit makes of it, and no source does.
+    """
     values = np.array(spec.decode(np.arange(1 << spec.bits)))
     top = 2.0 ** ((1 << spec.exp_bits) - 1 - spec.bias) * (2 - 2.0**-spec.man_bits)
     values = np.where(np.isnan(values), np.where(np.arange(values.size) < values.size // 2, top, -top), values)

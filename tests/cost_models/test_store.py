@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Results on disk."""
 
-import json
 from pathlib import Path
 
 import pytest

@@ -4,8 +4,8 @@
 import pytest
 
 import rtl
-from cost_models.synthesis import asic, ecp5, ecp5_models
-from cost_models.technologies import Technology, cells_verilog, read
+from cost_models.synthesis import asic, ecp5_models, fpga
+from cost_models.technologies import FpgaTechnology, Technology, cells_verilog, read
 from hwsim import datapath
 from testbenches.runner import Report
 from testbenches.simulators import MissingToolError, find
@@ -88,8 +88,9 @@ def test_suite_mapped_netlist(name: str, library: str) -> None:
 
 
 def test_suite_mapped_netlist_of_the_fpga() -> None:
-    unit = datapath.named("int4")
-    result = ecp5(rtl.core_verilog(unit), f"{unit.name}_core", seeds=())
+    unit, target = datapath.named("int4"), read("ecp5")
+    assert isinstance(target, FpgaTechnology)
+    result = fpga(rtl.core_verilog(unit), f"{unit.name}_core", target, seeds=())
     assert _verify("int4", None, netlist=result.netlist_verilog, models=ecp5_models()).outputs > 1000
 
 

@@ -3,7 +3,7 @@
 
 import pytest
 
-from cost_models.technologies.function import truth_table, verilog_expression
+from cost_models.technologies.function import liberty_expression, truth_table, verilog_expression
 
 
 @pytest.mark.parametrize(
@@ -14,6 +14,11 @@ from cost_models.technologies.function import truth_table, verilog_expression
         ("A'", "A", 0b01),
         ("A*B", "AB", 0b1000),
         ("A & B", "AB", 0b1000),
+        ("A B", "AB", 0b1000),
+        ("A+B C", "ABC", 0b11101010),
+        ("A (!B+C)", "ABC", 0b10100010),
+        ("A' B'", "AB", 0b0001),
+        ("A!B", "AB", 0b0010),
         ("A+B", "AB", 0b1110),
         ("A | B", "AB", 0b1110),
         ("A^B", "AB", 0b0110),
@@ -34,6 +39,27 @@ def test_function_truth_table_of_six_pins() -> None:
     assert [table >> row & 1 for row in range(64)] == [int(not (row & 7 and row >> 3)) for row in range(64)]
 
 
+@pytest.mark.parametrize(
+    ("function", "plain"),
+    [
+        ("(!((A B) C))", "!((A*B)*C)"),
+        ("(A1 & A2') | B", "(A1*!A2)+B"),
+        ("A^B^CI", "(A^B)^CI"),
+        ("(A B)+(C D)", "(A*B)+(C*D)"),
+        ("!(!A)", "A"),
+        ("!S A", "!S*A"),
+    ],
+)
+def test_function_liberty_expression(function: str, plain: str) -> None:
+    assert liberty_expression(function) == plain
+
+
+def test_function_liberty_expression_renames() -> None:
+    assert liberty_expression("DS0000", {"DS0000": "IQ", "P0000": "!IQ"}) == "IQ"
+    assert liberty_expression("P0000", {"DS0000": "IQ", "P0000": "!IQ"}) == "!IQ"
+    assert liberty_expression("(!P0000)", {"DS0000": "IQ", "P0000": "!IQ"}) == "IQ"
+
+
 def test_function_verilog_expression() -> None:
     assert verilog_expression("!((A1*A2)+B)") == "~((A1 & A2) | B)"
     assert verilog_expression("A^B^CI") == "((A ^ B) ^ CI)"
@@ -44,7 +70,8 @@ def test_function_verilog_expression() -> None:
     ("function", "message"),
     [
         ("A*", "wants a pin, not 'its end'"),
-        ("A B", "has an unexpected 'B'"),
+        ("A)", "has an unexpected '\\)'"),
+        ("A+*B", "wants a pin, not '\\*'"),
         ("(A", "has an open parenthesis"),
         ("A # B", "has an unexpected character '#'"),
         ("A*C", "names 'C'; the input pins are A, B"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Problems for the paths of fixed registers and blocks, compared with the stages and with the oracle.
+"""Problems for the paths of fixed registers and blocks; products by the stages, by rows and by the oracle.
 
 Tests load it by `runpy`, as the folders of tests are no packages.
 """
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.datapath import DotProductUnit, Row, dot_exact
+from hwsim.datapath import DotProductUnit, Row, dot, dot_exact
 from hwsim.datapath.problem import Path, Problem
 from hwsim.datapath.staged import matmul_staged
 from hwsim.formats import BlockSpec, FloatSpec
@@ -92,6 +92,35 @@ def by_oracle(given: Problem) -> NDArray[np.uint64]:
             )
         out[i, j] = dot_exact(unit, rows)[0]
     return out
+
+
+def by_rows(given: Problem) -> NDArray[Any]:
+    """Return the product by the kernels of one step, which walk the same sums row after row."""
+    unit, a, b = given.unit, given.a, given.b
+    steps = a.shape[1] // unit.lanes
+    shape = (len(a), len(b), steps)
+    scales = []
+    for spec, codes, places, count in (
+        (unit.a, given.a_scales, np.s_[:, None], unit.scale_counts[0]),
+        (unit.b, given.b_scales, np.s_[None], unit.scale_counts[1]),
+    ):
+        if isinstance(spec, BlockSpec):
+            assert codes is not None
+            by_step = np.repeat(codes, max(spec.block_size // unit.lanes, 1), axis=1)[:, : steps * count]
+            by_step = by_step.reshape(-1, steps, count)[places]
+            scales.append(np.broadcast_to(by_step, (*shape, count)).reshape(-1, count))
+    step = np.broadcast_to(np.arange(steps), shape).reshape(-1)
+    register: Any = unit.accumulator.format
+    c = np.zeros(shape[:2], code_dtype(register.bits)) if given.c is None else given.c
+    return dot(
+        unit,
+        np.broadcast_to(a.reshape(len(a), 1, steps, -1), (*shape, unit.lanes)).reshape(-1, unit.lanes),
+        np.broadcast_to(b.reshape(1, len(b), steps, -1), (*shape, unit.lanes)).reshape(-1, unit.lanes),
+        step == 0,
+        step == steps - 1,
+        np.repeat(c.reshape(-1), steps),
+        scales=np.concatenate(scales, axis=1) if scales else None,
+    ).reshape(shape[:2])
 
 
 def compare(offer: Offer, unit: DotProductUnit, shapes: Any = _SHAPES, **options: Any) -> int:

@@ -16,7 +16,6 @@ from hwsim.datapath import (
     ExactAlignment,
     FloatAccumulator,
     PairwiseAlignment,
-    dot,
     hardware,
 )
 from hwsim.datapath.accumulate import load_exact, step_exact
@@ -27,6 +26,7 @@ from hwsim.formats.codes import code_dtype
 
 _TOOLS = runpy.run_path(str(Path(__file__).with_name("problems.py")))
 _problem: Any = _TOOLS["problem"]
+_by_rows: Any = _TOOLS["by_rows"]
 _portable: Any = _TOOLS["portable"]
 
 _SHAPES = ((1, 1, 1), (3, 7, 5), (17, 33, 19), (33, 70, 65), (5, 200, 130))
@@ -83,30 +83,6 @@ def _given(unit: DotProductUnit, shape: tuple[int, int, int], kind: str, seed: i
     if starts is not None:
         starts = np.where(unit.accumulator.format.unpack(starts).special != 0, 0, starts).astype(starts.dtype)
     return problem._replace(a=a, b=b, c=starts)
-
-
-def _by_rows(problem: Problem) -> Any:
-    """Return the product by the staged kernels, which walk the same sums row after row."""
-    unit, a, b = problem.unit, problem.a, problem.b
-    steps = a.shape[1] // unit.lanes
-    shape = (len(a), len(b), steps, unit.lanes)
-    step = np.broadcast_to(np.arange(steps), shape[:3]).reshape(-1)
-    c = np.zeros(shape[:2], np.uint32) if problem.c is None else problem.c
-    return dot(
-        unit,
-        np.broadcast_to(a.reshape(len(a), 1, steps, -1), shape).reshape(-1, unit.lanes),
-        np.broadcast_to(b.reshape(1, len(b), steps, -1), shape).reshape(-1, unit.lanes),
-        step == 0,
-        step == steps - 1,
-        np.repeat(c.reshape(-1), steps),
-    ).reshape(shape[:2])
-
-
-@pytest.fixture
-def compiled(interpreted: bool) -> None:
-    """Skip where kernels run uncompiled: there the path does not offer itself, which another test asks for."""
-    if interpreted:
-        pytest.skip("vectors exist in compiled kernels alone")
 
 
 def test_cascaded_takes_the_hardware_that_cascades(interpreted: bool) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from hwsim import formats
-from hwsim.datapath import DotProductUnit, ExactAlignment, FloatAccumulator, TruncatedAlignment, dot, hardware
+from hwsim.datapath import DotProductUnit, ExactAlignment, FloatAccumulator, TruncatedAlignment, hardware
 from hwsim.datapath.accumulate import load_exact, step_exact
 from hwsim.datapath.paths import choose, grouped
 from hwsim.datapath.problem import Problem
@@ -19,6 +19,7 @@ from hwsim.formats.codes import code_dtype
 
 _TOOLS = runpy.run_path(str(Path(__file__).with_name("problems.py")))
 _problem: Any = _TOOLS["problem"]
+_by_rows: Any = _TOOLS["by_rows"]
 _portable: Any = _TOOLS["portable"]
 
 _SHAPES = ((1, 1, 1), (3, 7, 5), (17, 33, 19), (33, 70, 65), (5, 200, 130), (5, 513, 7))
@@ -37,41 +38,6 @@ def _block(name: str, size: int) -> BlockSpec:
     spec = formats.named(name)
     assert isinstance(spec, BlockSpec)
     return replace(spec, block_size=size)
-
-
-def _by_rows(problem: Problem) -> Any:
-    """Return the product by the staged kernels, which walk the same sums row after row."""
-    unit, a, b = problem.unit, problem.a, problem.b
-    steps = a.shape[1] // unit.lanes
-    shape = (len(a), len(b), steps)
-    scales = []
-    for spec, codes, places, count in (
-        (unit.a, problem.a_scales, np.s_[:, None], unit.scale_counts[0]),
-        (unit.b, problem.b_scales, np.s_[None], unit.scale_counts[1]),
-    ):
-        assert isinstance(spec, BlockSpec)
-        assert codes is not None
-        by_step = np.repeat(codes, max(spec.block_size // unit.lanes, 1), axis=1)[:, : steps * count]
-        by_step = by_step.reshape(-1, steps, count)[places]
-        scales.append(np.broadcast_to(by_step, (*shape, count)).reshape(-1, count))
-    step = np.broadcast_to(np.arange(steps), shape).reshape(-1)
-    c = np.zeros(shape[:2], np.uint32) if problem.c is None else problem.c
-    return dot(
-        unit,
-        np.broadcast_to(a.reshape(len(a), 1, steps, -1), (*shape, unit.lanes)).reshape(-1, unit.lanes),
-        np.broadcast_to(b.reshape(1, len(b), steps, -1), (*shape, unit.lanes)).reshape(-1, unit.lanes),
-        step == 0,
-        step == steps - 1,
-        np.repeat(c.reshape(-1), steps),
-        scales=np.concatenate(scales, axis=1),
-    ).reshape(shape[:2])
-
-
-@pytest.fixture
-def compiled(interpreted: bool) -> None:
-    """Skip where kernels run uncompiled: there the path does not offer itself, which another test asks for."""
-    if interpreted:
-        pytest.skip("vectors exist in compiled kernels alone")
 
 
 def test_grouped_takes_the_hardware_that_adds_groups(interpreted: bool) -> None:

@@ -2,6 +2,7 @@
 import itertools
 import os
 import random
+import runpy
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,7 +16,7 @@ import pytest
 from numpy.typing import NDArray
 
 from hwsim import formats
-from hwsim.datapath import DotProductUnit, ExactAlignment, FloatAccumulator, TruncatedAlignment, dot
+from hwsim.datapath import DotProductUnit, ExactAlignment, FloatAccumulator, TruncatedAlignment
 from hwsim.datapath.paths import truncated
 from hwsim.datapath.problem import Path as Way
 from hwsim.datapath.problem import Problem
@@ -23,6 +24,8 @@ from hwsim.formats import BlockSpec, FloatSpec, Overflow, Rounding
 from hwsim.formats.codes import code_dtype
 
 Codes = NDArray[Any]
+
+_by_rows: Any = runpy.run_path(str(Path(__file__).with_name("problems.py")))["by_rows"]
 
 _ZERO, _EVEN = Rounding.TOWARD_ZERO, Rounding.NEAREST_EVEN
 # a, b, lanes, fraction bits, floor, register, its rounding, mantissa bits kept
@@ -126,44 +129,10 @@ def _problem(
     return Problem(unit, a, np.ascontiguousarray(b.T).T if across else b, c, scales[0], scales[1])
 
 
-def _by_rows(problem: Problem) -> Codes:
-    """Return the product by the staged kernels, which walk the same sums row after row."""
-    unit, a, b = problem.unit, problem.a, problem.b
-    steps = a.shape[1] // unit.lanes
-    shape = (len(a), len(b), steps, unit.lanes)
-    scales = []
-    for spec, codes, places in (
-        (unit.a, problem.a_scales, np.s_[:, None]),
-        (unit.b, problem.b_scales, np.s_[None]),
-    ):
-        if isinstance(spec, BlockSpec) and codes is not None:
-            by_step = np.repeat(codes, spec.block_size // unit.lanes, axis=1)[:, :steps]
-            scales.append(np.broadcast_to(by_step[places], shape[:3]).reshape(-1))
-    step = np.broadcast_to(np.arange(steps), shape[:3]).reshape(-1)
-    register: Any = unit.accumulator.format
-    c = np.zeros(shape[:2], code_dtype(register.bits)) if problem.c is None else problem.c
-    return dot(
-        unit,
-        np.broadcast_to(a.reshape(len(a), 1, steps, -1), shape).reshape(-1, unit.lanes),
-        np.broadcast_to(b.reshape(1, len(b), steps, -1), shape).reshape(-1, unit.lanes),
-        step == 0,
-        step == steps - 1,
-        np.repeat(c.reshape(-1), steps),
-        scales=np.stack(scales, axis=1) if scales else None,
-    ).reshape(shape[:2])
-
-
 def _offered(unit: DotProductUnit, depth: int = 64) -> Way:
     path = truncated.offer(unit, depth)
     assert path is not None, unit
     return path
-
-
-@pytest.fixture
-def compiled(interpreted: bool) -> None:
-    """Skip where kernels run uncompiled: there the path does not offer itself, which another test asks for."""
-    if interpreted:
-        pytest.skip("vectors exist in compiled kernels alone")
 
 
 def test_truncated_needs_compiler(interpreted: bool) -> None:
@@ -416,50 +385,6 @@ def test_truncated_threads_do_not_matter() -> None:
     finally:
         numba.set_num_threads(threads)
     assert np.array_equal(found[0], found[1])
-
-
-def _without_specials(unit: DotProductUnit, a: Codes, b: Codes, c: Codes) -> tuple[Problem, NDArray[np.bool_]]:
-    """Return a problem of (M, K), (N, K) and (M, N), zeros for specials, and which elements no special touches."""
-    register: Any = unit.accumulator.format
-    a, b = a.astype(code_dtype(unit.element_a.bits)), b.astype(code_dtype(unit.element_b.bits))
-    c = c.astype(code_dtype(register.bits))
-    bad = [spec.unpack(x).special != 0 for spec, x in ((unit.element_a, a), (unit.element_b, b), (register, c))]
-    a, b, c = (np.where(wrong, 0, x).astype(x.dtype) for wrong, x in zip(bad, (a, b, c), strict=True))
-    return Problem(unit, a, b, c, None, None), ~(bad[0].any(1)[:, None] | bad[1].any(1) | bad[2])
-
-
-@pytest.mark.usefixtures("compiled")
-def test_truncated_hopper_sample(hopper_sample: Path, hopper_unit: Any) -> None:
-    compared = 0
-    with np.load(hopper_sample) as arrays:
-        for name in sorted({key[:-2] for key in arrays.files if key.endswith("_d") and "_s32_" not in key}):
-            unit = hopper_unit(name.removesuffix("_chain"))
-            path = _offered(unit)
-            for a, b, c, d in zip(*(arrays[f"{name}_{part}"] for part in "abcd"), strict=True):
-                problem, good = _without_specials(unit, a[None], b[None], c[None, None])
-                found = path.run(problem)
-                assert found[0, 0] == d or not good[0, 0], name
-                compared += int(good[0, 0])
-    assert compared >= 350
-
-
-@pytest.mark.usefixtures("compiled")
-@pytest.mark.parametrize("name", ["e4m3_e4m3_f32", "e5m2_e4m3_f32", "e5m2_e5m2_f16", "f16_f16", "f16_f32", "bf16_f32"])
-def test_truncated_golden(name: str, shared: Path, hopper_unit: Any) -> None:
-    compared = 0
-    with np.load(shared / "golden" / "hopper_h200" / f"{name}.npz") as arrays:
-        a, b, c, d = (arrays[part] for part in "abcd")
-        for at, (instruction, length) in enumerate(zip(arrays["instr"], arrays["instr_k"], strict=True)):
-            if not str(instruction).startswith("wgmma"):
-                continue
-            unit = hopper_unit(str(instruction))
-            path = _offered(unit)
-            for tile in range(0, len(a), 4):
-                problem, good = _without_specials(unit, a[tile, :, :length], b[tile, :length].T, c[tile])
-                found = path.run(problem)
-                assert np.array_equal(found[good], d[tile, at][good]), (instruction, tile)
-                compared += int(good.sum())
-    assert compared >= 15_000
 
 
 @pytest.mark.slow

@@ -7,7 +7,13 @@ from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from rtl.arithmetic.shift import shift_left_sticky, shift_right_jam, shift_right_truncate
+from rtl.arithmetic.shift import (
+    limited_amount,
+    shift_left_above,
+    shift_left_sticky,
+    shift_right_jam,
+    shift_right_truncate,
+)
 
 
 class _Shifter(wiring.Component):
@@ -25,6 +31,30 @@ class _Shifter(wiring.Component):
 
 def _inputs(values: range, amount_bits: int) -> list[dict[str, int]]:
     return [{"value": value, "amount": amount} for value in values for amount in range(1 << amount_bits)]
+
+
+@pytest.mark.parametrize("width", [1, 3, 4, 31, 32])
+def test_shift_limited_amount_exhaustive(evaluate: Any, width: int) -> None:
+    inputs = _inputs(range(1), 5)
+    seen = evaluate(_Shifter(1, 5, 5, lambda m, _, amount: limited_amount(m, amount, width, "limited")), inputs, "out")
+    for row, limited in zip(inputs, seen, strict=True):
+        exact = row["amount"]
+        # What it shifts out of a word of that width is the same: all of it, where the two differ.
+        assert limited == exact or (exact >= limited >= width and limited + 1 == 1 << width.bit_length())
+    assert len(seen) == 32
+
+
+@pytest.mark.parametrize(("shape", "values"), [(5, range(32)), (signed(5), range(-16, 16))])
+@pytest.mark.parametrize("low", [0, 2])
+def test_shift_left_above_exhaustive(evaluate: Any, shape: Any, values: range, low: int) -> None:
+    def make(m: Module, value: Any, amount: Any) -> Any:
+        return shift_left_above(m, value, amount, low, 7, "shift")
+
+    inputs = _inputs(values, 3)
+    out = signed(12 - low) if values.start < 0 else 12 - low
+    seen = evaluate(_Shifter(shape, 3, out, make), inputs, "out")
+    assert seen == [(row["value"] << row["amount"]) >> low for row in inputs]
+    assert len(seen) == 256
 
 
 @pytest.mark.parametrize("kept", [1, 3, 6])

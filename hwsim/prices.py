@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an accelerator's parts cost: its unit from the catalog, its memories, registers and wires from their models."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import cost_models
+from cost_models import Cost
+from cost_models.memory import (
+    Dram,
+    Preset,
+    Register,
+    Sram,
+    Wire,
+    dram,
+    overridden,
+    preset,
+    register,
+    sram,
+    technology_wire,
+    wire,
+)
+from cost_models.technologies import Technology
+from cost_models.technologies import names as technologies
+from cost_models.technologies import read as read_technology
+from hwsim.accelerator import Accelerator, SramSpec
+
+__all__ = [
+    "Prices",
+    "check_prices",
+]
+
+_EXCLUDED = "without the wires in the array and the vector unit; the array's clock is never gated"
+_Built = TypeVar("_Built")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prices:
+    """
+    What an accelerator's parts cost.
+
+    `cost` is None where the unit was never measured, and `note` says so; `registers` where the technology has no
+    flip-flop's energy; `wire` where the accelerator names none.
+    """
+
+    cost: Cost | None
+    note: str
+    activations: Sram
+    weights: Sram
+    dram: Dram
+    registers: Register | None
+    wire: Wire | None
+
+    def assumptions(self, accelerator: Accelerator) -> tuple[str, ...]:
+        """Say every constant of memories, registers and wires, and its source."""
+        lines = []
+        for key, memory in (("activations", self.activations), ("weights", self.weights)):
+            leakage = "leakage not known, left out" if memory.leakage_mw is None else f"{memory.leakage_mw:.4g} mW"
+            lines.append(
+                f"{key}: {memory.capacity_bytes // 1024} KiB, {memory.width_bits} bit: read "
+                f"{memory.read_pj_per_bit:.4g}, write {memory.write_pj_per_bit:.4g} pJ/bit, {leakage} ({memory.source})"
+            )
+        lines.append(f"DRAM {self.dram.name}: {_dram_text(self.dram)} ({self.dram.source})")
+        if self.registers is not None:
+            lines.append(
+                f"operand registers: {1e3 * self.registers.clock_pj_per_cycle:.4g} fJ a bit and cycle, "
+                f"{1e3 * self.registers.data_pj_per_toggle:.4g} fJ a toggle, {self.registers.toggle_rate:g} toggles a "
+                f"bit ({self.registers.source})"
+            )
+        if self.wire is None or accelerator.wire is None:
+            lines.append("wires between memories and array: left out")
+        else:
+            lines.append(
+                f"wires between memories and array: {accelerator.wire.length_mm:g} mm, "
+                f"{self.wire.pj_per_bit_mm:.4g} pJ/bit/mm ({self.wire.source})"
+            )
+        return tuple(lines)
+
+
+def check_prices(accelerator: Accelerator) -> Prices:
+    """Look up what an accelerator's parts cost.
+
+    Raises
+    ------
+    ValueError
+        If the technology, the DRAM, a wire or the memory preset is unknown, a memory is outside what is known, a
+        constant of the user's is wrong, or the clock is faster than the unit was measured to be; the message begins
+        with the key of the accelerator's file.
+    """
+    unit, technology = accelerator.unit, accelerator.technology
+    if technology not in technologies():
+        raise ValueError(f"technology: must be one of {', '.join(technologies())}, not {technology!r}")
+    chosen = _memory_preset(accelerator)
+    memories = [
+        _sram(f"memory.{key}", spec, accelerator, chosen)
+        for key, spec in (("activations", accelerator.activations), ("weights", accelerator.weights))
+    ]
+    cost: Cost | None = None
+    try:
+        cost = cost_models.estimate(unit, technology, pipeline=accelerator.pipeline)
+        note = f"{cost.source}; {cost.operands}; {_EXCLUDED}" if cost.energy_pj is not None else "not known on an FPGA"
+    except cost_models.NotMeasuredError as error:
+        note = str(error.args[0])
+    if cost is not None:
+        fastest = 1e6 / cost.delay_ps if cost.delay_ps else cost.fmax_mhz
+        if fastest is not None and accelerator.clock_mhz > fastest:
+            raise ValueError(
+                f"clock_mhz: must be at most {int(fastest)}, which the unit with {accelerator.pipeline} register ranks "
+                f"reaches in {technology}, not {accelerator.clock_mhz}"
+            )
+    return Prices(
+        cost=cost,
+        note=note,
+        activations=memories[0],
+        weights=memories[1],
+        dram=_dram(accelerator, chosen),
+        registers=_registers(accelerator),
+        wire=_wire(accelerator, chosen),
+    )
+
+
+def _memory_preset(accelerator: Accelerator) -> Preset | None:
+    try:
+        return preset(accelerator.memory_preset) if accelerator.memory_preset else None
+    except (LookupError, FileNotFoundError, ValueError) as error:
+        raise ValueError(f"memory.preset: {error.args[0]}") from None
+
+
+def _sram(key: str, spec: SramSpec, accelerator: Accelerator, chosen: Preset | None) -> Sram:
+    """Price a memory; one whose read and write energies the user gives may be of any size."""
+    capacity, constants = spec.kilobytes * 1024, dict(spec.constants)
+    if {"read_pj_per_bit", "write_pj_per_bit"} <= set(constants):
+        own = Sram(
+            capacity_bytes=capacity, width_bits=spec.width_bits, node_nm=0, cell="", read_pj_per_bit=0.0,
+            write_pj_per_bit=0.0, leakage_mw=None, access_ns=None, area_mm2=None, source="no model",
+        )  # fmt: skip
+        return overridden(own, constants, key)
+    try:
+        if chosen is not None:
+            known = chosen.sram(capacity, spec.width_bits)
+        else:
+            assert accelerator.sram_node_nm is not None
+            known = sram(capacity, spec.width_bits, accelerator.sram_node_nm)
+    except ValueError as error:
+        raise ValueError(f"{key}: {error}") from None
+    return overridden(known, constants, key)
+
+
+def _dram(accelerator: Accelerator, chosen: Preset | None) -> Dram:
+    spec = accelerator.dram
+    try:
+        known = chosen.dram if chosen is not None and not spec.kind else dram(spec.kind)
+    except LookupError as error:
+        raise ValueError(f"memory.dram.kind: {error.args[0]}") from None
+    return _within("memory.dram", lambda: overridden(known, dict(spec.constants), "memory.dram"))
+
+
+def _dram_text(known: Dram) -> str:
+    bit = f"{known.array_pj_per_bit + known.io_pj_per_bit:.4g} pJ/bit"
+    if not known.counts_rows:
+        return bit
+    rate = f" {known.row_hit_rate:g}" if known.page_policy == "hit_rate" else ""
+    return f"{bit}, {known.row_pj:g} pJ a row of {known.row_bytes} bytes, page policy {known.page_policy}{rate}"
+
+
+def _registers(accelerator: Accelerator) -> Register | None:
+    technology = read_technology(accelerator.technology)
+    constants = dict(accelerator.registers)
+    if isinstance(technology, Technology):
+        known = register(technology)
+    elif {"clock_pj_per_cycle", "data_pj_per_toggle"} <= set(constants):
+        known = Register(
+            clock_pj_per_cycle=0.0, data_pj_per_toggle=0.0, area_um2=0.0, leakage_uw=0.0, source="no model"
+        )
+    elif constants:
+        raise ValueError(
+            "memory.registers: clock_pj_per_cycle and data_pj_per_toggle must both be given, for "
+            f"{technology.name} has no flip-flop's energy"
+        )
+    else:
+        return None
+    return _within("memory.registers", lambda: overridden(known, constants, "memory.registers"))
+
+
+def _wire(accelerator: Accelerator, chosen: Preset | None) -> Wire | None:
+    spec = accelerator.wire
+    if spec is None:
+        return None
+    technology = read_technology(accelerator.technology)
+    try:
+        if spec.name == "technology" and isinstance(technology, Technology):
+            known = technology_wire(technology)
+        else:
+            known = chosen.wire if chosen is not None and not spec.name else wire(spec.name)
+    except (LookupError, ValueError) as error:
+        raise ValueError(f"memory.wire.name: {error.args[0]}") from None
+    return _within("memory.wire", lambda: overridden(known, dict(spec.constants), "memory.wire"))
+
+
+def _within(key: str, build: Callable[[], _Built]) -> _Built:
+    """Return what `build` makes, its errors preceded by the key."""
+    try:
+        return build()
+    except ValueError as error:
+        message = str(error.args[0])
+        raise ValueError(message if message.startswith(key) else f"{key}: {message}") from None

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rows are measured several at a time, kept, gone on with, and measured again."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import cost_models
+from hwsim.catalog import Outcome, Row, build, check, expected_seconds, left, ship_table
+
+ROWS = (Row("int2_l1_int32", "gf180", 2), Row("int2_l1_int32", "gowin", 2), Row("int2_l1_int32", "gf180", 99))
+
+
+@pytest.fixture(autouse=True)
+def empty_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HWSIM_CACHE", str(tmp_path))
+
+
+def test_build_keeps_goes_on_and_checks() -> None:
+    told: list[tuple[Outcome, int, float]] = []
+    assert left(ROWS) == ROWS
+    outcomes = {each.row: each for each in build(ROWS, workers=1, report=lambda *each: told.append(each))}
+    assert [done for _, done, _ in told] == [1, 2, 3]
+    assert told[-1][2] == 0.0
+    cells, fpga, wrong = (outcomes[row] for row in ROWS)
+    assert wrong.error.startswith("ValueError: pipeline must be")
+    assert cells.cost is not None
+    assert cells.cost.verified_vectors > 1000
+    assert 0 < cells.cost.seconds < 120
+    assert fpga.cost is not None
+    assert fpga.cost.lut
+    assert cost_models.estimate("int2_l1_int32", "gf180").area_um2 == cells.cost.area_um2
+
+    # What is done is not done again; what is left takes what a row took.
+    assert left(ROWS) == ROWS[2:]
+    assert expected_seconds(ROWS[:1]) == cells.cost.seconds
+    with pytest.raises(ValueError, match=r"^gf180: \d+ rows of the plan are not measured, the first "):
+        ship_table("gf180")
+
+    # Measured again from nothing, it is the same; a figure that was tampered with is found.
+    assert check(ROWS[0]).holds
+    cost_models.save(replace(cells.cost, area_um2=1.0))
+    found = check(ROWS[0])
+    assert not found.holds
+    assert found.differences == (f"area_um2: kept 1.0, measured {cells.cost.area_um2}",)
+
+
+def test_check_of_what_was_never_measured() -> None:
+    with pytest.raises(cost_models.NotMeasuredError, match=r"^no measured cost of unit 'int11_l1_int34' "):
+        check(Row("int11_l1_int34", "gf180", 2))

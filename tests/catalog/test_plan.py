@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rows of the catalog."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from hwsim import accelerator, datapath
+from hwsim.catalog import Row, plan
+from hwsim.cli import DEFAULT_FORMATS
+
+
+def test_plan_has_every_technology_and_what_the_commands_ask_for() -> None:
+    rows = plan()
+    assert len(rows) == len(set(rows)) > 700
+    counts = Counter(row.technology for row in rows)
+    assert set(counts) >= {
+        "asap7", "nangate45", "sky130hd", "ihp130", "gf180", "osu018", "ecp5", "ecp5_dsp", "ice40", "gowin", "xc7",
+        "xc7_dsp", "xcup",
+    }  # fmt: skip
+    assert counts["asap7"] > 200
+    for name in DEFAULT_FORMATS:
+        unit = datapath.comparable(name, 16).name
+        for technology in ("asap7", "nangate45", "ecp5", "ecp5_dsp", "xc7", "xc7_dsp"):
+            assert Row(unit, technology, 3) in rows
+    for name in accelerator.presets():
+        preset = accelerator.read(name)
+        assert Row(preset.unit.name, preset.technology, preset.pipeline) in rows
+
+
+def test_plan_names_name_their_units() -> None:
+    for name in {row.unit for row in plan()}:
+        assert datapath.named(name).name == name
+
+
+def test_plan_of_some_technologies() -> None:
+    rows = plan(["gf180", "xcup"])
+    assert {row.technology for row in rows} == {"gf180", "xcup"}
+    assert rows == tuple(row for row in plan() if row.technology in ("gf180", "xcup"))
+
+
+def test_plan_of_the_user(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        '[groups]\nsmall = ["int2", "int3"]\n[[rows]]\ngroups = ["small"]\nunits = ["int4_l4"]\ntechnologies = ["gf180"]\n'
+        '[[rows]]\ngroups = ["small"]\ncomparable_lanes = 8\npipeline = 3\ntechnologies = ["ecp5"]\n',
+        encoding="utf-8",
+    )
+    assert plan(path=path) == (
+        Row("int2_l1_int32", "gf180", 2),
+        Row("int3_l1_int32", "gf180", 2),
+        Row("int4_l4_int32", "gf180", 2),
+        Row("int2_l8_int16_to_float32", "ecp5", 3),
+        Row("int3_l8_int18_to_float32", "ecp5", 3),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("rows = 1 2", r"mine\.toml: not a TOML file: "),
+        ("[[rows]]\nunit = 1", r"mine\.toml: rows\[0\]: unknown key 'unit'; there are comparable_lanes, groups, "),
+        ('[[rows]]\ngroups = ["small"]', r"mine\.toml: rows\[0\]: group 'small' is not in \[groups\], which has "),
+        (
+            '[[rows]]\nunits = ["int4"]\ntechnologies = ["tsmc5"]',
+            r"mine\.toml: rows\[0\]: technology 'tsmc5' is unknown; there are asap7, ",
+        ),
+    ],
+)
+def test_plan_file_wrong(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=message):
+        plan(path=path)
