@@ -41,7 +41,7 @@ def table(technology: str, rows: Sequence[Row], left_out: dict[str, str]) -> lis
     formats = {name for row in rows for name in row.formats}
     kinds = {row.kind for row in rows}
     lines = [
-        f"{technology}: {len(rows)} rows of {len(kinds)} kinds, {len(formats)} element formats; {len(left_out)} left out"
+        f"{technology}: {len(rows)} rows of {len(kinds)} kinds, {len(formats)} formats; {len(left_out)} left out"
     ]
     lines += [f"  left out: {name}: {why}" for name, why in sorted(left_out.items())]
     heads = ("quantity", "rows", "median", "9 of 10", "worst", "unseen kinds: median", "9 of 10", "target")

@@ -12,6 +12,7 @@ import statistics
 import subprocess
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -88,9 +89,9 @@ def speed(name: str, technology: Technology, recipe: str) -> str:
     for kind in (Simulator, GlitchSimulator):
         simulator = kind(netlist, LANES)
         planes = simulator.pack(inputs)
-        kernel = rate(lambda run=simulator.run, planes=planes: run(planes, outputs=False))
-        packing = rate(lambda run=simulator.run: run(inputs, outputs=False))
-        whole = rate(lambda run=simulator.run: run(inputs))
+        kernel = rate(partial(simulator.run, planes, outputs=False))
+        packing = rate(partial(simulator.run, inputs, outputs=False))
+        whole = rate(partial(simulator.run, inputs))
         words.append(f"{kernel:.1f} M vectors/s (with packing {packing:.1f}, and with outputs {whole:.1f})")
     return (
         f"{technology.name}, recipe {recipe}, {len(netlist.gates):,} gates and {len(netlist.flip_flops)} flip-flops: "
@@ -126,7 +127,8 @@ def equality(name: str, technology: Technology, recipe: str, cycles: int) -> str
             f"{'zero' if kind is Simulator else 'unit'} delay on {len(nets) - len(wrong):,} of {len(nets):,} nets, "
             f"{int(toggles[sorted(nets)].sum()):,} toggles"
         )
-    return f"{name}, {technology.name}, {cycles:,} cycles: toggle counts equal the VCD of Icarus Verilog, {'; '.join(words)}"
+    how = "toggle counts equal the VCD of Icarus Verilog"
+    return f"{name}, {technology.name}, {cycles:,} cycles: {how}, {'; '.join(words)}"
 
 
 def icarus(texts: Mapping[str, str], settled: bool) -> dict[str, int]:

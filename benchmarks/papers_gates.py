@@ -60,9 +60,7 @@ def unit_of(exp_bits: int, accumulator: str) -> DotProductUnit:
     spec: IntegerSpec | FloatSpec = IntegerSpec(bits=8)
     low = 0
     if exp_bits != INT8:
-        spec = FloatSpec(
-            exp_bits=exp_bits, man_bits=7 - exp_bits, bias=1 << (exp_bits - 1), specials=Specials.FINITE
-        )
+        spec = FloatSpec(exp_bits=exp_bits, man_bits=7 - exp_bits, bias=1 << (exp_bits - 1), specials=Specials.FINITE)
         low = -2 * spec.exp_min
     kept = {"float16": _FLOAT16, "float32": _FLOAT32}.get(accumulator)
     if kept is not None:

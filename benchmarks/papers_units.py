@@ -3,7 +3,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
@@ -18,7 +18,7 @@ from cost_models.synthesis.results import Asic, AsicResult
 from cost_models.technologies import Technology
 from hwsim import datapath, formats
 from hwsim.datapath.unit import DotProductUnit, TruncatedAlignment
-from hwsim.formats import BlockSpec, ScaleRule
+from hwsim.formats import BlockSpec, FloatSpec, ScaleRule, Specials
 from rtl.architecture import ARCHITECTURES, Architecture
 from rtl.datapath.decode import Decode
 from rtl.datapath.layouts import total_layout, total_raw
@@ -29,12 +29,19 @@ from rtl.units.simd_float import SimdFloat
 from rtl.verilog import component_verilog, parts_verilog
 
 __all__ = [
+    "STEPS",
+    "STREAMS",
     "MixedBlocks",
+    "Ports",
+    "Row",
     "Spent",
     "block_unit",
     "mixed_stimulus",
+    "normal_codes",
     "normal_energy",
+    "packed",
     "paper_alignment",
+    "per_product",
     "smallest",
     "step_stimulus",
     "uniform_energy",
@@ -42,6 +49,8 @@ __all__ = [
 
 STREAMS, STEPS = 512, 32
 _SEED = 11
+_E4M3 = FloatSpec(exp_bits=4, man_bits=3, bias=7, specials=Specials.FN)
+_FLOAT32 = FloatSpec(exp_bits=8, man_bits=23, bias=127, specials=Specials.IEEE)
 Ports = Mapping[str, NDArray[Any]]
 
 
@@ -94,7 +103,7 @@ class MixedBlocks(Part):
     def _build(self) -> Module:
         m = Module()
         unit = self._unit
-        floats = isinstance(unit.element_a, formats.FloatSpec)
+        floats = isinstance(unit.element_a, FloatSpec)
         total = Signal(total_layout(unit), name="total")
         bits = len(total.sum)
         make: Any = SimdFloat if floats else SimdInteger
@@ -102,7 +111,7 @@ class MixedBlocks(Part):
         m.d.comb += [getattr(lanes, name).eq(getattr(self, name)) for name in ("narrow", "a", "b")]
         # Of 2 * lanes products of 36 quarters in units of 2**-6, or of 64.
         least = (2 * unit.lanes * (36 * 64 if floats else 64)).bit_length() + 1
-        m.submodules.decode = decode = Decode(formats.named("float8_e4m3fn"), 2)
+        m.submodules.decode = decode = Decode(_E4M3, 2)
         m.d.comb += decode.codes.eq(Cat(self.scale_a, self.scale_b))
         first, second = decode.operands[0], decode.operands[1]
         scaled = Signal(signed(least + 8), name="scaled")
@@ -118,7 +127,7 @@ class MixedBlocks(Part):
         ]
         m.submodules.accumulate = accumulate = accumulate_stage(unit, self._architecture)
         connect_total(m, unit, accumulate, total)
-        m.submodules.decode_register = register = Decode(formats.named("float32"))
+        m.submodules.decode_register = register = Decode(_FLOAT32)
         m.d.comb += [
             register.codes.eq(self.register),
             accumulate.decoded.eq(register.operands[0]),
@@ -159,6 +168,34 @@ class Spent:
 
     gates_fj: float
     flip_flops_fj: float
+
+
+class Row(NamedTuple):
+    """A unit's figures for one product: of its gates alone, and with registers."""
+
+    area_um2: float
+    equal_fj: float
+    normal_fj: float
+    area_with_um2: float
+    normal_with_fj: float
+
+
+def per_product(
+    result: AsicResult, spent: Spent, equal: Spent, technology: Technology, count: int, products: int
+) -> Row:
+    """Divide by the products, and add so many flip-flops: area, clock and, at the toggle rate 1/4, their outputs."""
+    cells = [cell for cell in technology.cells.values() if cell.is_flip_flop]
+    cell = min(cells, key=lambda item: item.area_um2)
+    voltage = technology.operating_point.voltage_v
+    clocked = 2 * (cell.clock_fj + 0.5 * cell.pin_caps_ff[cell.clock] * voltage**2)
+    each = clocked + 0.25 * cell.internal_fj
+    return Row(
+        result.area_um2 / products,
+        equal.gates_fj / products,
+        spent.gates_fj / products,
+        (result.area_um2 + count * cell.area_um2) / products,
+        (spent.gates_fj + count * each) / products,
+    )
 
 
 def uniform_energy(result: AsicResult, technology: Technology) -> Spent:
@@ -236,7 +273,7 @@ def step_stimulus(unit: DotProductUnit, checked: int = 8) -> tuple[Ports, Ports]
     generator = np.random.default_rng(_SEED)
     inputs, matrices = {}, []
     for name, spec in (("a", unit.a), ("b", unit.b)):
-        codes, scales = _quantized(spec, unit.lanes, generator)
+        codes, scales = normal_codes(spec, unit.lanes, generator)
         inputs[name] = packed(codes, (unit.element_a if name == "a" else unit.element_b).bits)
         rows = [codes[:, :checked].swapaxes(0, 1).reshape(checked, -1)]
         if scales is not None:
@@ -245,8 +282,8 @@ def step_stimulus(unit: DotProductUnit, checked: int = 8) -> tuple[Ports, Ports]
             rows.append(scales[:: spec.block_size // unit.lanes, :checked].T)
         matrices.append(rows)
     (a, *a_scales), (b, *b_scales) = matrices
-    given = {"a_scales": a_scales[0], "b_scales": b_scales[0].T} if a_scales else {}
-    product = datapath.matmul(unit, a, b.T, **given)
+    a_given, b_given = (a_scales[0], b_scales[0].T) if a_scales else (None, None)
+    product = datapath.matmul(unit, a, b.T, a_scales=a_given, b_scales=b_given)
     return inputs, {"following": np.diagonal(product).astype(np.uint64)}
 
 
@@ -255,7 +292,7 @@ def mixed_stimulus(unit: DotProductUnit, narrow: bool, checked: int = 8) -> tupl
     if not narrow:
         inputs, wanted = step_stimulus(unit, checked)
         return {**inputs, "narrow": np.zeros((STEPS, STREAMS), np.uint64)}, wanted
-    kind = "nvfp4" if isinstance(unit.element_a, formats.FloatSpec) else "nvint4"
+    kind = "nvfp4" if isinstance(unit.element_a, FloatSpec) else "nvint4"
     lanes = 2 * unit.lanes
     blocks = replace(datapath.named(f"{kind}_l{min(lanes, 16)}"))
     inputs, wanted = step_stimulus(blocks, checked)
@@ -264,8 +301,8 @@ def mixed_stimulus(unit: DotProductUnit, narrow: bool, checked: int = 8) -> tupl
     raise ValueError(f"a narrow row must be one block of 16, not {lanes} elements")
 
 
-def _quantized(spec: Any, lanes: int, generator: np.random.Generator) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """Return codes (steps, streams, lanes), and for a block format scale codes (steps, streams)."""
+def normal_codes(spec: Any, lanes: int, generator: np.random.Generator) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """Return codes of normal operands (steps, streams, lanes), and for a block format scale codes (steps, streams)."""
     values = generator.standard_normal((STREAMS, STEPS * lanes))
     if isinstance(spec, BlockSpec):
         q = formats.quantize(values, spec, -1)
@@ -282,5 +319,5 @@ def packed(codes: NDArray[Any], bits: int) -> NDArray[np.uint64]:
     each = min(lanes, 64 // bits)
     shifts = np.arange(each, dtype=np.uint64) * np.uint64(bits)
     grouped = codes.astype(np.uint64).reshape(*codes.shape[:-1], lanes // each, each)
-    limbs = np.bitwise_or.reduce(grouped << shifts, axis=-1)
+    limbs: NDArray[np.uint64] = np.bitwise_or.reduce(grouped << shifts, axis=-1)
     return limbs if lanes * bits > 64 else limbs[..., 0]

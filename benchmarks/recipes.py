@@ -13,6 +13,7 @@ import argparse
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from statistics import median
 
 import rtl
@@ -46,19 +47,25 @@ _FIGURES: dict[str, Callable[[AsicResult], float]] = {
 }
 
 
+@lru_cache(maxsize=1)
+def _texts(name: str) -> dict[str, str]:
+    """Return the Verilog of a unit's core by structure."""
+    unit = datapath.named(name)
+    return {
+        architecture: rtl.core_verilog(unit, architecture=how)
+        for architecture, how in ARCHITECTURES.items()
+        if can_build(unit, how)
+    }
+
+
 def everything(name: str, technology: Technology) -> Asic:
     """Synthesize a unit in every structure that can build it, by every recipe."""
-    unit = datapath.named(name)
     results: list[AsicResult] = []
-    for architecture, how in ARCHITECTURES.items():
-        if can_build(unit, how):
-            text = rtl.core_verilog(unit, architecture=how)
-            found = asic(text, f"{unit.name}_core", technology).results
-            seen = {row.netlist_hash for row in results}
-            results += [replace(row, architecture=architecture) for row in found if row.netlist_hash not in seen]
+    for architecture, text in _texts(name).items():
+        found = asic(text, f"{datapath.named(name).name}_core", technology).results
+        seen = {row.netlist_hash for row in results}
+        results += [replace(row, architecture=architecture) for row in found if row.netlist_hash not in seen]
     return Asic(results=tuple(results))
-
-
 
 
 def _fixed(case: Asic) -> Asic:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Make technology tables from tables of cell facts (one CSV file a library, read from its Liberty file).
 
-python benchmarks/technology_tables.py FOLDER           # FOLDER holds cells_*.csv: writes cost_models/technologies/*.toml
+python benchmarks/technology_tables.py FOLDER           # FOLDER has cells_*.csv: writes cost_models/technologies/*.toml
 python benchmarks/technology_tables.py FOLDER --check   # says which of them differ from what the facts give
 
 The facts give every number; this file gives what they do not have: the function of each cell, its drive, what is left
@@ -59,10 +59,10 @@ _FAMILIES: dict[str, tuple[int, dict[str, str]]] = {
 }
 _HEADER = """\
 # Facts of each cell (numbers only), one row a cell; the logic functions, in Liberty syntax, are our own text.
-# Every number is a mean at one operating point: the cell drives `load_ff` (four reference inverters) and its inputs have
-# `input_slew_ps` (the output slew of an inverter so loaded). `delay_ps`, `out_slew_ps`: mean over input pins and edges;
-# `delay_max_ps`: the worst of them. `internal_fj`: Liberty internal power, per output transition, without the charge of
-# the load. `clock_fj`: per edge of the clock pin. `setup_ps`: the worse edge of D. No wire load anywhere.
+# Every number is a mean at one operating point: the cell drives `load_ff` (four reference inverters), and its inputs
+# have `input_slew_ps` (the output slew of an inverter so loaded). `delay_ps`, `out_slew_ps`: mean over input pins and
+# edges; `delay_max_ps`: the worst of them. `internal_fj`: Liberty internal power, per output transition, without the
+# charge of the load. `clock_fj`: per edge of the clock pin. `setup_ps`: the worse edge of D. No wire load anywhere.
 # `drive` counts reference inverters; `stages` = 2 says that an inverter inside drives the output."""
 _WIRES = """\
 # An assumption, and no measurement: {source}
@@ -72,7 +72,9 @@ capacitance_ff_per_um = {capacitance}
 utilization = 0.70
 pitches_per_pin = 2.0"""
 _ORFS = "the capacitance that OpenROAD-flow-scripts takes for a signal wire,\n# {file}: {line}."
-_RULE = "the rule of 0.2 fF/um for a wire at minimum pitch (Weste and Harris,\n# CMOS VLSI Design, chapter on interconnect)"
+_RULE = (
+    "the rule of 0.2 fF/um for a wire at minimum pitch (Weste and Harris,\n# CMOS VLSI Design, chapter on interconnect)"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,10 +137,10 @@ DFF DFFPOSX1=1
 """
 _OSU_PINS = {"inverted": "Y", "plain": "Y", "sum": "YS", "carry": "YC", "state": "Q"}
 _OSU_NOTES = """\
-# The Liberty file gives OAI21X1 {wrong[0]} um2 and NAND3X1 {wrong[1]} um2; the LEF file of the package gives both cells {size},
-# as AOI21X1: {area} um2 here. All other areas agree. AND2X2, OR2X2 and INVX2 are as wide as their X1 in both files. MUX2X1
-# inverts, and its select chooses A. Left out: LATCH (area 0 in the file), DFFNEGX1 (falling edge), DFFSR, TBUF
-# (three-state), CLKBUF (clock tree)."""
+# The Liberty file gives OAI21X1 {wrong[0]} um2 and NAND3X1 {wrong[1]} um2; the LEF file of the package gives
+# both {size}, as AOI21X1: {area} um2 here. All other areas agree. AND2X2, OR2X2 and INVX2 are as wide as
+# their X1 in both files. MUX2X1 inverts, and its select chooses A. Left out: LATCH (area 0 in the file), DFFNEGX1
+# (falling edge), DFFSR, TBUF (three-state), CLKBUF (clock tree)."""
 _OSU_LICENCE = (
     "facts only: the package says GPL (any version), cell data by Oklahoma State University; "
     "no text of it is in this file"
@@ -231,10 +233,10 @@ DFF dfrbpq_1=1
 """,
         driver="buf_4",
         notes="""\
-# The library has no flip-flop without reset: dfrbpq_1 is here a plain one, its RESET_B tied high. Its area, leakage and
-# energies are those of the cell with reset; the tie cell, one for many flip-flops, is not counted. No half or full adder.
-# a22oi_1 has 10.8486 um2 in the library, 0.3 % less than six sites. Left out: dfrbp_1 (two outputs), scan, latches, clock
-# gates, ties.""",
+# The library has no flip-flop without reset: dfrbpq_1 is here a plain one, its RESET_B tied high. Its area, leakage
+# and energies are those of the cell with reset; the tie cell, one for many flip-flops, is not counted. No half or full
+# adder. a22oi_1 has 10.8486 um2 in the library, 0.3 % less than six sites. Left out: dfrbp_1 (two outputs), scan,
+# latches, clock gates, ties.""",
         capacitance="0.173072",
         wires=_ORFS.format(file="flow/platforms/ihp-sg13g2/setRC.tcl", line="set_wire_rc -signal, 1.73072e-4 pF/um"),
     ),
@@ -274,8 +276,8 @@ DFF dffq_1=1
 """,
         driver="buf_4",
         notes="""\
-# Transistors for 5 V run at 1.8 V, their lowest corner: slow for the node (an FO4 of 826 ps), and not to be compared with
-# a 1.8 V process of 180 nm such as osu018. Left out: the flip-flop with reset, the latch, the clock gate.""",
+# Transistors for 5 V run at 1.8 V, their lowest corner: slow for the node (an FO4 of 826 ps), and not to be compared
+# with a 1.8 V process of 180 nm such as osu018. Left out: the flip-flop with reset, the latch, the clock gate.""",
         capacitance="0.135357",
         wires=_ORFS.format(file="flow/platforms/gf180/setRC.tcl", line="layer Metal2, 1.35357e-4 pF/um"),
     ),

@@ -7,36 +7,38 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cost_models.activity import Energy, Netlist, Simulator, energy
+from cost_models.activity import Energy, GlitchSimulator, Netlist, Simulator, energy
+from cost_models.activity.energy import StageLabels
 from cost_models.technologies import Technology
-from hwsim import formats
 from hwsim.datapath import DotProductUnit, Row, dot_exact
-from hwsim.datapath.unit import ScalarSpec
-from hwsim.formats import BlockSpec
+from hwsim.datapath.plan import plan
+from hwsim.datapath.stream import dot
+from hwsim.operands import Operands, gaussian
+from hwsim.operands.ports import row_ports
 
 __all__ = [
-    "OPERANDS",
-    "Beat",
+    "EnergyBounds",
     "check_netlist",
-    "core_inputs",
     "step_energy",
 ]
 
 _LANES = 512
 _SEED = 7
-_STEPS = 64
-OPERANDS = (
-    "normal operands (mean 0, one scale to the largest of 4096; block scales by the format), 64 steps a dot product"
-)
+_Words = NDArray[np.uint64]
 
 
-class Beat(NamedTuple):
-    """What a core sees in a cycle: a row, and whether it is enabled, the row is there, and the core is reset."""
+class EnergyBounds(NamedTuple):
+    """
+    Energy of a step between two simulations of the same operands.
 
-    row: Row
-    en: bool = True
-    valid: bool = True
-    rst: bool = False
+    lower : zero delay (a net changes at most once a cycle) and no wires: no less is possible for these operands and
+        this cell data
+    upper : every gate one unit of time, with all glitches that this gives, and wires by the technology's assumption; a
+        figure, not a worst case
+    """
+
+    lower: Energy
+    upper: Energy
 
 
 def check_netlist(
@@ -54,7 +56,8 @@ def check_netlist(
     latency : int
         Cycles from a row to its output.
     expected : sequence of int, optional
-        The outputs; without it, the oracle's.
+        The outputs; without it, the model's: of `hwsim.datapath.stream.dot`, or of the oracle where the unit is too
+        wide for that.
 
     Returns
     -------
@@ -66,75 +69,40 @@ def check_netlist(
     ValueError
         If an output differs, is missing or is one too many: with its number, the value and the one expected.
     """
-    wanted = list(dot_exact(unit, rows) if expected is None else expected)
-    generator = np.random.default_rng(_SEED)
-    streams = [_interrupted(stream, generator) for stream in _streams(rows, _LANES)]
-    inputs = core_inputs(unit, streams, latency + 1)
+    ports = row_ports(
+        unit,
+        np.array([row.a for row in rows]),
+        np.array([row.b for row in rows]),
+        np.array([row.scales for row in rows]) if unit.scales else None,
+        [row.c for row in rows],
+    )
+    ports |= {name: np.array([getattr(row, name) for row in rows], dtype=np.uint64) for name in ("first", "last")}
+    wanted = _outputs(unit, rows) if expected is None else list(expected)
+    inputs, used = _interrupted(ports, latency + 1)
     trace = Simulator(netlist, _LANES).run(inputs)
     valid = trace.outputs["d_valid"].astype(bool) & inputs["en"].astype(bool) & ~inputs["rst"].astype(bool)
     d = trace.outputs["d"]
-    seen: list[int] = []
-    for lane in range(len(streams)):
-        codes = d[valid[:, lane], lane]
-        seen += [int(code) for code in codes]
+    seen = _integers(np.swapaxes(d, 0, 1)[valid.T])
     for index, (code, want) in enumerate(zip(seen, wanted, strict=False)):
         if code != want:
             raise ValueError(
                 f"netlist of {unit.name} differs from the model at output {index}: {code:#x}, not {want:#x}"
             )
-    if len(seen) != len(wanted) or valid[:, len(streams) :].any():
+    if len(seen) != len(wanted) or valid[:, used:].any():
         raise ValueError(f"netlist of {unit.name} gave {len(seen)} outputs, not {len(wanted)}")
     return len(wanted)
 
 
-def core_inputs(
-    unit: DotProductUnit, streams: Sequence[Sequence[Beat]], tail: int, lanes: int = _LANES
-) -> dict[str, NDArray[np.uint64]]:
-    """Return the core's input ports for streams side by side, one beat a cycle, then `tail` empty cycles.
-
-    Returns
-    -------
-    dict of str to ndarray of uint64
-        ``en``, ``valid``, ``rst``, ``first``, ``last``, ``a``, ``b``, ``scale_a``, ``scale_b``, ``c``: shape (cycles,
-        lanes), or (cycles, lanes, limbs) above 64 bits.
-
-    Raises
-    ------
-    ValueError
-        If an operand is sparse, or has several scales a step.
-    """
-    cycles = max(len(stream) for stream in streams) + tail
-    shape = (cycles, lanes)
-    if unit.sparsity is not None or max(unit.scale_counts) > 1:
-        raise ValueError(f"unit {unit.name} must have dense operands and one scale a step to be run as gates")
-    a_bits, b_bits = unit.element_a.bits + unit.ignored_bits, unit.element_b.bits + unit.ignored_bits
-    bits = {"a": unit.lanes * a_bits, "b": unit.lanes * b_bits, "c": unit.register.bits}
-    ports = {name: np.zeros(shape, np.uint64) for name in ("valid", "rst", "first", "last")}
-    ports["en"] = np.ones(shape, np.uint64)
-    wide = {name: np.zeros((*shape, -(-width // 64)), np.uint64) for name, width in bits.items()}
-    names = [name for name, spec in (("scale_a", unit.scale_a), ("scale_b", unit.scale_b)) if spec is not None]
-    scales = {name: np.zeros(shape, np.uint64) for name in names}
-    for lane, stream in enumerate(streams):
-        for cycle, (row, en, valid, rst) in enumerate(stream):
-            ports["en"][cycle, lane] = en
-            ports["valid"][cycle, lane] = valid
-            ports["rst"][cycle, lane] = rst
-            ports["first"][cycle, lane] = row.first
-            ports["last"][cycle, lane] = row.last
-            words = {"a": _packed(row.a, a_bits), "b": _packed(row.b, b_bits), "c": row.c}
-            for name, word in words.items():
-                for limb in range(wide[name].shape[2]):
-                    wide[name][cycle, lane, limb] = (word >> (64 * limb)) & 0xFFFFFFFFFFFFFFFF
-            for name, code in zip(names, row.scales, strict=True):
-                scales[name][cycle, lane] = code
-    flat = {name: words if words.shape[2] > 1 else words[:, :, 0] for name, words in wide.items()}
-    return {**ports, **scales, **flat}
-
-
 def step_energy(
-    unit: DotProductUnit, netlist: Netlist, technology: Technology, period_ps: float, pipeline: int
-) -> Energy:
-    """Return the energy of one step of the mapped core on `OPERANDS`: without glitches and wires, a lower bound.
+    unit: DotProductUnit,
+    netlist: Netlist,
+    technology: Technology,
+    period_ps: float,
+    pipeline: int,
+    operands: Operands | None = None,
+    stages: StageLabels | None = None,
+) -> EnergyBounds:
+    """Return the energy of one step of the mapped core, all `unit.lanes` products of it, between two bounds.
 
     Parameters
     ----------
@@ -145,75 +113,94 @@ def step_energy(
         Clock period, for the leakage.
     pipeline : int
         Register ranks, filled before counting begins.
+    operands : Operands, optional
+        `hwsim.operands.gaussian` if not given. A row enters each cycle: no waits, no bubbles.
+    stages : StageLabels, optional
+        Of `cost_models.synthesis.stages.stages`, for `Energy.by_stage`.
+
+    Raises
+    ------
+    ValueError
+        If the operands are of another unit, or have no more steps than the pipeline has ranks.
     """
-    generator = np.random.default_rng(_SEED)
-    steps = 2 * _STEPS
-    a, a_scales = _operand(unit.a, unit.lanes, steps, generator)
-    b, b_scales = _operand(unit.b, unit.lanes, steps, generator)
-    streams = []
-    for lane in range(_LANES):
-        stream = []
-        for step in range(steps):
-            scales = tuple(int(s[lane, step]) for s in (a_scales, b_scales) if s is not None)
-            stream.append(
-                Beat(
-                    Row(
-                        first=step % _STEPS == 0,
-                        last=step % _STEPS == _STEPS - 1,
-                        a=tuple(a[lane, step].tolist()),
-                        b=tuple(b[lane, step].tolist()),
-                        scales=scales,
-                    )
-                )
-            )
-        streams.append(stream)
-    inputs = core_inputs(unit, streams, 0)
-    simulator = Simulator(netlist, _LANES)
+    given = gaussian(unit) if operands is None else operands
+    if given.unit != unit:
+        raise ValueError(f"operands must be of unit {unit.name}, not of {given.unit.name}")
     warm = pipeline + 1
-    simulator.run({name: words[:warm] for name, words in inputs.items()})
-    trace = simulator.run({name: words[warm:] for name, words in inputs.items()})
-    return energy(netlist, technology, trace, (steps - warm) * _LANES, period_ps)
+    streams, steps = given.a.shape[:2]
+    if steps <= warm:
+        raise ValueError(f"operands must have more than {warm} steps, not {steps}")
+    inputs = given.ports()
+    results = []
+    for kind, wires in ((Simulator, False), (GlitchSimulator, True)):
+        simulator = kind(netlist, streams)
+        simulator.run({name: words[:warm] for name, words in inputs.items()}, outputs=False)
+        trace = simulator.run({name: words[warm:] for name, words in inputs.items()}, outputs=False)
+        operations = (steps - warm) * streams
+        results.append(energy(netlist, technology, trace, operations, period_ps, stages=stages, wires=wires))
+    return EnergyBounds(*results)
 
 
-def _operand(
-    spec: ScalarSpec | BlockSpec, lanes: int, steps: int, generator: np.random.Generator
-) -> tuple[NDArray[np.unsignedinteger], NDArray[np.unsignedinteger] | None]:
-    """Return codes (streams, steps, lanes) and, for a block format, scale codes (streams, steps)."""
-    values = generator.standard_normal((_LANES, steps * lanes))
-    if isinstance(spec, BlockSpec):
-        q = formats.quantize(values, spec, -1)
-        scales = np.repeat(q.scales, spec.block_size // lanes, axis=1)[:, :steps]
-        return q.codes.reshape(_LANES, steps, lanes), scales.astype(np.uint64)
-    largest = np.abs(generator.standard_normal(4096)).max()
-    codes = spec.encode(values * (spec.max_value / largest))
-    return codes.reshape(_LANES, steps, lanes), None
+def _outputs(unit: DotProductUnit, rows: Sequence[Row]) -> list[int]:
+    """Return what the model gives: by the kernels where they can run the unit."""
+    try:
+        plan(unit)
+    except ValueError:
+        return list(dot_exact(unit, rows))
+    columns = {name: [getattr(row, name) for row in rows] for name in ("a", "b", "first", "last", "c")}
+    a, b = (np.array(columns[name], dtype=np.uint64) for name in "ab")
+    scales = np.array([row.scales for row in rows], dtype=np.uint64) if unit.scales else None
+    first, last = (np.array(columns[name], dtype=bool) for name in ("first", "last"))
+    c = np.array(columns["c"], dtype=np.uint64)
+    found: list[int] = dot(unit, a, b, first, last, c, scales=scales).tolist()
+    return found
 
 
-def _streams(rows: Sequence[Row], lanes: int) -> list[list[Row]]:
-    """Cut rows into at most `lanes` streams of about one length, at the starts of dot products."""
-    target = -(-len(rows) // lanes)
-    streams: list[list[Row]] = [[]]
-    for row in rows:
-        if row.first and len(streams[-1]) >= target:
-            streams.append([])
-        streams[-1].append(row)
-    return streams
+def _interrupted(ports: dict[str, _Words], tail: int) -> tuple[dict[str, _Words], int]:
+    """Lay rows out as streams side by side, with a reset before each, and bubbles and waits; and how many streams.
+
+    The reset drops what it meets: the first row of a stream and the last. A sixteenth of the rows is there a cycle
+    before without the enable, another sixteenth without being valid.
+    """
+    starts = _starts(np.flatnonzero(ports["first"]), len(ports["first"]))
+    lengths = np.diff([*starts, len(ports["first"])])
+    draw = np.random.default_rng(_SEED).random(len(ports["first"]))
+    repeats = 1 + (draw < 1 / 8)
+    ends = np.cumsum(repeats)
+    stream = np.repeat(np.arange(len(starts)), lengths)
+    before = np.concatenate([[0], ends])[starts][stream]
+    cycle = 1 + ends - before  # of the row itself; two cycles of reset before
+    shape = (int(cycle.max()) + 1 + tail, _LANES)
+    row = np.full(shape, len(draw))  # one behind the last: nothing
+    valid, enable, reset = np.zeros(shape, np.uint64), np.ones(shape, np.uint64), np.zeros(shape, np.uint64)
+    lanes = np.arange(len(starts))
+    row[0, lanes], row[1, lanes] = starts, starts + lengths - 1
+    reset[:2, lanes] = 1
+    valid[:2, lanes] = 1
+    row[cycle, stream] = np.arange(len(draw))
+    valid[cycle, stream] = 1
+    twice = draw < 1 / 8
+    row[cycle[twice] - 1, stream[twice]] = np.flatnonzero(twice)
+    waits = draw[twice] < 1 / 16
+    enable[cycle[twice] - 1, stream[twice]] = ~waits
+    valid[cycle[twice] - 1, stream[twice]] = waits
+    filled = {name: np.concatenate([words, np.zeros_like(words[:1])])[row] for name, words in ports.items()}
+    return filled | {"en": enable, "valid": valid, "rst": reset}, len(starts)
 
 
-def _interrupted(stream: Sequence[Row], generator: np.random.Generator) -> list[Beat]:
-    """Put a reset before the rows, which drops what it meets, and cycles without enable or without a row among them."""
-    beats = [Beat(stream[0], rst=True), Beat(stream[-1], rst=True)]
-    for row, draw in zip(stream, generator.random(len(stream)), strict=True):
-        if draw < 1 / 16:
-            beats.append(Beat(row, en=False))
-        elif draw < 1 / 8:
-            beats.append(Beat(row, valid=False))
-        beats.append(Beat(row))
-    return beats
+def _starts(firsts: NDArray[np.int64], rows: int) -> NDArray[np.int64]:
+    """Cut rows into at most `_LANES` streams of about one length, at the starts of dot products."""
+    target = -(-rows // _LANES)
+    starts = [0]
+    for first in firsts.tolist():
+        if first - starts[-1] >= target:
+            starts.append(first)
+    return np.array(starts)
 
 
-def _packed(codes: Sequence[int], bits: int) -> int:
-    word = 0
-    for lane, code in enumerate(codes):
-        word |= code << (bits * lane)
-    return word
+def _integers(words: _Words) -> list[int]:
+    """Return integers of words, or of rows of 64-bit limbs, the low one first."""
+    if words.ndim == 1:
+        found: list[int] = words.tolist()
+        return found
+    return [sum(limb << (64 * place) for place, limb in enumerate(limbs)) for limbs in words.tolist()]

@@ -15,6 +15,7 @@ import rtl
 from hwsim import accelerator as accelerators
 from hwsim import data, network
 from hwsim.network import Network
+from hwsim.operands import Recorder
 from hwsim.result import SimulationResult
 from hwsim.simulation import check_prices, simulate
 
@@ -63,6 +64,7 @@ class SimulationReport:
             f"registers {registers}, SRAM {energy.sram_pj / 1e3:,.2f}, DRAM {energy.dram_pj / 1e3:,.2f}, {wires}"
             f"leakage {energy.leakage_pj / 1e3:,.2f})"
         )
+        lines.append(_traffic_line(result))
         lines.append(f"energy of the units: {result.energy_note}")
         lines.extend(result.assumptions)
         return lines
@@ -73,6 +75,21 @@ class SimulationReport:
 
         figures: dict[str, Any] = json.loads(self.result.to_json())
         return {"accuracy": self.accuracy, "float_accuracy": self.float_accuracy, "inputs": self.inputs, **figures}
+
+
+def _traffic_line(result: SimulationResult) -> str:
+    """Say what was moved, scales and indices apart, and the rows of the DRAM that were opened."""
+    moved = [layer.traffic for layer in result.layers]
+    scales, indices = sum(each.scale_bits for each in moved), sum(each.index_bits for each in moved)
+    parts = (("scales", scales), ("sparse indices", indices))
+    shares = ", ".join(f"{bits / 1e3:,.1f} of {what}" for what, bits in parts if bits)
+    rows = sum(layer.dram_activations for layer in result.layers)
+    return (
+        f"traffic: {sum(each.sram_bits for each in moved) / 1e3:,.1f} kbit on chip, "
+        f"{sum(each.dram_bits for each in moved) / 1e3:,.1f} kbit of DRAM"
+        + (f" in {rows:,} row activations" if rows else "")
+        + (f"; of these {shares}" if shares else "")
+    )
 
 
 def accuracy(outputs: NDArray[Any], labels: NDArray[Any]) -> float:
@@ -97,6 +114,7 @@ def simulate_files(
     random: int | None = None,
     calibration: Path | None = None,
     outputs: Path | None = None,
+    operands_to: Path | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> SimulationReport:
     """Simulate a network from a file, or the embedded digits network.
@@ -117,6 +135,8 @@ def simulate_files(
         A .npz on which the scales of a float32 network are chosen; without it the inputs (the digits have their own).
     outputs : Path, optional
         A .npz to write the outputs to; its folder must exist.
+    operands_to : Path, optional
+        A folder to write the operands of each layer to, a .npz a layer (`hwsim.operands.load`).
     progress : callable, optional
         Called with the name of each layer.
 
@@ -138,7 +158,10 @@ def simulate_files(
         scales = _npz(calibration)
     elif model is None:
         scales = {net.inputs[0].name: data.digits_calibration()}
-    result = simulate(net, hardware, job.values, calibration=scales, progress=progress)
+    recorder = None if operands_to is None else Recorder(hardware.unit)
+    result = simulate(net, hardware, job.values, calibration=scales, progress=progress, record=recorder)
+    if recorder is not None and operands_to is not None:
+        recorder.write(operands_to)
     if outputs is not None:
         arrays: dict[str, Any] = {name: np.asarray(value) for name, value in result.outputs.items()}
         np.savez(outputs, **arrays)

@@ -11,6 +11,7 @@ from cost_models.memory import Stream
 from hwsim.accelerator import (
     Accelerator,
     Dataflow,
+    Record,
     Traffic,
     UnitEngine,
     check_network,
@@ -38,6 +39,7 @@ def simulate(
     *,
     calibration: Mapping[str, ArrayLike] | None = None,
     progress: Callable[[str], None] | None = None,
+    record: Record | None = None,
 ) -> SimulationResult:
     """Simulate a network on an accelerator.
 
@@ -53,6 +55,8 @@ def simulate(
         What the scales of a float32 network are chosen on; without it, the inputs themselves.
     progress : callable, optional
         Called with a layer's name as its product begins.
+    record : callable, optional
+        Takes what the unit multiplies, layer by layer: `hwsim.operands.Recorder`.
 
     Returns
     -------
@@ -71,7 +75,7 @@ def simulate(
     floats = any(isinstance(layer, MultiplyAccumulate) and not layer.quantized for layer in network.layers)
     ranges = calibrate(network, chosen) if floats else {}
     check_network(network, accelerator.unit, ranges)
-    engine = UnitEngine(accelerator.unit, ranges, progress)
+    engine = UnitEngine(accelerator.unit, ranges, progress, record)
     outputs = run(network, arrays, engine=engine, rule=accelerator.requantization)
     resident = weights_fit(network, accelerator)
     first = next(iter(arrays.values()))

@@ -34,7 +34,8 @@ class Layout:
         """Give the used bits, of shape (blocks, words)."""
         lane = np.arange(self.blocks * self.words * 64).reshape(-1, 64)
         bits = (lane < self.lanes).astype(np.uint64) << np.arange(64, dtype=np.uint64)
-        return np.bitwise_or.reduce(bits, axis=1).reshape(self.blocks, self.words)
+        words: _Words = np.bitwise_or.reduce(bits, axis=1).reshape(self.blocks, self.words)
+        return words
 
 
 def layout(lanes: int) -> Layout:
@@ -73,7 +74,8 @@ def _pack_kernel(numbers: Any, lanes: int, bits: int, planes: Any, offset: int) 
                     for bit in range(bits):
                         planes[block, cycle, offset + bit, w] = gather_bits(numbers, cycle * lanes + lane, bit)
                 elif lane < lanes:
-                    scratch[: lanes - lane] = numbers[cycle * lanes + lane : (cycle + 1) * lanes]
+                    for i in range(lanes - lane):
+                        scratch[i] = numbers[cycle * lanes + lane + i]
                     for bit in range(bits):
                         planes[block, cycle, offset + bit, w] = gather_bits(scratch, 0, bit)
 
@@ -92,7 +94,8 @@ def _unpack_kernel(planes: Any, shape: Any, offset: int, bits: int, lanes: int, 
                     scatter_bits(numbers, cycle * lanes + lane, planes, first, words, bits)
                 elif lane < lanes:
                     scatter_bits(scratch, 0, planes, first, words, bits)
-                    numbers[cycle * lanes + lane : (cycle + 1) * lanes] = scratch[: lanes - lane]
+                    for i in range(lanes - lane):
+                        numbers[cycle * lanes + lane + i] = scratch[i]
 
 
 def pack(name: str, values: npt.NDArray[Any], bits: int, planes: Planes, offset: int) -> None:

@@ -106,12 +106,12 @@ def program(netlist: Netlist, unit_delay: bool) -> Program:
         row = made.new()
         starts.append(made.emit(PASS, net, [row], 0))
         ends.append(made.emit(COPY, row, [made.row[data]], made.inverted[data]))
-    sources = [made.operations[start][1] for start in starts]
+    inner = (_steps if unit_delay else _levels)(made, gates, [made.operations[start][1] for start in starts])
     return Program(
         rows=made.rows,
         operations=np.array(made.operations, dtype=np.int32).reshape(-1, 8),
         settle=np.array([operation for gate in gates for operation in gate], dtype=np.int32),
-        cycle=np.array([*starts, *(_steps if unit_delay else _levels)(made, gates, sources), *ends], dtype=np.int32),
+        cycle=np.concatenate([starts, inner, ends]).astype(np.int32),
         net_rows=np.array(made.row, dtype=np.int64),
         net_inverted=np.array(made.inverted, dtype=np.bool_),
         toggle_rows=np.array(made.toggles, dtype=np.int64),
@@ -167,7 +167,7 @@ def _pins(operation: list[int]) -> list[int]:
     return operation[2 : 2 + count]
 
 
-def _levels(made: _Builder, gates: list[list[int]], _: list[int]) -> list[int]:
+def _levels(made: _Builder, gates: list[list[int]], _: list[int]) -> _Integers:
     """Order operations level by level, and by code inside a level, so that the processor foresees the next code."""
     level = [0] * made.rows
     keys = {}
@@ -175,10 +175,10 @@ def _levels(made: _Builder, gates: list[list[int]], _: list[int]) -> list[int]:
         code, out, *_ = made.operations[operation]
         level[out] = 1 + max(level[row] for row in _pins(made.operations[operation]))
         keys[operation] = (level[out], code)
-    return sorted(keys, key=lambda operation: keys[operation])
+    return np.array(sorted(keys, key=lambda operation: keys[operation]), dtype=np.int64)
 
 
-def _steps(made: _Builder, gates: list[list[int]], sources: list[int]) -> list[int]:
+def _steps(made: _Builder, gates: list[list[int]], sources: list[int]) -> _Integers:
     """
     Order the evaluations of a cycle with unit delays.
 
@@ -199,15 +199,12 @@ def _steps(made: _Builder, gates: list[list[int]], sources: list[int]) -> list[i
         if gate:
             arrivals[made.operations[gate[-1]][1]] = times
         steps_of.append(times)
-    last = max((times.bit_length() for times in steps_of), default=0)
-    order: list[int] = []
-    for step in range(1, last):
-        chosen = []
-        for gate, times in zip(gates, steps_of, strict=True):
-            if times >> step & 1:
-                chosen += [
-                    (-times.bit_length(), place, made.operations[operation][0], operation)
-                    for place, operation in enumerate(gate)
-                ]
-        order += [operation for *_, operation in sorted(chosen)]
+    table = [np.zeros((5, 0), dtype=np.int64)]
+    for gate, times in zip(gates, steps_of, strict=True):
+        when = np.flatnonzero(np.frombuffer(f"{times:b}"[::-1].encode(), dtype=np.uint8) == ord("1"))
+        for place, operation in enumerate(gate):
+            keys = (-times.bit_length(), place, made.operations[operation][0], operation)
+            table.append(np.stack([when, *(np.full(len(when), key, dtype=np.int64) for key in keys)]))
+    rows = np.concatenate(table, axis=1)
+    order: _Integers = rows[4, np.lexsort(rows[::-1])]
     return order

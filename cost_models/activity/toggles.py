@@ -56,11 +56,14 @@ def _simulate_kernel(program: Any, mask: Any, values: Any, totals: Any, inputs: 
     operations, order, input_rows, output_rows, inverts = program
     for cycle in range(inputs.shape[0]):
         for i in range(input_rows.shape[0]):
-            values[input_rows[i]] = inputs[cycle, i]
+            for w in range(values.shape[1]):
+                values[input_rows[i], w] = inputs[cycle, i, w]
         for k in range(order.shape[0]):
             evaluate(values, totals, mask, operations, np.int64(order[k]), values.shape[1])
         if fresh and cycle == 0:
-            totals[:] = 0
+            for row in range(totals.shape[0]):
+                for w in range(totals.shape[1]):
+                    totals[row, w] = 0
         if outputs.shape[0] > 0:
             for i in range(output_rows.shape[0]):
                 for w in range(values.shape[1]):

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic as _intrinsic
+from numba import extending, types
+from numba.core import cgutils as untyped
 
 from cost_models.activity.functions import FUNCTIONS
 
@@ -25,7 +24,8 @@ __all__ = [
     "scatter_bits",
 ]
 
-intrinsic: Any = _intrinsic  # a checker would take the arguments of a definition for those of a call
+intrinsic: Any = extending.intrinsic  # a checker would take the arguments of a definition for those of a call
+cgutils: Any = untyped
 
 CHUNK = 8
 """Words in a vector: rows are a multiple of it."""
@@ -146,7 +146,7 @@ def evaluate(_context: Any, values: Any, totals: Any, mask: Any, operations: Any
     def emit(context: Any, builder: Any, signature: Any, arguments: Sequence[Any]) -> Any:
         bases = [_data(context, builder, signature.args[i], arguments[i]) for i in range(4)]
         row = builder.gep(bases[3], [builder.mul(arguments[4], ir.Constant(_I64, 8))])
-        loaded = _Row(builder, *bases[:3], arguments[5], row)
+        loaded = _Row(builder, bases[0], bases[1], bases[2], arguments[5], row)
         after = builder.append_basic_block("after")
         switch = builder.switch(loaded.field(0), after)
         for code, (pins, function) in enumerate((*FUNCTIONS, FUNCTIONS[0])):

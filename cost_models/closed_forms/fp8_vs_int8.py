@@ -3,8 +3,8 @@
 
 Source: van Baalen et al., arXiv:2303.17951, section 3 and appendix B. Its figure 3 has three segments a bar. The
 appendix does not say which of them has which flip-flops: where they stand here the fixed-point bars come out within
-1.1 %. Of the float accumulators it lists the steps and not their widths, nor what a leading-zero detector costs; what is
-chosen here is said in `float_accumulator`.
+1.1 %. Of the float accumulators it lists the steps and not their widths, nor what a leading-zero detector costs; what
+is chosen here is said in `float_accumulator`.
 """
 
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ __all__ = [
     "INT8",
     "Segments",
     "fixed_accumulator",
-    "float_accumulator",
     "fixed_accumulator_bits",
+    "float_accumulator",
 ]
 
 HEADROOM_BITS = 12
@@ -89,9 +89,9 @@ def float_accumulator(exp_bits: int, register_exp_bits: int) -> Segments:
     """
     Return the gates of a unit that rounds to a float in each step.
 
-    The steps are the paper's: subtract exponents, sort, shift the smaller (two bits more than a signed significand), add,
-    detect leading zeros, shift left, round. Ours, as it does not say: the sum goes through XOR and increment to be a
-    magnitude, one adder adjusts the exponent, and the detector costs what is missing in the figure (36 gates for
+    The steps are the paper's: subtract exponents, sort, shift the smaller (two bits more than a signed significand),
+    add, detect leading zeros, shift left, round. Ours, as it does not say: the sum goes through XOR and increment to be
+    a magnitude, one adder adjusts the exponent, and the detector costs what was missing in the figure (36 gates for
     float16, 110 for float32). So the totals are close to the figure in part by construction.
 
     Parameters
@@ -122,9 +122,7 @@ def float_accumulator(exp_bits: int, register_exp_bits: int) -> Segments:
     accumulate = _LEADING_ZEROS[register_exp_bits] + gates.shift_left(window, window - 1)
     accumulate += gates.add(register_exp_bits + 1) + gates.increment(mantissa + 1)
     accumulate += (1 + register_exp_bits + mantissa) * gates.FLIP_FLOP
-    return Segments(
-        multiply=gates.multiply(9 - exp_bits) + gates.add(exp_bits + 1), align=align, accumulate=accumulate
-    )
+    return Segments(multiply=gates.multiply(9 - exp_bits) + gates.add(exp_bits + 1), align=align, accumulate=accumulate)
 
 
 def _widths(exp_bits: int) -> tuple[int, int]:

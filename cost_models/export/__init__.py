@@ -45,6 +45,8 @@ def export(costs: Sequence[Cost], kind: str, bound: str = "lower") -> dict[str, 
     ValueError
         The kind or the bound is unknown, there is no cost, a cost lacks what the form needs, two have one name, or a
         unit's name does not spell its lanes.
+    LookupError
+        hwcomponents, and a technology is not known by its name.
     ModuleNotFoundError
         Parquet without pyarrow.
     """

@@ -3,7 +3,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
-from cost_models.export.figures import Figures, identifier, number
+from cost_models.export.figures import Figures, file_stem, identifier, number
 
 __all__ = [
     "accelergy",
@@ -23,8 +23,8 @@ def accelergy(costs: Sequence[Figures]) -> dict[str, str]:
     files = {}
     for technology in dict.fromkeys(each.cost.technology for each in costs):
         own = [each for each in costs if each.cost.technology == technology]
-        files[f"{technology}.ERT.yaml"] = _file("ERT", _ERT_NOTES, own, _energy)
-        files[f"{technology}.ART.yaml"] = _file("ART", _ART_NOTES, own, _area)
+        files[f"{file_stem(technology)}.ERT.yaml"] = _file("ERT", _ERT_NOTES, own, _energy)
+        files[f"{file_stem(technology)}.ART.yaml"] = _file("ART", _ART_NOTES, own, _area)
     return files
 
 

@@ -11,6 +11,7 @@ __all__ = [
     "BOUNDS",
     "Figures",
     "figures",
+    "file_stem",
     "identifier",
     "macs_per_step",
     "number",
@@ -63,7 +64,7 @@ class Figures:
     def notes(self) -> tuple[str, ...]:
         """Units, bound and provenance, a line each, for the top of a file."""
         cost = self.cost
-        return (
+        lines = (
             f"unit: {cost.unit}, {self.macs} multiply-accumulates a step, {cost.pipeline} register ranks",
             f"technology: {cost.technology}, standard cells; area without wires",
             f"energy bound: {_MEANING[self.bound]}",
@@ -72,13 +73,19 @@ class Figures:
             f"source: {cost.source}" + ("; FITTED, not measured" if cost.is_fitted else ""),
             f"netlist sha256: {cost.netlist_hash or 'none'}; {cost.verified_vectors} outputs equal to the model",
         )
+        return tuple(" ".join(line.split()) for line in lines)
 
 
 def identifier(cost: Cost) -> str:
     """Name a cost within its technology, in letters, digits and underscores."""
     structures = "" if cost.structures == ALL else f"_{cost.structures}"
     clock = "" if cost.clock_mhz is None else f"_{cost.clock_mhz:g}mhz"
-    return re.sub(r"\W", "_", f"{cost.unit}_p{cost.pipeline}{structures}{clock}")
+    return file_stem(f"{cost.unit}_p{cost.pipeline}{structures}{clock}")
+
+
+def file_stem(name: str) -> str:
+    """Spell a name in letters, digits and underscores."""
+    return re.sub(r"\W", "_", name)
 
 
 def number(value: float) -> str:
@@ -120,7 +127,7 @@ def figures(costs: Sequence[Cost], bound: str, tool: str) -> list[Figures]:
         if any(getattr(cost, name) is None for name in needed)
     ]
     if lacking:
-        raise ValueError(f"{tool} needs standard-cell costs with a {bound} bound of the energy: {'; '.join(lacking)}")
+        raise ValueError(f"{tool} needs standard-cell costs with the {bound} bound of the energy: {'; '.join(lacking)}")
     names = [(cost.technology, identifier(cost)) for cost in costs]
     double = sorted({name for _, name in names if names.count((_, name)) > 1})
     if double:

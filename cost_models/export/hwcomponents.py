@@ -3,7 +3,7 @@
 
 from collections.abc import Sequence
 
-from cost_models.export.figures import Figures, identifier, number
+from cost_models.export.figures import Figures, file_stem, identifier, number
 
 __all__ = [
     "hwcomponents",
@@ -29,7 +29,7 @@ class {name}(ComponentModel):
 
     def __init__(self, tech_node: float | None = None):
         if tech_node is not None and abs(tech_node - {node}) > 1e-12:
-            raise ValueError(f"{name} is priced in {technology} at {node} m alone and is not scaled, not at {{tech_node}} m")
+            raise ValueError(f"tech_node must be {node}, that of {technology}, not {{tech_node}}: nothing is scaled")
         super().__init__(area={area}, leak_power={leak})
 
     @action
@@ -56,7 +56,7 @@ def hwcomponents(costs: Sequence[Figures], nodes_nm: dict[str, float]) -> dict[s
         own = [each for each in costs if each.cost.technology == technology]
         text = _TOP.format(title=f"Dot-product units priced in {technology}.")
         text += "".join(_component(each, nodes_nm[technology]) for each in own)
-        files[f"hwsim_{technology}.py"] = text
+        files[f"hwsim_{file_stem(technology)}.py"] = text
     return files
 
 
@@ -68,7 +68,7 @@ def _component(each: Figures, node_nm: float) -> str:
         name="".join(word.capitalize() for word in words),
         identifier=identifier(cost),
         technology=cost.technology,
-        notes="\n".join(f"    {note}".rstrip().replace('"', "'") for note in each.notes),
+        notes="\n".join("    " + note.replace('"', "'").replace("\\", "/") for note in each.notes),
         node=_exponent(node_nm, -9),
         area=_exponent(each.area_um2, -12),
         leak=_exponent(each.leakage_uw, -6),

@@ -23,9 +23,9 @@ _DERIVED = ("macs_per_step", "energy_per_mac_pj", "energy_upper_per_mac_pj", "ar
 COLUMNS = (*(item.name for item in fields(Cost)), *_DERIVED)
 _ABOUT = (
     "Costs of dot-product units by hwsim. Units are in the names of columns. energy_pj, clock_energy_pj and "
-    "energy_upper_pj are of one step of macs_per_step multiply-accumulates, clock and leakage in them; energy_pj is the "
-    "lower bound (zero delay, no wires), energy_upper_pj counts glitches and the wire-load assumption. errors is empty "
-    "where everything was measured."
+    "energy_upper_pj are of one step of macs_per_step multiply-accumulates, clock and leakage in them; energy_pj is "
+    "the lower bound (zero delay, no wires), energy_upper_pj counts glitches and the wire-load assumption. errors is "
+    "empty where everything was measured."
 )
 
 
@@ -72,16 +72,16 @@ def parquet_table(costs: Sequence[Cost]) -> bytes:
         There is no pyarrow; the text says how to get it.
     """
     try:
-        import pyarrow
+        import pyarrow as pa
         from pyarrow import parquet
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError('Parquet needs pyarrow: pip install "hwsim[tables]"') from error
-    schema = pyarrow.schema(
-        [pyarrow.field(name, _kind(pyarrow, name), metadata={"unit": _unit(name)}) for name in COLUMNS],
+    schema = pa.schema(
+        [pa.field(name, _kind(pa, name), metadata={"unit": _unit(name)}) for name in COLUMNS],
         metadata={"hwsim": _ABOUT},
     )
     sink = io.BytesIO()
-    parquet.write_table(pyarrow.Table.from_pylist(rows(costs), schema=schema), sink)
+    parquet.write_table(pa.Table.from_pylist(rows(costs), schema=schema), sink)
     return sink.getvalue()
 
 
@@ -89,16 +89,16 @@ def _share(value: float | None, macs: int) -> float | None:
     return None if value is None else value / macs
 
 
-def _kind(pyarrow: Any, name: str) -> Any:
+def _kind(pa: Any, name: str) -> Any:
     """Return the Arrow type of a column."""
     if name in _DERIVED:
-        return pyarrow.int64() if name == "macs_per_step" else pyarrow.float64()
+        return pa.int64() if name == "macs_per_step" else pa.float64()
     hint = get_type_hints(Cost)[name]
     kinds = get_args(hint) if isinstance(hint, UnionType) else (hint,)
-    for kind, arrow in ((bool, pyarrow.bool_), (int, pyarrow.int64), (float, pyarrow.float64)):
+    for kind, arrow in ((bool, pa.bool_), (int, pa.int64), (float, pa.float64)):
         if kind in kinds:
             return arrow()
-    return pyarrow.string()
+    return pa.string()
 
 
 def _unit(name: str) -> str:

@@ -3,7 +3,7 @@
 
 from collections.abc import Sequence
 
-from cost_models.export.figures import Figures, identifier, number
+from cost_models.export.figures import Figures, file_stem, identifier, number
 
 __all__ = [
     "zigzag",
@@ -29,5 +29,5 @@ def zigzag(costs: Sequence[Figures]) -> dict[str, str]:
             "  dimensions: [D1]",
             f"  sizes: [{each.macs}]",
         ]
-        files[f"{identifier(each.cost)}_{each.cost.technology}.yaml"] = "\n".join(lines) + "\n"
+        files[f"{identifier(each.cost)}_{file_stem(each.cost.technology)}.yaml"] = "\n".join(lines) + "\n"
     return files

@@ -19,6 +19,7 @@ from hwsim.formats import BlockSpec, FloatSpec, IntegerSpec
 
 __all__ = [
     "activity",
+    "word_toggles",
 ]
 
 _STREAMS = 16
@@ -103,10 +104,12 @@ _RATE_OF = {
     "accumulate.carry": "register",
     "accumulate.extend": "register",
     "accumulate.saturate": "register",
-    "accumulate.float_swap": "product",
+    "accumulate.float_swap": "placed",
     "accumulate.float_align": "window",
     "accumulate.float_add": "added",
     "accumulate.float_normalise": "added",
+    "accumulate.fused_columns": "added",
+    "accumulate.fused_normalise": "added",
     "accumulate.float_round": "register",
     "accumulate.float_exponent": "register",
     "registers.select": "register",
@@ -138,7 +141,7 @@ def _operand(spec: ScalarSpec | BlockSpec, lanes: int, generator: np.random.Gene
     return _Operand(codes.astype(np.int64), parts.significand, parts.exponent.astype(np.int64), scale)
 
 
-def _toggles(words: Ints, bits: int) -> float:
+def word_toggles(words: Ints, bits: int) -> float:
     """Return the mean toggles of words of so many bits from step to step (axis 1), summed over what follows."""
     total = 0.0
     for low in range(0, bits, _WORD_BITS):
@@ -148,7 +151,7 @@ def _toggles(words: Ints, bits: int) -> float:
 
 
 def _codes_toggles(unit: DotProductUnit, a: _Operand, b: _Operand) -> float:
-    return _toggles(a.codes, unit.element_a.bits) + _toggles(b.codes, unit.element_b.bits)
+    return word_toggles(a.codes, unit.element_a.bits) + word_toggles(b.codes, unit.element_b.bits)
 
 
 def _product_rates(unit: DotProductUnit, a: _Operand, b: _Operand) -> dict[str, float]:
@@ -161,15 +164,15 @@ def _product_rates(unit: DotProductUnit, a: _Operand, b: _Operand) -> dict[str, 
     toggles = 0.0
     for place in range(bits[0]):
         row = np.where(words[0] >> place & 1, words[1], 0)
-        toggles += _toggles(row, bits[1])
+        toggles += word_toggles(row, bits[1])
     product = words[0] * words[1] if sum(bits) <= _WORD_BITS else words[0].astype(object) * words[1]
     product_bits = unit.product_max.bit_length() + is_signed_product(unit)
     exponents = exponent_bits(unit.element_a, unit.element_b)
     exponent = a.exponent + b.exponent - unit.product_exp_min
     return {
         "ands": toggles / (bits[0] * bits[1] * unit.lanes),
-        "product": _toggles(product, product_bits) / (product_bits * unit.lanes),
-        "exponent": _toggles(exponent, exponents) / (exponents * unit.lanes) if exponents else 0.0,
+        "product": word_toggles(product, product_bits) / (product_bits * unit.lanes),
+        "exponent": word_toggles(exponent, exponents) / (exponents * unit.lanes) if exponents else 0.0,
     }
 
 
@@ -189,8 +192,8 @@ def _grid_rates(unit: DotProductUnit, products: Ints) -> dict[str, float]:
     """Return the toggles a bit of aligned products and of a step's sum, in two's complement."""
     bits = unit.sum_bits
     return {
-        "aligned": _toggles(products, bits) / (bits * unit.lanes),
-        "sum": _toggles(products.sum(axis=2), bits) / bits,
+        "aligned": word_toggles(products, bits) / (bits * unit.lanes),
+        "sum": word_toggles(products.sum(axis=2), bits) / bits,
     }
 
 
@@ -202,36 +205,38 @@ def _register_rates(unit: DotProductUnit, sums: NDArray[np.float64]) -> dict[str
         scaled = np.ldexp(held, unit.accumulator.fraction_bits)
         # A float64 holds the leading bits; those below its last place are few and do not count.
         words = np.array([int(value) for value in np.fmod(scaled, largest).ravel()], object).reshape(scaled.shape)
-        rates = {"register": _toggles(words, unit.accumulator.bits) / unit.accumulator.bits}
-        rates |= {"window": 0.0, "added": 0.0}
+        rates = {"register": word_toggles(words, unit.accumulator.bits) / unit.accumulator.bits}
+        rates |= {"placed": 0.0, "window": 0.0, "added": 0.0}
     else:
         held, rates = _float_rates(unit, unit.accumulator, sums)
     rates["output"] = 0.0
     if unit.converts:
-        rates["output"] = _toggles(unit.output.encode(held).astype(np.int64), unit.output.bits) / unit.output.bits
+        rates["output"] = word_toggles(unit.output.encode(held).astype(np.int64), unit.output.bits) / unit.output.bits
     return rates
 
 
 def _float_rates(
     unit: DotProductUnit, accumulator: FloatAccumulator, sums: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], dict[str, float]]:
-    """Return the register's values and the toggles a bit of it, of the smaller addend in the window, and of the sum."""
+    """Return the register's values and the toggles a bit of it, of both addends in the window, and of their sum."""
     window = min(float_window(unit), _WORD_BITS - 2)
     register = np.zeros(sums.shape[0])
-    held, aligned, added = (np.zeros_like(sums) for _ in range(3))
+    held, placed, aligned, added = (np.zeros_like(sums) for _ in range(4))
     for step in range(sums.shape[1]):
         addend = sums[:, step]
         larger = np.maximum(np.abs(addend), np.abs(register))
         top = np.frexp(np.where(larger > 0, larger, 1.0))[1]
-        smaller = np.where(np.abs(addend) < np.abs(register), addend, register)
-        aligned[:, step] = np.floor(np.ldexp(smaller, window - top))
+        below = np.abs(addend) < np.abs(register)
+        placed[:, step] = np.floor(np.ldexp(np.where(below, register, addend), window - top))
+        aligned[:, step] = np.floor(np.ldexp(np.where(below, addend, register), window - top))
         added[:, step] = np.floor(np.ldexp(addend + register, window - top))
         register = accumulator.format.decode(accumulator.format.encode(addend + register))
         held[:, step] = register
     codes = accumulator.format.encode(held).astype(np.int64)
     rates = {
-        "register": _toggles(codes, accumulator.bits) / accumulator.bits,
-        "window": _toggles(aligned.astype(np.int64), window + 1) / (window + 1),
-        "added": _toggles(added.astype(np.int64), window + 2) / (window + 2),
+        "register": word_toggles(codes, accumulator.bits) / accumulator.bits,
+        "placed": word_toggles(placed.astype(np.int64), window + 1) / (window + 1),
+        "window": word_toggles(aligned.astype(np.int64), window + 1) / (window + 1),
+        "added": word_toggles(added.astype(np.int64), window + 2) / (window + 2),
     }
     return held, rates

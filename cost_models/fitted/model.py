@@ -96,11 +96,11 @@ class Fit:
     regression: Regression
     errors: Mapping[str, Errors]
 
-    def error(self, kind: str, *, seen: bool) -> Errors:
-        """Return the errors to state for a unit of a kind; of an unseen one no less than those of all kinds."""
+    def error(self, kind: str) -> Errors:
+        """Return the errors to state for a unit of a kind; where none was held out, no less than those of all kinds."""
+        if kind in self.errors:
+            return self.errors[kind]
         together = self.errors[ALL]
-        if seen:
-            return self.errors.get(kind, together)
         unseen = self.errors.get(UNSEEN, together)
         return Errors(max(unseen.median, together.median), max(unseen.nine_of_ten, together.nine_of_ten))
 
@@ -159,7 +159,7 @@ class Model:
         estimates = {
             name: Estimated(
                 value=quantities[name].value(each.regression(basis)),
-                error=each.error(kind, seen=kind in self.kinds),
+                error=each.error(kind),
                 contributions=each.regression.contributions(basis),
                 correction=each.regression.correction(basis),
             )

@@ -10,12 +10,14 @@ __all__ = [
     "check_unit",
     "exponent_bits",
     "float_window",
+    "fused_columns",
     "is_signed_product",
     "ranks",
     "scale_max",
     "significand_bits",
     "structure",
     "sum_magnitude_bits",
+    "table_muxes",
 ]
 
 _PREFERENCE = ("accumulate", "multiply", "round_pack", "align_add")  # where a pipeline gets registers first
@@ -95,6 +97,39 @@ def float_window(unit: DotProductUnit) -> int:
     """Return the columns in which a step's sum and a float register are added."""
     assert isinstance(unit.accumulator, FloatAccumulator)
     return max(sum_magnitude_bits(unit) + unit.accumulator.result_man_bits + 4, unit.accumulator.format.man_bits + 3)
+
+
+def fused_columns(unit: DotProductUnit) -> int:
+    """
+    Return the columns of a single-path fused multiply-add, in which the register is shifted and the sum stands still.
+
+    Source: Montoye, Hokenek and Runyon (1990); with two positions of the sum, as trees with the register have it.
+    """
+    assert isinstance(unit.accumulator, FloatAccumulator)
+    spec, kept = unit.accumulator.format, unit.accumulator.result_man_bits + 1
+    bits = sum_magnitude_bits(unit)
+    low = 0
+    for lead, exponent in _leads(unit):
+        low = max(low, min(max(kept + 1, spec.sig_bits) - lead, exponent - spec.exp_min))
+    fold = 0
+    while 2 << fold <= kept + 2 and 4 << fold <= bits + low:
+        fold += 1
+    return bits + spec.sig_bits + low + 4 - (1 << fold)
+
+
+def _leads(unit: DotProductUnit) -> list[tuple[int, int]]:
+    """Return for each kind of sum the lowest place of its leading bit, and the largest exponent of its last place."""
+    elements = (unit.element_a, unit.element_b)
+    if unit.lanes > 1 or unit.scales or not all(isinstance(spec, FloatSpec | PositSpec) for spec in elements):
+        scales = sum(spec.exp_max for spec in (unit.scale_a, unit.scale_b) if spec is not None)
+        return [(0, (unit.product_exp_min if unit.on_grid else unit.product_exp_max) + scales)]
+    kinds = []
+    for spec in elements:
+        kind = [(spec.sig_bits - 1, spec.exp_max)]
+        if isinstance(spec, FloatSpec) and spec.subnormals:
+            kind.append((0, spec.exp_min))
+        kinds.append(kind)
+    return [(a[0] + b[0], a[1] + b[1]) for a in kinds[0] for b in kinds[1]]
 
 
 def ranks(unit: DotProductUnit, pipeline: int) -> tuple[str, ...]:
@@ -295,7 +330,7 @@ def _can_be_negative(unit: DotProductUnit) -> bool:
 def _float(unit: DotProductUnit) -> dict[str, float]:
     """Count the parts of an adder of floats: swap, alignment, adder, search, normalisation, rounding, exponents."""
     accumulator = unit.accumulator
-    larger = align = added = normalise = rounded = exponent = 0
+    larger = align = added = normalise = rounded = exponent = columns = fused = 0
     if isinstance(accumulator, FloatAccumulator):
         spec, window = accumulator.format, float_window(unit)
         larger = max(sum_magnitude_bits(unit), spec.sig_bits)
@@ -304,6 +339,8 @@ def _float(unit: DotProductUnit) -> dict[str, float]:
         align, added = _shift_down(larger, window), window + 2
         normalise = _normalise(added, accumulator.result_man_bits + 2)
         rounded = accumulator.result_man_bits + spec.exp_bits
+        columns = fused_columns(unit)
+        fused = _normalise(columns, accumulator.result_man_bits + 2)
     return {
         "accumulate.float_swap": float(2 * larger),
         "accumulate.float_align": float(align),
@@ -311,6 +348,8 @@ def _float(unit: DotProductUnit) -> dict[str, float]:
         "accumulate.float_normalise": float(normalise),
         "accumulate.float_round": float(rounded),
         "accumulate.float_exponent": float(exponent),
+        "accumulate.fused_columns": float(columns),
+        "accumulate.fused_normalise": float(fused),
     }
 
 

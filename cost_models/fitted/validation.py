@@ -23,7 +23,7 @@ __all__ = [
 
 ALL, UNSEEN = "all", "unseen"
 _FOLDS = 5
-_LEAST = 12  # predictions of a kind from which its errors are its own
+_LEAST = 12  # predictions of a kind from which its errors are its own; of fewer, no less than those of all kinds
 
 
 class Errors(NamedTuple):
@@ -99,8 +99,12 @@ def quantiles(formats: Sequence[HeldOut], kinds: Sequence[HeldOut]) -> dict[str,
     for held in formats:
         by_kind.setdefault(held.row.kind, []).append(abs(held.error))
     together = [error for errors in by_kind.values() for error in errors]
-    out = {ALL: _errors(together)}
-    out |= {kind: _errors(errors) for kind, errors in sorted(by_kind.items()) if len(errors) >= _LEAST}
+    every = _errors(together)
+    out = {ALL: every}
+    for kind, errors in sorted(by_kind.items()):
+        own = _errors(errors)
+        few = Errors(max(own.median, every.median), max(*errors, every.nine_of_ten))
+        out[kind] = own if len(errors) >= _LEAST else few
     if kinds:
         out[UNSEEN] = _errors([abs(held.error) for held in kinds])
     return out

@@ -11,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from cost_models.activity.netlist import Netlist, levelize
-from cost_models.synthesis.yosys import work_directory
+from cost_models.synthesis.yosys import YOSYS, versions, work_directory
 from cost_models.technologies import Cell, OperatingPoint, Technology
 
 __all__ = [
     "CONTROL",
     "Reference",
+    "recipe",
     "references",
 ]
 
@@ -140,6 +141,11 @@ def references(text: str, top: str) -> list[Reference]:
         texts = [directory.read(f"{name}.json") for name in ways]
     places = _Places(hierarchy, top)
     return [_reference(text, top, places) for text in texts]
+
+
+def recipe() -> str:
+    """Name all that a reference depends on beside the text: the tool's version, the scripts, the table of stages."""
+    return f"{versions(YOSYS)}{_SCRIPT}{_GATES}{_STAGES}{_SIGNALS}{_FUNCTIONS}"
 
 
 class _Places:

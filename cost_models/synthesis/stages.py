@@ -2,13 +2,15 @@
 """Which datapath stage each cell of a mapped netlist belongs to, found by what it computes."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from cost_models import store
 from cost_models.activity.netlist import Netlist
 from cost_models.activity.toggles import Simulator
-from cost_models.synthesis.reference import CONTROL, Reference, references
+from cost_models.synthesis.reference import CONTROL, Reference, recipe, references
 from cost_models.technologies import Technology
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
 ]
 
 _Ints = npt.NDArray[np.int64]
+_KIND = "functions"
 _LANES = 64
 _CYCLES = 256
 _RESET, _LOAD = 16, 64  # cycles before those that count: then no state is left that no input has set
@@ -88,18 +91,25 @@ def stages(netlist: Netlist, text: str, top: str) -> Stages:
         Yosys is not installed, or fails (`ToolError`).
     """
     known = _known(text, top, netlist)
-    names = known.names
     words = signatures(netlist)
     gates = np.array([known.gates.get(int(word), -1) for word in words[netlist.gates[:, 0]]], dtype=np.int64)
     flops = np.array([known.flip_flops.get(int(word), -1) for word in words[netlist.flip_flops[:, 0]]], dtype=np.int64)
     found = gates >= 0
+    told = flops >= 0
     gates, flops = spread(netlist, gates, flops)
-    control = names.index(CONTROL)
-    gates[gates < 0] = control
-    flops[flops < 0] = control
-    _join(gates, netlist.gate_instances, found)
-    _join(flops, netlist.flip_flop_instances, flops >= 0)
-    return Stages(names=names, gates=gates, flip_flops=flops, found=found)
+    for labels, instances, sure in (
+        (gates, netlist.gate_instances, found),
+        (flops, netlist.flip_flop_instances, told),
+    ):
+        labels[labels < 0] = known.names.index(CONTROL)
+        _join(labels, instances, sure)
+    used = np.unique(np.concatenate([gates, flops, [known.names.index(CONTROL)]]))
+    return Stages(
+        names=tuple(known.names[label] for label in used),
+        gates=np.searchsorted(used, gates),
+        flip_flops=np.searchsorted(used, flops),
+        found=found,
+    )
 
 
 def area_by_stage(netlist: Netlist, technology: Technology, stages: Stages) -> dict[str, float]:
@@ -187,41 +197,58 @@ def _walk(netlist: Netlist, gates: _Ints, flip_flops: _Ints, backward: bool) -> 
             flip_flops[index] = near[1]
 
 
-def _known(text: str, top: str, netlist: Netlist) -> "_Known":
-    """Make the table of functions of the unmapped design."""
-    known: _Known | None = None
-    for reference in references(text, top):
-        if {n: len(b) for n, b in reference.netlist.inputs.items()} != {n: len(b) for n, b in netlist.inputs.items()}:
-            raise ValueError(f"netlist of {netlist.top} must have the inputs of module {top}")
-        known = _table(reference, known)
-    assert known is not None
-    return known
-
-
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Known:
-    """Stage of each function, by its hash."""
+    """Stage of each function of a design by its hash, the stages, and the bits of each input."""
 
     names: tuple[str, ...]
+    ports: dict[str, int]
     gates: dict[int, int]
     flip_flops: dict[int, int]
 
 
-def _table(reference: Reference, known: "_Known | None") -> _Known:
-    """List the functions of a reference beside those known; the lowest stage has a function."""
-    netlist = reference.netlist
-    words = signatures(netlist)
-    gates, flops = spread(netlist, reference.gates, reference.flip_flops)
-    table = known or _Known(names=reference.names, gates={}, flip_flops={})
-    for rows, labels, into in (
-        (netlist.gates, gates, table.gates),
-        (netlist.flip_flops, flops, table.flip_flops),
-    ):
-        for net, label in zip(rows[:, 0].tolist(), labels.tolist(), strict=True):
-            word = int(words[net])
-            if word and label >= 0:
-                into[word] = min(into.get(word, label), label)
-    return table
+def _known(text: str, top: str, netlist: Netlist) -> _Known:
+    """List the functions of the unmapped design, or read back what was listed before."""
+    name = store.key(text=text, top=top, how=recipe(), run=[_LANES, _RESET, _LOAD, _CYCLES, _SEED, _PHASES, _ODDS])
+    record = store.load(_KIND, name)
+    if record is None:
+        record = _listed(references(text, top))
+        store.save(_KIND, name, record)
+    known = _Known(
+        names=tuple(record["names"]), ports=record["ports"],
+        gates=_table(record["gates"]), flip_flops=_table(record["flip_flops"]),
+    )  # fmt: skip
+    if known.ports != {port: len(nets) for port, nets in netlist.inputs.items()}:
+        raise ValueError(f"netlist of {netlist.top} must have the inputs of module {top}: {', '.join(known.ports)}")
+    return known
+
+
+def _table(text: str) -> dict[int, int]:
+    """Read a table that `_listed` wrote."""
+    return {int(word, 16): int(label) for word, label in (pair.split(":") for pair in text.split())}
+
+
+def _listed(found: list[Reference]) -> dict[str, Any]:
+    """Write the functions of references down; the lowest stage has a function."""
+    gates: dict[int, int] = {}
+    flip_flops: dict[int, int] = {}
+    for reference in found:
+        netlist = reference.netlist
+        words = signatures(netlist)
+        labels = spread(netlist, reference.gates, reference.flip_flops)
+        for rows, row_labels, into in zip(
+            (netlist.gates, netlist.flip_flops), labels, (gates, flip_flops), strict=True
+        ):
+            for net, label in zip(rows[:, 0].tolist(), row_labels.tolist(), strict=True):
+                word = int(words[net])
+                if word and label >= 0:
+                    into[word] = min(into.get(word, label), label)
+    return {
+        "names": found[0].names,
+        "ports": {port: len(nets) for port, nets in found[0].netlist.inputs.items()},
+        "gates": " ".join(f"{word:x}:{label}" for word, label in gates.items()),
+        "flip_flops": " ".join(f"{word:x}:{label}" for word, label in flip_flops.items()),
+    }
 
 
 def _vectors(ports: dict[str, int]) -> dict[str, npt.NDArray[np.uint64]]:

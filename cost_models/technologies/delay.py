@@ -35,7 +35,8 @@ def linear_delays(technology: Technology) -> dict[str, LinearDelay]:
     3. The part that grows is kept between a tenth and nine tenths of the delay; the rest is intrinsic, so the delay at
        the operating point is always the table's own.
 
-    A cell with a `slope_ps_per_ff` of its own (from a Liberty file) keeps that instead of 1 and 2. Slew dependence, differences between pins and edges, and wires are not in the model.
+    A cell with a `slope_ps_per_ff` of its own (from a Liberty file) keeps that instead of 1 and 2. Slew dependence,
+    differences between pins and edges, and wires are not in the model.
 
     Parameters
     ----------

@@ -20,9 +20,10 @@ def liberty(technology: Technology, area_unit_um2: float = 1.0) -> str:
 
     A table has the same delay (`linear_delays`) at both slews, and delays linear in the load, so any tool that
     interpolates and extrapolates linearly gets the linear delay exactly. No index is 0: ABC takes the first slew as the
-    typical one, and fails on 0. The transition grows as the delay does. Internal energy (in the file's unit of 1 fJ) and
-    setup are written as one number, so that `read_liberty` gives the technology back: areas, capacitances, leakage,
-    energies, setup, mean delays and slews, to the digits of the capacitances that its operating point is made of.
+    typical one, and fails on 0. The transition grows as the delay does. Internal energy (in the file's unit of 1 fJ)
+    and setup are written as one number, so that `read_liberty` gives the technology back (with areas in um2): areas,
+    capacitances, leakage, energies, setup, mean delays and slews, to the digits of the capacitance that its operating
+    point is made of.
 
     Parameters
     ----------

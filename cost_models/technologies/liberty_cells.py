@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """One cell group of a Liberty file: what it is, and its figures at an operating point."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from statistics import fmean
 
 from cost_models.technologies.function import liberty_expression, truth_table
 from cost_models.technologies.liberty_groups import Group
-from cost_models.technologies.liberty_tables import Tables, number
+from cost_models.technologies.liberty_tables import Tables, UnusableCellError, number
 from cost_models.technologies.technology import Cell
 
 __all__ = [
     "Draft",
-    "Unusable",
     "characterize",
     "draft",
     "out_slew_ps",
@@ -31,10 +31,6 @@ _STATE = {  # groups that we have no model of
 _COMBINATIONAL = ("combinational", "combinational_rise", "combinational_fall")
 
 
-class Unusable(ValueError):
-    """A cell that the cost model has no use for; the text says why."""
-
-
 @dataclass(frozen=True, slots=True)
 class Draft:
     """A cell before its figures: `tied` are its set and reset pins, `pins` its pin groups by name."""
@@ -50,26 +46,26 @@ def draft(group: Group, library: Group, tables: Tables) -> Draft:
 
     Raises
     ------
-    Unusable
+    UnusableCellError
         With the reason.
     """
     if group.simple.get("dont_use", "false") == "true":
-        raise Unusable("dont_use")
+        raise UnusableCellError("dont_use")
     if "clock_gating_integrated_cell" in group.simple:
-        raise Unusable("a clock gate")
+        raise UnusableCellError("a clock gate")
     if group.simple.get("pad_cell") == "true" or any("is_pad" in pin.simple for pin in group.all("pin")):
-        raise Unusable("a pad")
+        raise UnusableCellError("a pad")
     for inner in group.groups:
         if inner.kind in _STATE:
-            raise Unusable(_STATE[inner.kind])
+            raise UnusableCellError(_STATE[inner.kind])
     pins = {name: pin for pin in group.all("pin") for name in pin.names}
     directions = {name: pin.simple.get("direction", "") for name, pin in pins.items()}
     inputs = [name for name, direction in directions.items() if direction == "input"]
     outputs = [name for name, direction in directions.items() if direction == "output"]
     if "inout" in directions.values():
-        raise Unusable("an inout pin")
+        raise UnusableCellError("an inout pin")
     if not inputs or not outputs:
-        raise Unusable("no inputs" if outputs else "no outputs")
+        raise UnusableCellError("no inputs" if outputs else "no outputs")
     caps = {name: _capacitance(name, pins[name], library, tables) for name in inputs}
     clock, data, state, tied = _flip_flop(group, inputs)
     if clock:
@@ -89,40 +85,46 @@ def _flip_flop(group: Group, inputs: list[str]) -> tuple[str, str, dict[str, str
     if not found:
         return "", "", {}, ()
     if len(found) > 1:
-        raise Unusable("several flip-flops")
+        raise UnusableCellError("several flip-flops")
     (ff,) = found
-    clock, data = (ff.simple.get(key, "").strip("() ") for key in ("clocked_on", "next_state"))
+    clock, data = (_plain(ff.simple.get(key, "")) for key in ("clocked_on", "next_state"))
     if clock not in inputs:
-        raise Unusable(f"clocked on {clock!r}")
+        raise UnusableCellError(f"clocked on {clock!r}")
     if data not in inputs:
-        raise Unusable(f"scan or enable: next state {data!r}")
+        raise UnusableCellError(f"scan or enable: next state {data!r}")
     used = f"{ff.simple.get('clear', '')} {ff.simple.get('preset', '')}"
     tied = tuple(name for name in inputs if name not in (clock, data))
     if any(name not in used for name in tied):
-        raise Unusable(f"a flip-flop with {', '.join(tied)}")
-    return clock, data, {name: text for name, text in zip(ff.names, ("IQ", "!IQ"), strict=False)}, tied
+        raise UnusableCellError(f"a flip-flop with {', '.join(tied)}")
+    return clock, data, dict(zip(ff.names, ("IQ", "!IQ"), strict=False)), tied
+
+
+def _plain(text: str) -> str:
+    """Take the parentheses off a lone pin."""
+    match = re.fullmatch(r"\(\s*(\w+)\s*\)", text)
+    return match[1] if match else text.strip()
 
 
 def _function(name: str, pin: Group, state: dict[str, str], inputs: list[str]) -> str:
     """Read the function of an output pin."""
     if "three_state" in pin.simple:
-        raise Unusable("a three-state output")
+        raise UnusableCellError("a three-state output")
     if "function" not in pin.simple:
-        raise Unusable(f"output {name} has no function")
+        raise UnusableCellError(f"output {name} has no function")
     if len(inputs) > _MAX_PINS:
-        raise Unusable(f"more than {_MAX_PINS} inputs")
+        raise UnusableCellError(f"more than {_MAX_PINS} inputs")
     try:
         text = liberty_expression(pin.simple["function"], state)
         truth_table(text, ("IQ",) if state else inputs)
     except ValueError as error:
-        raise Unusable(str(error)) from error
+        raise UnusableCellError(str(error)) from error
     return text
 
 
 def _attribute(group: Group, key: str, tables: Tables) -> float:
     """Read a number that a cell must have."""
     if key not in group.simple:
-        raise Unusable(f"no {key}")
+        raise UnusableCellError(f"no {key}")
     return number(group.simple[key], f"{tables.where}:{group.line}")
 
 
@@ -130,7 +132,7 @@ def _capacitance(name: str, pin: Group, library: Group, tables: Tables) -> float
     """Read the capacitance of an input pin in fF."""
     text = pin.simple.get("capacitance", library.simple.get("default_input_pin_cap"))
     if text is None:
-        raise Unusable(f"input {name} has no capacitance")
+        raise UnusableCellError(f"input {name} has no capacitance")
     return number(text, f"{tables.where}:{pin.line}") * tables.ff
 
 
@@ -142,12 +144,12 @@ def _leakage(group: Group, library: Group, tables: Tables) -> float:
             states = [source.simple[key]]
             break
     if not states:
-        raise Unusable("no leakage")
+        raise UnusableCellError("no leakage")
     return fmean(number(text, f"{tables.where}:{group.line}") for text in states) * tables.nw
 
 
 def _arcs(row: Draft) -> Iterator[Group]:
-    """The timing groups from an input, or from the clock, to an output."""
+    """Find the timing groups from an input, or from the clock, to an output."""
     for name in row.cell.outputs:
         for timing in row.pins[name].all("timing"):
             kind = timing.simple.get("timing_type", "combinational")
@@ -172,12 +174,12 @@ def out_slew_ps(row: Draft, tables: Tables, slew: float, load: float) -> float:
 
     Raises
     ------
-    Unusable
+    UnusableCellError
         The cell has no transition tables.
     """
     slews = _values(_arcs(row), ("rise_transition", "fall_transition"), tables, slew, load)
     if not slews:
-        raise Unusable("no transition tables")
+        raise UnusableCellError("no transition tables")
     return fmean(slews) * tables.ps
 
 
@@ -187,17 +189,17 @@ def characterize(row: Draft, tables: Tables, slew: float, load: float) -> Cell:
 
     Raises
     ------
-    Unusable
+    UnusableCellError
         A kind of table is missing, or the delay does not grow with the load.
     """
     kinds = ("cell_rise", "cell_fall")
     delays = _values(_arcs(row), kinds, tables, slew, load)
     if not delays:
-        raise Unusable("no delay tables")
+        raise UnusableCellError("no delay tables")
     ends = [fmean(_values(_arcs(row), kinds, tables, slew, factor * load)) * tables.ps for factor in (0.5, 2.0)]
     slope = (ends[1] - ends[0]) / (1.5 * load)
     if slope <= 0:
-        raise Unusable("a delay that does not grow with the load")
+        raise UnusableCellError("a delay that does not grow with the load")
     cell = replace(
         row.cell, delay_ps=fmean(delays) * tables.ps, delay_max_ps=max(delays) * tables.ps, slope_ps_per_ff=slope,
         out_slew_ps=out_slew_ps(row, tables, slew, load),
@@ -207,14 +209,16 @@ def characterize(row: Draft, tables: Tables, slew: float, load: float) -> Cell:
         return cell
     setups = _values(_constraints(row), ("rise_constraint", "fall_constraint"), tables, slew, load)
     if not setups:
-        raise Unusable("no setup tables")
+        raise UnusableCellError("no setup tables")
     clock_fj = _energy([row.pins[cell.clock]], tables, slew, load)
     return replace(cell, clock_fj=clock_fj, setup_ps=max(setups) * tables.ps)
 
 
 def _constraints(row: Draft) -> Iterator[Group]:
-    """The setup groups of the data pin."""
-    return (group for group in row.pins[row.cell.data].all("timing") if group.simple.get("timing_type") == "setup_rising")
+    """Find the setup groups of the data pin."""
+    return (
+        group for group in row.pins[row.cell.data].all("timing") if group.simple.get("timing_type") == "setup_rising"
+    )
 
 
 def _energy(pins: list[Group], tables: Tables, slew: float, load: float) -> float:
@@ -227,5 +231,5 @@ def _energy(pins: list[Group], tables: Tables, slew: float, load: float) -> floa
         _values(iter(groups), ("rise_power", "fall_power", "power"), tables, slew, load) for groups in supplies.values()
     ]
     if not found or not all(found):
-        raise Unusable("no internal_power")
+        raise UnusableCellError("no internal_power")
     return sum(fmean(values) for values in found) * tables.fj

@@ -20,8 +20,10 @@ _TOKEN = re.compile(
 @dataclass(frozen=True, slots=True)
 class Group:
     """
-    A group ``kind (names) { ... }``: its simple attributes by name (the last one counts), its complex attributes
-    ``name (values);``, and the groups in it. `line` is where it begins.
+    A group ``kind (names) { ... }``.
+
+    `simple` has the attributes ``name : value;`` (the last one counts), `complex` the attributes ``name (values);``,
+    `groups` the groups in it. `line` is where it begins.
     """
 
     kind: str
@@ -37,7 +39,7 @@ class Group:
         return self.names[0] if self.names else ""
 
     def all(self, *kinds: str) -> Iterator["Group"]:
-        """The groups of these kinds directly in it."""
+        """Find the groups of these kinds directly in it."""
         return (group for group in self.groups if group.kind in kinds)
 
 
@@ -57,7 +59,7 @@ class _Tokens:
         self.lines.append(line)
 
     def mark(self) -> str:
-        """The mark at hand, empty where there is a word or the end."""
+        """Return the mark at hand, empty where there is a word or the end."""
         return self.texts[self.at] if self.at < len(self.texts) and self.kinds[self.at] == "mark" else ""
 
     def line(self) -> int:
@@ -114,7 +116,7 @@ def _tokens(text: str, where: str) -> _Tokens:
         if kind in ("mark", "word", "text"):
             content = match[kind]
             tokens.add("mark" if kind == "mark" else "word", content.replace("\\\n", " "), line)
-        if kind != "mark" and kind != "word":
+        if kind not in ("mark", "word"):
             line += match[0].count("\n")
     return tokens
 

@@ -3,14 +3,15 @@
 
 import gzip
 import hashlib
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from cost_models.technologies.function import truth_table
-from cost_models.technologies.liberty_cells import Draft, Unusable, characterize, draft, out_slew_ps
+from cost_models.technologies.liberty_cells import Draft, characterize, draft, out_slew_ps
 from cost_models.technologies.liberty_groups import Group, parse
-from cost_models.technologies.liberty_tables import Tables, number
+from cost_models.technologies.liberty_tables import Tables, UnusableCellError, number
 from cost_models.technologies.technology import Cell, OperatingPoint, Technology
 
 __all__ = [
@@ -69,12 +70,15 @@ def read_liberty(path: str | Path, *, inverter: str = "") -> Technology:
         left_out[name] = f"set or reset {', '.join(drafts.pop(name).tied)}"
     reference = _reference(drafts, inverter, where, left_out)
     load = _FO4 * next(iter(reference.cell.pin_caps_ff.values()))
-    slew = _self_consistent_slew(reference, tables, load)
+    try:
+        slew = _self_consistent_slew(reference, tables, load)
+    except UnusableCellError as error:
+        raise ValueError(f"{where}: inverter {reference.cell.name!r}: {error}") from error
     cells = {}
     for name, row in drafts.items():
         try:
             cells[name] = characterize(row, tables, slew, load)
-        except Unusable as error:
+        except UnusableCellError as error:
             left_out[name] = str(error)
     if reference.cell.name not in cells:
         raise ValueError(f"{where}: inverter {reference.cell.name!r}: {left_out[reference.cell.name]}")
@@ -114,7 +118,7 @@ def _drafts(library: Group, tables: Tables) -> tuple[dict[str, Draft], dict[str,
     for group in library.all("cell"):
         try:
             drafts[group.name] = draft(group, library, tables)
-        except Unusable as error:
+        except UnusableCellError as error:
             left_out[group.name] = str(error)
     return drafts, left_out
 
@@ -176,7 +180,9 @@ def _self_consistent_slew(inverter: Draft, tables: Tables, load: float) -> float
     slew = 0.0
     for _ in range(1000):
         found = out_slew_ps(inverter, tables, slew, load)
-        if abs(found - slew) <= 1e-9 * abs(found):
+        if not 0 < found < math.inf:
+            break
+        if abs(found - slew) <= 1e-9 * found:
             return found
         slew = found
     raise ValueError(f"{tables.where}: the slew of inverter {inverter.cell.name!r} at four times its load has no end")

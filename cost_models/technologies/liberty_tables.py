@@ -9,6 +9,7 @@ from cost_models.technologies.liberty_groups import Group
 
 __all__ = [
     "Tables",
+    "UnusableCellError",
     "number",
     "numbers",
 ]
@@ -16,6 +17,10 @@ __all__ = [
 _SLEW = ("input_net_transition", "input_transition_time", "related_pin_transition", "constrained_pin_transition")
 _LOAD = ("total_output_net_capacitance",)
 _PREFIXES = {"": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15}
+
+
+class UnusableCellError(ValueError):
+    """A cell that the cost model has no use for; the text says why."""
 
 
 def number(text: str, where: str) -> float:
@@ -87,7 +92,9 @@ class Tables:
         Raises
         ------
         ValueError
-            The table's template or variables are unknown, or its sizes do not match.
+            The table's template is unknown, or its sizes do not match.
+        UnusableCellError
+            It has three variables, or others than a slew and the load.
         """
         where = f"{self.where}:{table.line}"
         values = [numbers((row,), where) for row in table.complex.get("values", [()])[0]]
@@ -103,7 +110,7 @@ class Tables:
                 break
             given = table.complex.get(f"index_{index}") or template.complex.get(f"index_{index}") or [()]
             if variable not in _SLEW + _LOAD or index == 3:
-                raise ValueError(f"{where}: {table.kind} has a variable {variable!r} that we do not read")
+                raise UnusableCellError(f"{table.kind} has a variable {variable!r} that we do not read")
             axes.append((numbers(given[0], where), slew if variable in _SLEW else load))
         flat = [value for row in values for value in row]
         if len(flat) != _product(axes) or not flat:

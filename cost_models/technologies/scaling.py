@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Published factors between process nodes: a cross-check only, never mixed into a price.
 
-Source: A. Stillmaker and B. Baas, "Scaling equations for the accurate prediction of CMOS device performance from 180 nm
-to 7 nm", Integration, the VLSI Journal 58 (2017) 74-81, doi 10.1016/j.vlsi.2017.02.002; the numbers as they are coded in
-hwcomponents, scaling/techscaling.py. They are of an inverter at four times its own load, and of high-performance
-processes as predicted; tables of other authors differ from them by factors of 3 to 5 (docs/technologies.md).
+Source: A. Stillmaker and B. Baas, "Scaling equations for the accurate prediction of CMOS device performance from 180
+nm to 7 nm", Integration, the VLSI Journal 58 (2017) 74-81, doi 10.1016/j.vlsi.2017.02.002; the numbers as they are
+coded in hwcomponents, scaling/techscaling.py. Tables of other authors differ from them by factors of 3 to 5
+(docs/technologies.md).
 """
 
 __all__ = [

@@ -50,8 +50,7 @@ def _sinks(netlist: Netlist) -> list[npt.NDArray[np.int64]]:
     """List the net of every sink; a cell with two outputs has its inputs in two rows, and counts once."""
     found = list(netlist.outputs.values())
     _, first = np.unique(netlist.gate_instances, return_index=True)
-    for row in netlist.gates[first]:
-        found.append(row[2 : 2 + row[1]])
+    found += [row[2 : 2 + row[1]] for row in netlist.gates[first]]
     _, first = np.unique(netlist.flip_flop_instances, return_index=True)
     found.append(netlist.flip_flops[first, 1])
     return found

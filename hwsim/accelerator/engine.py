@@ -22,6 +22,8 @@ __all__ = [
 _LISTED = 8
 Ranges = Mapping[str, tuple[float, float]]
 """For each float layer, the largest magnitudes of its two operands in calibration."""
+Record = Callable[[str, list[dict[str, NDArray[Any]]]], None]
+"""Takes a layer's name, and of each group what the unit multiplies: codes `a` and `b`, scales where there are any."""
 
 
 def check_network(network: Network, unit: DotProductUnit, ranges: Ranges) -> None:
@@ -67,14 +69,24 @@ class UnitEngine:
     ranges : mapping of layer name to the largest magnitudes of its operands, for float layers
     progress : callable, optional
         Called with a layer's name before its product.
+    record : callable, optional
+        Called with a layer's name and what the unit multiplied, after its product.
     """
 
     k_order = "channel_first"
 
-    def __init__(self, unit: DotProductUnit, ranges: Ranges, progress: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        unit: DotProductUnit,
+        ranges: Ranges,
+        progress: Callable[[str], None] | None = None,
+        record: Record | None = None,
+    ) -> None:
         self._unit = unit
         self._ranges = ranges
         self._progress = progress
+        self._record = record
+        self._multiplied: list[dict[str, NDArray[Any]]] = []  # of the layer at hand, where someone records
 
     def matmul(self, layer: Layer, a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
         """Multiply `groups` pairs of matrices (see `hwsim.network.Engine`)."""
@@ -82,11 +94,15 @@ class UnitEngine:
         if self._progress is not None:
             self._progress(layer.name)
         one = self._codes if layer.quantized else self._values
-        return np.stack([one(layer, a[group], b[group]) for group in range(a.shape[0])])
+        self._multiplied = []
+        product = np.stack([one(layer, a[group], b[group]) for group in range(a.shape[0])])
+        if self._record is not None:
+            self._record(layer.name, self._multiplied)
+        return product
 
     def _codes(self, layer: MultiplyAccumulate, a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
         unit = self._unit
-        d = matmul(unit, _as_codes(unit.element_a, a), _as_codes(unit.element_b, b))
+        d = self._product(_as_codes(unit.element_a, a), _as_codes(unit.element_b, b), None, None)
         if isinstance(unit.output, IntegerSpec):
             return unit.output.unpack(d).significand
         return unit.output.decode(d)
@@ -96,8 +112,17 @@ class UnitEngine:
         largest_a, largest_b = self._ranges[layer.name]
         a_codes, a_scales, a_factor = _quantized(unit.a, a, 1, largest_a, per_column=False)
         b_codes, b_scales, b_factor = _quantized(unit.b, b, 0, largest_b, per_column=layer.weight is not None)
-        d = matmul(unit, a_codes, b_codes, a_scales=a_scales, b_scales=b_scales)
+        d = self._product(a_codes, b_codes, a_scales, b_scales)
         return (unit.output.decode(d) * a_factor * b_factor).astype(np.float32)
+
+    def _product(
+        self, a: NDArray[Any], b: NDArray[Any], a_scales: NDArray[Any] | None, b_scales: NDArray[Any] | None
+    ) -> NDArray[Any]:
+        """Multiply codes, and keep them if someone records."""
+        if self._record is not None:
+            arrays = {"a": a, "b": b, "a_scales": a_scales, "b_scales": b_scales}
+            self._multiplied.append({name: array for name, array in arrays.items() if array is not None})
+        return matmul(self._unit, a, b, a_scales=a_scales, b_scales=b_scales)
 
 
 def _as_codes(spec: ScalarSpec, integers: NDArray[Any]) -> NDArray[np.unsignedinteger]:

@@ -48,6 +48,31 @@ def test_reader_every_preset_reads() -> None:
         ("clock_mhz = 500", "clock_mhz = 0", "clock_mhz must be in 1..10000, not 0"),
         ("sram_node_nm = 22", "sram_node_nm = 7", "sram_node_nm must be 45, 32 or 22, not 7"),
         ("[array]", "[array", "not a TOML file"),
+        (
+            "bits_per_cycle = 64",
+            "bits_per_cycle = 64\nrow_pjs = 3",
+            "unknown key 'memory.dram.row_pjs'; did you mean 'row_pj'?",
+        ),
+        ("[memory.dram]", "[memory.wire]\nname = 'gpu28'\n[memory.dram]", "memory.wire.length_mm is missing"),
+        (
+            "[memory.dram]",
+            "[memory.wire]\nname = 'gpu28'\nlength_mm = 200\n[memory.dram]",
+            "memory.wire: length_mm must be in 0..100, not 200.0",
+        ),
+        (
+            "[memory.dram]",
+            "[memory.wire]\nname = 'gpu28'\nlength_mm = 'far'\n[memory.dram]",
+            "memory.wire.length_mm must be a number, not 'far'",
+        ),
+        ("[memory.dram]", "[memory.wire]\nlength_mm = 2\n[memory.dram]", "memory.wire.name is missing"),
+        ("[memory.dram]", "[memory]\npreset = 3\n[memory.dram]", "memory.preset must be a str, not 3"),
+        (
+            "[memory.dram]",
+            "[memory]\npreset = 'cacti22'\n[memory.dram]",
+            "sram_node_nm must be left out with a memory preset, not 22",
+        ),
+        ('kind = "lpddr4"', "", "memory.dram.kind is missing"),
+        ("sram_node_nm = 22", "", "sram_node_nm is missing"),
     ],
 )
 def test_reader_text_wrong(tmp_path: Path, old: str, new: str, message: str) -> None:

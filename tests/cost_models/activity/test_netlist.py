@@ -48,6 +48,23 @@ def test_netlist_levelize_orders() -> None:
     assert netlist.names["q[1]"] == netlist.gates[2, 0]
 
 
+def test_netlist_instances() -> None:
+    """A cell with two outputs is one instance in two rows; numbers run over gates and flip-flops alike."""
+    technology = read("nangate45")
+    assert isinstance(technology, Technology)
+    cells = {
+        "f": {"type": "DFF_X1", "connections": {"CK": [2], "D": [6], "Q": [7]}},
+        "i": {"type": "INV_X1", "connections": {"A": [5], "ZN": [8]}},
+        "h": {"type": "HA_X1", "connections": {"A": [3], "B": [7], "CO": [5], "S": [6]}},
+    }
+    text = _module(cells, clk=("input", [2]), x=("input", [3]), o=("output", [8]))
+    netlist = levelize(text, technology, "t")
+    assert netlist.gate_cells == ("HA_X1", "HA_X1", "INV_X1")
+    assert netlist.gate_instances.tolist() == [2, 2, 1]
+    assert netlist.flip_flop_instances.tolist() == [0]
+    assert netlist.cells == {"DFF_X1": 1, "HA_X1": 1, "INV_X1": 1}
+
+
 def test_netlist_counts(mac4: AsicResult, technology: Technology) -> None:
     netlist = levelize(mac4.netlist_json, technology, "mac4_core")
     assert sum(netlist.cells.values()) == mac4.cells
@@ -69,6 +86,10 @@ def test_netlist_counts(mac4: AsicResult, technology: Technology) -> None:
         (
             _module({"x": {"type": "LUT4", "connections": {}}}),
             "^instance 'x' is a 'LUT4', which technology asap7 has not$",
+        ),
+        (
+            _module({"x": _cell("INVx1", A=2)}),
+            "^instance 'x' of INVx1_ASAP7_75t_R must have an output that is connected$",
         ),
         (_module({}, p=("inout", [2])), "^port 'p' is an inout; want input or output$"),
         (

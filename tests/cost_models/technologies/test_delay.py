@@ -30,6 +30,19 @@ def test_delay_inverters_halve(technology: Technology) -> None:
         assert 0.2 < delays[cell.name].intrinsic_ps / technology.operating_point.fo4_ps < 0.5
 
 
+def test_delay_slope_given(technology: Technology) -> None:
+    # a slope that the source gives counts for that cell alone, within the same bounds
+    name, load = technology.nand2, technology.operating_point.load_ff
+    cell = technology.cells[name]
+    for share, kept in ((0.5, 0.5), (0.95, 0.9), (0.01, 0.1)):
+        given = replace(cell, slope_ps_per_ff=share * cell.delay_ps / load)
+        delays = linear_delays(replace(technology, cells={**technology.cells, name: given}))
+        assert delays[name].slope_ps_per_ff == pytest.approx(kept * cell.delay_ps / load)
+        assert {key: delay for key, delay in delays.items() if key != name} == {
+            key: delay for key, delay in linear_delays(technology).items() if key != name
+        }
+
+
 def test_delay_inverters_wrong(technology: Technology) -> None:
     family = technology.cells[technology.inverter].family
     cells = {name: cell for name, cell in technology.cells.items() if cell.family != family or cell.drive == 1}

@@ -3,8 +3,6 @@
 
 from collections.abc import Callable
 
-import pytest
-
 from cost_models.synthesis.yosys import work_directory
 from cost_models.technologies import Technology, cells_verilog, liberty
 from cost_models.technologies.function import truth_table

@@ -50,7 +50,7 @@ def _kind(cell: Cell) -> str:
 
 
 def _groups(cell: Cell, sizes: list[int], first_or: bool) -> Function:
-    """AND-OR (or OR-AND) of groups of pins; pins of a group share their letter, or follow one another where all differ."""
+    """AND-OR (or OR-AND) of groups of pins, which share a letter, or follow one another where all letters differ."""
     pins = list(cell.inputs)
     letters = sorted({pin[0] for pin in pins})
     members = [[i for i, pin in enumerate(pins) if pin[0] == letter] for letter in letters]
@@ -167,3 +167,13 @@ def test_libraries_facts_wrong(shared: Path) -> None:
         toml("osu018", library, facts.replace("FAX1", "FAX9"))
     with pytest.raises(ValueError, match=r"^the comments of the facts have no 'FO4 inverter delay = '$"):
         toml("osu018", library, facts.replace("FO4 inverter delay", "delay"))
+
+
+def test_libraries_document(technology: Technology, root: Path) -> None:
+    text = (root / "docs/technologies.md").read_text(encoding="utf-8")
+    (line,) = re.findall(rf"^\| `{technology.name}` \|.*$", text, re.MULTILINE)
+    shown = [float(entry) for entry in line.split("|")[3:8]]
+    point, area = technology.operating_point, technology.cells[technology.nand2].area_um2
+    assert shown == [technology.node_nm, point.voltage_v, point.fo4_ps, area, len(technology.cells)]
+    length = len((root / "cost_models/technologies/osu018.toml").read_text(encoding="utf-8").splitlines())
+    assert f"of {length} lines" in text

@@ -12,8 +12,8 @@ from cost_models.technologies import technology as module
 
 FOLDER = Path(module.__file__).parent
 
-# Supply, and the smallest inverter in sites of the library's grid, as the documents and LEF files give them; and the band
-# of FO4 delays in ps: half a picosecond a nanometre of node (Weste and Harris), but GF180's 5 V transistors at 1.8 V.
+# Supply, and the smallest inverter in sites of the library's grid, as the documents and LEF files give them; and the
+# band of FO4 delays in ps: half a picosecond a nanometre of node (Weste and Harris), but GF180's 5 V cells at 1.8 V.
 PUBLISHED = {
     "asap7": (0.70, 3 * 0.054 * 0.270, 10, 40),
     "nangate45": (1.10, 2 * 0.19 * 1.4, 10, 40),
@@ -142,8 +142,16 @@ def test_technology_path_wrong(tmp_path: Path) -> None:
         ('name = "asap7"', "name = asap7", "not a TOML file: "),
         ('name = "asap7"', 'left_out = {}\nname = "asap7"', "unknown key 'left_out'$"),
         ("[wires]", "[[wires]]", r"\[wires\] must be a table, not \[{'capacitance_ff_per_um': "),
-        ("capacitance_ff_per_um", "capacitance", r"\[wires\]: unknown key 'capacitance'; close matches: capacitance_ff"),
-        ("utilization = 0.70", "utilization = 1.7", r"\[wires\]: want capacitance_ff_per_um .* not 0\.173323, 2\.0 and 1\.7$"),
+        (
+            "capacitance_ff_per_um",
+            "capacitance",
+            r"\[wires\]: unknown key 'capacitance'; close matches: capacitance_ff",
+        ),
+        (
+            "utilization = 0.70",
+            "utilization = 1.7",
+            r"\[wires\]: want capacitance_ff_per_um .* not 0\.173323, 2\.0 and 1\.7$",
+        ),
     ],
 )
 def test_technology_file_wrong(tmp_path: Path, old: str, new: str, message: str) -> None:
