@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The gate simulators: how fast they are, and their toggle counts against the VCD of Icarus Verilog on every net.
 
-python benchmarks/gate_simulator.py                  # speed, then equality; about two minutes
+python benchmarks/gate_simulator.py                  # speed, then equality; about three minutes
 python benchmarks/gate_simulator.py --speed
 python benchmarks/gate_simulator.py --equality int8 posit8_0 --technology asap7 --cycles 1000
 """

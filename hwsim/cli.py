@@ -84,6 +84,9 @@ def simulate(
         Path | None, typer.Option(help="A .npz on which a float32 network's scales are chosen.")
     ] = None,
     outputs: Annotated[Path | None, typer.Option(help="Write the outputs to this .npz.")] = None,
+    operands_to: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write what the unit multiplies, a .npz a layer, for `cost`.")
+    ] = None,
     as_json: JSON = False,
 ) -> None:
     """Simulate a network: exact outputs, accuracy, cycles, utilisation, traffic and energy, a row a layer."""
@@ -97,6 +100,7 @@ def simulate(
             random=random,
             calibration=calibration,
             outputs=outputs,
+            operands_to=operands_to,
             progress=lambda layer: step(f"layer {layer}"),
         )
     if as_json:

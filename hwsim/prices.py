@@ -115,7 +115,7 @@ def check_prices(accelerator: Accelerator) -> Prices:
         activations=memories[0],
         weights=memories[1],
         dram=_dram(accelerator, chosen),
-        registers=_registers(accelerator),
+        registers=_registers(accelerator, chosen),
         wire=_wire(accelerator, chosen),
     )
 
@@ -164,14 +164,16 @@ def _dram_text(known: Dram) -> str:
     return f"{bit}, {known.row_pj:g} pJ a row of {known.row_bytes} bytes, page policy {known.page_policy}{rate}"
 
 
-def _registers(accelerator: Accelerator) -> Register | None:
+def _registers(accelerator: Accelerator, chosen: Preset | None) -> Register | None:
     technology = read_technology(accelerator.technology)
     constants = dict(accelerator.registers)
-    if isinstance(technology, Technology):
+    if chosen is not None:
+        known = chosen.registers.as_register()
+    elif isinstance(technology, Technology):
         known = register(technology)
     elif {"clock_pj_per_cycle", "data_pj_per_toggle"} <= set(constants):
         known = Register(
-            clock_pj_per_cycle=0.0, data_pj_per_toggle=0.0, area_um2=0.0, leakage_uw=0.0, source="no model"
+            clock_pj_per_cycle=0.0, data_pj_per_toggle=0.0, area_um2=None, leakage_uw=0.0, source="no model"
         )
     elif constants:
         raise ValueError(

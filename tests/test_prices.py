@@ -51,6 +51,11 @@ def test_prices_preset(name: str) -> None:
     result = _simulate(accelerator)
     bits = sum(layer.traffic.sram_bits for layer in result.layers)
     assert result.energy.wires_pj == pytest.approx(bits * 2.0 * known.wire.pj_per_bit_mm)
+    # each product takes in both of its operands of 8 bits: a write and a read
+    file = known.registers
+    assert result.energy.registers_pj == pytest.approx(
+        result.macs * 16 * (file.read_pj_per_bit + file.write_pj_per_bit)
+    )
     text = "\n".join(result.assumptions)
     for source in (known.dram.source, known.wire.source, prices.weights.source):
         assert source in text

@@ -66,7 +66,8 @@ def explore(texts: Mapping[str, str], top: str, technology: Technology) -> Asic:
     Parameters
     ----------
     texts : mapping of str to str
-        Verilog of the core by name of its architecture; one that `FIXED` does not name gets every recipe.
+        Verilog of the core by name of its architecture. One that `FIXED` does not name gets every recipe; where the
+        fixed set has none of the texts (one structure was asked for), so do all.
     top, technology
         As for `asic`.
 
@@ -127,11 +128,10 @@ def _fixed(texts: Mapping[str, str]) -> dict[tuple[str, str], tuple[str, Recipe]
     """List text and recipe by the names of architecture and recipe."""
     if not texts:
         raise ValueError("texts must have one text or more, not {}")
-    return {
-        (architecture, recipe): (text, RECIPES[recipe])
-        for architecture, text in texts.items()
-        for recipe in FIXED.get(architecture, tuple(RECIPES))
-    }
+    chosen = {name: FIXED.get(name, tuple(RECIPES)) for name in texts}
+    if not any(chosen.values()):
+        chosen = {name: tuple(RECIPES) for name in texts}
+    return {(name, recipe): (texts[name], RECIPES[recipe]) for name, recipes in chosen.items() for recipe in recipes}
 
 
 def _flip_flop_ps(technology: Technology) -> float:

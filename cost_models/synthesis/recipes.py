@@ -37,8 +37,18 @@ RECIPES = {
     "timing_cells": Recipe(False, True, _TIMING),
 }
 
-FIXED: dict[str, tuple[str, ...]] = {}
-"""Recipes that `explore` gives a text by the name of its architecture; others get all. docs/synthesis.md has why."""
+FIXED: dict[str, tuple[str, ...]] = {
+    "tool": ("area", "area_booth", "timing", "timing_booth"),
+    "booth_heap": ("area_cells", "timing", "timing_cells"),
+    "fast_heap": ("timing",),
+    "dadda_heap": (),
+    "carry_save": (),
+}
+"""
+Recipes that `explore` gives a text by the name of its architecture, the same for every unit; other names get all.
+
+Chosen on eight kinds of units in two libraries by ``benchmarks/recipes.py``; docs/synthesis.md has the evidence.
+"""
 
 
 def effective(recipe: Recipe, text: str) -> Recipe:

@@ -239,21 +239,22 @@ def _reference(text: str, top: str, places: _Places) -> Reference:
     return Reference(netlist=netlist, names=places.names, gates=labels[0], flip_flops=labels[1])
 
 
+def _free(name: str, output: str, function: str, pins: str, clock: str = "", data: str = "") -> Cell:
+    """Make a cell that costs nothing."""
+    return Cell(
+        name=name, family="", drive=1.0, stages=1, outputs={output: function}, pin_caps_ff=dict.fromkeys(pins, 0.0),
+        area_um2=0.0, leakage_nw=0.0, internal_fj=0.0, delay_ps=0.0, delay_max_ps=0.0, out_slew_ps=0.0,
+        clock=clock, data=data,
+    )  # fmt: skip
+
+
 def _generic() -> Technology:
-    """Make a library of Yosys' own gates, which cost nothing."""
-    free = {
-        "family": "", "drive": 1.0, "stages": 1, "area_um2": 0.0, "leakage_nw": 0.0, "internal_fj": 0.0,
-        "delay_ps": 0.0, "delay_max_ps": 0.0, "out_slew_ps": 0.0,
-    }  # fmt: skip
+    """Make a library of Yosys' own gates."""
     cells = {
-        name: Cell(
-            name=name, outputs={"Y": function}, pin_caps_ff={pin: 0.0 for pin in "ABS" if pin in function}, **free
-        )
+        name: _free(name, "Y", function, "".join(pin for pin in "ABS" if pin in function))
         for name, function in _FUNCTIONS.items()
     }
-    cells["$_DFF_P_"] = Cell(
-        name="$_DFF_P_", outputs={"Q": "IQ"}, pin_caps_ff={"C": 0.0, "D": 0.0}, clock="C", data="D", **free
-    )
+    cells["$_DFF_P_"] = _free("$_DFF_P_", "Q", "IQ", "CD", clock="C", data="D")
     point = OperatingPoint(voltage_v=0.0, temperature_c=0.0, load_ff=0.0, input_slew_ps=0.0, fo4_ps=0.0)
     return Technology(
         name="generic", title="gates of Yosys", node_nm=0.0, source="Yosys' simcells.v: functions alone", licence="ISC",

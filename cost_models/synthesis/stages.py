@@ -66,7 +66,7 @@ def stages(netlist: Netlist, text: str, top: str) -> Stages:
 
     Mapping keeps no hierarchy. So the text is elaborated into gates that keep the path of their instance, both netlists
     run on the same 16 384 random vectors, state included, and a mapped gate gets the stage of the gate that had the
-    same value, or its complement, on each of them. Where several stages compute one function, the first has it. A gate
+    same value, or its complement, on each of them, else that of the flip-flop that had. Where several stages compute one function, the first has it. A gate
     without a partner gets the stage of the nearest labelled cell that it feeds, else of the nearest that feeds it;
     flip-flops are told by their output in the same way. All outputs of a cell are in one stage.
 
@@ -92,8 +92,10 @@ def stages(netlist: Netlist, text: str, top: str) -> Stages:
     """
     known = _known(text, top, netlist)
     words = signatures(netlist)
-    gates = np.array([known.gates.get(int(word), -1) for word in words[netlist.gates[:, 0]]], dtype=np.int64)
-    flops = np.array([known.flip_flops.get(int(word), -1) for word in words[netlist.flip_flops[:, 0]]], dtype=np.int64)
+    held = known.flip_flops  # a flip-flop's inverter is part of it
+    gates = np.array([known.gates.get(word, held.get(word, -1)) for word in words[netlist.gates[:, 0]].tolist()])
+    gates = gates.astype(np.int64)
+    flops = np.array([held.get(word, -1) for word in words[netlist.flip_flops[:, 0]].tolist()], dtype=np.int64)
     found = gates >= 0
     told = flops >= 0
     gates, flops = spread(netlist, gates, flops)
@@ -152,7 +154,7 @@ def signatures(netlist: Netlist) -> npt.NDArray[np.uint64]:
     constant = (planes == planes[:, :1]).all(axis=1) & ((planes[:, 0] == 0) | (~planes[:, 0] == 0))
     planes ^= np.uint64(0) - (planes[:, :1] & np.uint64(1))
     planes += np.arange(1, _CYCLES + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    hashes = _mixed(planes).sum(axis=1, dtype=np.uint64)
+    hashes: npt.NDArray[np.uint64] = _mixed(planes).sum(axis=1, dtype=np.uint64)
     hashes[constant] = 0
     return hashes
 
@@ -164,7 +166,7 @@ def spread(netlist: Netlist, gates: _Ints, flip_flops: _Ints) -> tuple[_Ints, _I
     Of several as near the lowest label. A cell that neither reaches keeps -1.
     """
     gates, flip_flops = gates.copy(), flip_flops.copy()
-    for backward in (True, False):
+    for backward in (True, False, True):  # the last for what feeds only cells that the second labels
         _walk(netlist, gates, flip_flops, backward)
     return gates, flip_flops
 

@@ -81,9 +81,7 @@ class WorkDirectory:
         self.write("script.ys", script)
         self.run(YOSYS, ["-q", "-l", "yosys.log", "-s", "script.ys"], "yosys.log", watch)
 
-    def run(
-        self, package: str, arguments: Sequence[str], log: str, watch: Callable[[], None] = lambda: None
-    ) -> None:
+    def run(self, package: str, arguments: Sequence[str], log: str, watch: Callable[[], None] = lambda: None) -> None:
         """
         Run a tool in a process of its own, raising `ToolError` with the tail of its log if it fails.
 

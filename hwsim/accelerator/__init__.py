@@ -2,7 +2,7 @@
 """Where and when a network's products are computed: arrays of units, memories, schedules."""
 
 from hwsim.accelerator.arrays import Schedule, streamed, systolic
-from hwsim.accelerator.engine import UnitEngine, check_network
+from hwsim.accelerator.engine import Record, UnitEngine, check_network
 from hwsim.accelerator.footprint import Footprint, footprint, step_bits
 from hwsim.accelerator.reader import presets, read
 from hwsim.accelerator.spec import Accelerator, ArraySpec, Dataflow, DramSpec, SramSpec, WireSpec
@@ -15,6 +15,7 @@ __all__ = [
     "DramSpec",
     "Footprint",
     "Move",
+    "Record",
     "Schedule",
     "SramSpec",
     "Traffic",

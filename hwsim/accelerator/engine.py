@@ -15,6 +15,7 @@ from hwsim.network import Layer, Network
 from hwsim.network.layers.multiply_accumulate import MultiplyAccumulate
 
 __all__ = [
+    "Record",
     "UnitEngine",
     "check_network",
 ]

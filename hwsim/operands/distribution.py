@@ -82,7 +82,9 @@ def _normal(
         np.put_along_axis(groups, small, 0.0, axis=2)
     if isinstance(spec, BlockSpec):
         q = formats.quantize(values, spec, -1)
-        return q.codes.reshape(STREAMS, STEPS, width), _step_scales(q.scales, spec.block_size, width, STEPS)
+        return q.codes.reshape(STREAMS, STEPS, width), _step_scales(
+            q.scales.astype(np.uint64), spec.block_size, width, STEPS
+        )
     largest = np.abs(generator.standard_normal(4096)).max()
     codes = spec.encode(values * (spec.max_value / largest))
     return codes.reshape(STREAMS, STEPS, width), None

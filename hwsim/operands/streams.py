@@ -31,10 +31,12 @@ class Statistics(NamedTuple):
     What makes operands cheap or dear, of one side.
 
     zeros : share of the codes that are zero
+    common : share of the code that comes most often; of a quantized tensor with a zero point often that of zero
     toggles : share of the bits of a code that differ from the same lane's code a step before
     """
 
     zeros: float
+    common: float
     toggles: float
 
 
@@ -122,5 +124,7 @@ class Operands:
 def _statistics(codes: Codes, spec: ScalarSpec, unit: DotProductUnit) -> Statistics:
     zero = zero_code(spec)
     zeros = 0.0 if zero is None else float(np.mean(codes >> unit.ignored_bits == zero))
+    common = np.unique_counts(codes).counts.max() / codes.size
     changed = np.bitwise_count(codes[:, 1:] ^ codes[:, :-1])
-    return Statistics(zeros, float(changed.mean()) / (spec.bits + unit.ignored_bits) if changed.size else 0.0)
+    toggles = float(changed.mean()) / (spec.bits + unit.ignored_bits) if changed.size else 0.0
+    return Statistics(zeros, float(common), toggles)
