@@ -9,8 +9,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from cost_models.synthesis.stages import area_by_stage, stages
-
 import cost_models
 import rtl
 from cost_models import Cost
@@ -20,7 +18,9 @@ from cost_models.measurements import find
 from cost_models.store import key, load, save, text_hash
 from cost_models.synthesis.asic import explore, sweep
 from cost_models.synthesis.fpga import fpga_explore
+from cost_models.synthesis.recipes import FIXED
 from cost_models.synthesis.records import asic_cost, fpga_cost
+from cost_models.synthesis.stages import area_by_stage, stages
 from cost_models.synthesis.timing import timing
 from cost_models.technologies import FpgaTechnology, Technology
 from hwsim import accelerator as accelerators
@@ -31,6 +31,7 @@ from hwsim.gates import check_netlist, step_energy
 from hwsim.jobs import accuracy
 from hwsim.operands import gaussian
 from rtl import architecture as architectures
+from rtl.architecture import ARCHITECTURES
 from rtl.datapath.merged import can_build
 from testbenches.stimulus import stimulus
 
@@ -101,8 +102,7 @@ def price(
     known = None if remeasure else find(unit.name, place, pipeline, structures, clock_mhz)
     if known is not None and known.shipped:
         return known
-    hashed = rtl_hash(unit, pipeline, architecture)
-    if known is not None and known.rtl_hash == hashed:
+    if known is not None and known.rtl_hash == rtl_hash(unit, pipeline, architecture):
         return known
     texts = structure_texts(unit, pipeline, architecture)
     began = _processor_seconds()
@@ -111,7 +111,7 @@ def price(
     else:
         cost = _fpga(unit, texts, target, progress)
     cost = replace(
-        cost, technology=place, pipeline=pipeline, structures=structures, clock_mhz=clock_mhz, rtl_hash=hashed,
+        cost, technology=place, pipeline=pipeline, structures=structures, clock_mhz=clock_mhz, rtl_hash=_hashed(texts),
         seconds=_processor_seconds() - began,
     )  # fmt: skip
     cost_models.save(cost)
@@ -121,42 +121,47 @@ def price(
 
 
 def structure_texts(unit: DotProductUnit, pipeline: int, architecture: str | None = None) -> dict[str, str]:
-    """Return the Verilog of a unit's core by architecture: of the one given, else of all that can build it.
+    """Return the Verilog of a unit's core by architecture: of the one given, else of the fixed set that can build it.
 
-    A structure that gives the text of an earlier one is left out.
+    A structure that gives the text of an earlier one is left out. The texts are kept by the sources that make them, for
+    a large unit's take seconds.
     """
-    if architecture is not None:
-        return {
-            architecture: rtl.core_verilog(
-                unit, pipeline=pipeline, architecture=architectures.architecture(architecture)
-            )
-        }
+    name = _sources_key(unit, pipeline, architecture)
+    kept: dict[str, str] | None = load("rtl_texts", name)
+    if kept is not None:
+        return {how: kept[how] for how in ARCHITECTURES if how in kept}
     texts: dict[str, str] = {}
-    for name, how in architectures.ARCHITECTURES.items():
-        if not can_build(unit, how):
+    for how in ARCHITECTURES.values() if architecture is None else [architectures.architecture(architecture)]:
+        if architecture is None and not (FIXED[how.name] and can_build(unit, how)):
             continue
         text = rtl.core_verilog(unit, pipeline=pipeline, architecture=how)
         if text not in texts.values():
-            texts[name] = text
+            texts[how.name] = text
+    save("rtl_texts", name, texts)
+    save("rtl_hash", name, _hashed(texts))
     return texts
 
 
+def _hashed(texts: Mapping[str, str]) -> str:
+    """SHA-256 of the Verilog of all structures."""
+    return text_hash("".join(texts.values()))
+
+
 def rtl_hash(unit: DotProductUnit, pipeline: int, architecture: str | None = None) -> str:
-    """SHA-256 of `structure_texts`, kept by the sources that make them, for a large unit's take seconds."""
+    """SHA-256 of the texts of `structure_texts`."""
     known = known_rtl_hash(unit, pipeline, architecture)
     if known is None:
-        known = text_hash("".join(structure_texts(unit, pipeline, architecture).values()))
-        save("rtl_hash", _hash_key(unit, pipeline, architecture), known)
+        known = _hashed(structure_texts(unit, pipeline, architecture))
     return known
 
 
 def known_rtl_hash(unit: DotProductUnit, pipeline: int, architecture: str | None = None) -> str | None:
     """Return what `rtl_hash` gave before of the sources of today; None where it was not asked."""
-    found: str | None = load("rtl_hash", _hash_key(unit, pipeline, architecture))
+    found: str | None = load("rtl_hash", _sources_key(unit, pipeline, architecture))
     return found
 
 
-def _hash_key(unit: DotProductUnit, pipeline: int, architecture: str | None) -> str:
+def _sources_key(unit: DotProductUnit, pipeline: int, architecture: str | None) -> str:
     return key(sources=_sources(), unit=unit.name, pipeline=pipeline, architecture=architecture)
 
 
@@ -206,7 +211,7 @@ def _standard_cells(
     period = best.delay_ps if clock_mhz is None else 1e6 / clock_mhz
     bounds = step_energy(unit, netlist, target, period, pipeline, operands, labels)
     return asic_cost(
-        unit.name, best, explored, lower=bounds.lower, upper=bounds.upper, operands=operands.description,
+        unit.name, best, explored, bounds=bounds, operands=operands.description,
         verified_vectors=verified,
         area_by_stage=area_by_stage(netlist, target, labels),
         wired_delay_ps=timing(netlist, target, wires=True).delay_ps,

@@ -195,7 +195,7 @@ def _fit(quantity: Quantity, rows: Sequence[Row]) -> Fit:
     kept = quantity.measured(rows)
     terms, factors = bases(quantity)
     goals = [quantity.goal(row) for row in kept]
-    regression = regress([row.basis for row in kept], goals, terms, factors, choose_penalty(kept, quantity))
+    (regression,) = regress([row.basis for row in kept], goals, terms, factors, [choose_penalty(kept, quantity)])
     return Fit(
         regression=regression,
         errors=quantiles(held_out_formats(kept, quantity), held_out_kinds(kept, quantity)),

@@ -69,10 +69,10 @@ def regress(
     target: Sequence[float],
     terms: Sequence[str],
     factors: Sequence[str],
-    penalty: float | None,
-) -> Regression:
+    penalties: Sequence[float | None],
+) -> list[Regression]:
     """
-    Fit a quantity.
+    Fit a quantity, once for each penalty.
 
     Parameters
     ----------
@@ -82,8 +82,9 @@ def regress(
         Above zero.
     terms, factors : sequence of str
         Names of the features that are summed, and of those of the factor.
-    penalty : float, optional
-        Ridge penalty of the factor's coefficients, over features scaled to a standard deviation of one.
+    penalties : sequence of float or None
+        Ridge penalties of the factor's coefficients, over features scaled to a standard deviation of one; None for no
+        factor.
 
     Raises
     ------
@@ -93,13 +94,14 @@ def regress(
     goal = np.array(target, np.float64)
     if not goal.size or goal.min() <= 0:
         raise ValueError(f"a fit needs rows with targets above zero, not {list(target)[:8]!r}")
-    matrix = tabulate(rows, terms)
+    matrix, logs = tabulate(rows, terms), np.log2(1.0 + tabulate(rows, factors))
     weights = _robust(matrix / goal[:, None])
     kept = {name: float(weight) for name, weight in zip(terms, weights, strict=True) if weight > 0}
-    if penalty is None:
-        return Regression(weights=kept, factor={})
     residual = np.clip(np.log(goal / np.maximum(matrix @ weights, _TINY)), -_LARGEST_LOG, _LARGEST_LOG)
-    return Regression(weights=kept, factor=_ridge(np.log2(1.0 + tabulate(rows, factors)), residual, factors, penalty))
+    return [
+        Regression(weights=kept, factor={} if each is None else _ridge(logs, residual, factors, each))
+        for each in penalties
+    ]
 
 
 def _robust(relative: Floats) -> Floats:

@@ -67,7 +67,7 @@ def _held_out(rows: Sequence[Row], quantity: Quantity, parts: Sequence[tuple[str
         if not seen:
             continue
         limits = limits_of(seen)
-        fitted = _fitted(seen, quantity, choose_penalty(seen, quantity))
+        (fitted,) = _fitted(seen, quantity, [choose_penalty(seen, quantity)])
         for row, away in zip(rows, held, strict=True):
             if away and in_domain(row.features, limits):
                 error = quantity.value(fitted(row.basis)) / row.values[quantity.name] - 1.0
@@ -87,8 +87,7 @@ def choose_penalty(rows: Sequence[Row], quantity: Quantity) -> float | None:
         held = [row for row in rows if row.formats & away]
         if not seen:
             continue
-        for penalty in PENALTIES:
-            fitted = _fitted(seen, quantity, penalty)
+        for penalty, fitted in zip(PENALTIES, _fitted(seen, quantity, PENALTIES), strict=True):
             errors[penalty] += [abs(np.log(fitted(row.basis) / quantity.goal(row))) for row in held]
     return min(PENALTIES, key=lambda penalty: float(np.mean(errors[penalty])) if errors[penalty] else 0.0)
 
@@ -115,9 +114,9 @@ def _errors(errors: Sequence[float]) -> Errors:
     return Errors(float(median), float(nine))
 
 
-def _fitted(rows: Sequence[Row], quantity: Quantity, penalty: float | None) -> Regression:
+def _fitted(rows: Sequence[Row], quantity: Quantity, penalties: Sequence[float | None]) -> list[Regression]:
     terms, factors = bases(quantity)
-    return regress([row.basis for row in rows], [quantity.goal(row) for row in rows], terms, factors, penalty)
+    return regress([row.basis for row in rows], [quantity.goal(row) for row in rows], terms, factors, penalties)
 
 
 def _formats(rows: Sequence[Row]) -> list[str]:

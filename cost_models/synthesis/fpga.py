@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from cost_models import store
 from cost_models.synthesis.placement import PLACERS, TOP, harness, place
+from cost_models.synthesis.recipes import FIXED_FPGA
 from cost_models.synthesis.yosys import YOSYS, WorkDirectory, cell_models, versions, work_directory
 from cost_models.technologies import FpgaTechnology
 
@@ -134,7 +135,7 @@ def fpga(text: str, top: str, target: FpgaTechnology, seeds: Sequence[int] | Non
 
 def fpga_explore(texts: Mapping[str, str], top: str, target: FpgaTechnology) -> FpgaResult:
     """
-    Synthesize a unit in each of its structures, and place that of the fewest look-up tables.
+    Synthesize a unit in each of its structures of `FIXED_FPGA`, and place that of the fewest look-up tables.
 
     Equal ones: fewer flip-flops, then the first. The rule is the same for every unit and target; of targets with DSP
     blocks it does not weigh the blocks.
@@ -158,7 +159,8 @@ def fpga_explore(texts: Mapping[str, str], top: str, target: FpgaTechnology) -> 
     """
     if not texts:
         raise ValueError("texts must have one text or more, not {}")
-    counted = {name: fpga(text, top, target, seeds=()) for name, text in texts.items()}
+    tried = {name: text for name, text in texts.items() if name in FIXED_FPGA} or texts
+    counted = {name: fpga(text, top, target, seeds=()) for name, text in tried.items()}
     best = min(counted, key=lambda name: (counted[name].lut, counted[name].ff))
     luts = [result.lut for result in counted.values()]
     middle = median(luts)

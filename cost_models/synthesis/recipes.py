@@ -8,6 +8,7 @@ from cost_models.synthesis.adders import has_adders
 
 __all__ = [
     "FIXED",
+    "FIXED_FPGA",
     "RECIPES",
     "Recipe",
     "effective",
@@ -42,13 +43,17 @@ FIXED: dict[str, tuple[str, ...]] = {
     "booth_heap": ("area_cells", "timing", "timing_cells"),
     "fast_heap": ("timing",),
     "dadda_heap": (),
-    "carry_save": (),
+    "carry_save": ("timing",),
 }
 """
 Recipes that `explore` gives a text by the name of its architecture, the same for every unit; other names get all.
 
-Chosen on eight kinds of units in two libraries by ``benchmarks/recipes.py``; docs/synthesis.md has the evidence.
+Registers in carry-save form are there for units whose register is their output. The others are chosen on eight kinds of
+units in two libraries by ``benchmarks/recipes.py``; docs/synthesis.md has the evidence.
 """
+
+FIXED_FPGA = ("tool", "booth_heap", "carry_save")
+"""Architectures that `fpga_explore` counts, the same for every unit: a carry chain is faster than prefix adders."""
 
 
 def effective(recipe: Recipe, text: str) -> Recipe:

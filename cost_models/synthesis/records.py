@@ -19,8 +19,7 @@ def asic_cost(
     result: AsicResult,
     explored: Asic | None = None,
     *,
-    lower: Energy | None = None,
-    upper: Energy | None = None,
+    bounds: tuple[Energy, Energy] | None = None,
     operands: str = "",
     verified_vectors: int = 0,
     area_by_stage: Mapping[str, float] | None = None,
@@ -37,7 +36,7 @@ def asic_cost(
         The structure and recipe chosen.
     explored : Asic, optional
         All that it was chosen from: gives the front and the spreads.
-    lower, upper : Energy, optional
+    bounds : (Energy, Energy), optional
         Of one accepted row, on this result's netlist: without glitches and wires, and with both.
     operands : str
         The stimuli of the energies; not empty where they are given.
@@ -57,8 +56,9 @@ def asic_cost(
     ValueError
         Energy without a description of its operands.
     """
-    if (lower is not None or upper is not None) and not operands:
+    if bounds is not None and not operands:
         raise ValueError("energy needs a description of its operands, not ''")
+    lower, upper = bounds or (None, None)
     points = explored.front if explored is not None else ()
     return Cost(
         unit=unit, technology=result.technology, netlist_hash=result.netlist_hash, verified_vectors=verified_vectors,

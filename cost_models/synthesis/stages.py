@@ -66,9 +66,10 @@ def stages(netlist: Netlist, text: str, top: str) -> Stages:
 
     Mapping keeps no hierarchy. So the text is elaborated into gates that keep the path of their instance, both netlists
     run on the same 16 384 random vectors, state included, and a mapped gate gets the stage of the gate that had the
-    same value, or its complement, on each of them, else that of the flip-flop that had. Where several stages compute one function, the first has it. A gate
-    without a partner gets the stage of the nearest labelled cell that it feeds, else of the nearest that feeds it;
-    flip-flops are told by their output in the same way. All outputs of a cell are in one stage.
+    same value, or its complement, on each of them, else that of the flip-flop that had. Where several stages compute
+    one function, the first has it. A gate without a partner gets the stage of the nearest labelled cell that it feeds,
+    else of the nearest that feeds it; flip-flops are told by their output in the same way. All outputs of a cell are in
+    one stage.
 
     Parameters
     ----------

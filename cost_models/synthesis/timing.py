@@ -7,6 +7,7 @@ import numpy as np
 
 from cost_models.activity.netlist import Netlist
 from cost_models.technologies import Technology, linear_delays
+from cost_models.technologies.wires import wire_loads_ff
 
 __all__ = [
     "Timing",
@@ -33,25 +34,28 @@ class Timing:
         return max(self.register_ps, self.input_ps, self.output_ps, self.through_ps)
 
 
-def timing(netlist: Netlist, technology: Technology) -> Timing:
+def timing(netlist: Netlist, technology: Technology, wires: bool = False) -> Timing:
     """
     Longest paths of a netlist.
 
     Input ports arrive at 0 from an ideal source and output ports carry the operating point's load (four inverters);
-    rise and fall are equal, there are no wires, and no slew dependence: `cost_models.technologies.delay` says what
-    the delays are.
+    rise and fall are equal, and there is no slew dependence: `cost_models.technologies.delay` says what the delays
+    are.
 
     Parameters
     ----------
     netlist : Netlist
     technology : Technology
         The one of the netlist.
+    wires : bool, default False
+        Whether nets carry the load of their wires too (`cost_models.technologies.wires`: an assumption, for nothing
+        is placed; none in a technology without a table of wires). The gates stay as they were sized without.
 
     Returns
     -------
     Timing
     """
-    loads = netlist.loads_ff.copy()
+    loads = netlist.loads_ff + wire_loads_ff(netlist, technology) if wires else netlist.loads_ff.copy()
     for nets in netlist.outputs.values():
         loads[nets] += technology.operating_point.load_ff
     delays = linear_delays(technology)

@@ -54,7 +54,7 @@ def test_model_errors_of_a_kind_that_was_not_held_out() -> None:
             2,
             r"must not be extrapolated: posit8_0_l1_fixed49_to_float32 has 48 of decode\.posit, .* up to 0",
         ),
-        ("int16", 2, r"must not be extrapolated: int16_l1_int32 has .* and measured units up to"),
+        ("int16", 2, r"must not be extrapolated: int16_l1_int44 has .* and measured units up to"),
         ("hopper_e4m3_e4m3_float32", 2, "is for units with exact alignment and plain operands"),
         ("int8", 3, r"of int8_l1_int32 is for 1\.\.2 register ranks, not 3"),
     ],

@@ -27,7 +27,7 @@ def test_validation_a_format_is_held_out_with_all_its_rows(rows: list[Row], monk
     """Fitted rows never have the format of a predicted one: an int4 with a wide register is no help to a narrow one."""
     fits: list[int] = []
 
-    def spy(basis: list[dict[str, float]], *rest: object) -> Regression:
+    def spy(basis: list[dict[str, float]], *rest: object) -> list[Regression]:
         fits.append(len(basis))
         return regress(basis, *rest)  # type: ignore[arg-type]
 
