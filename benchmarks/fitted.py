@@ -26,6 +26,7 @@ TARGETS = {"area_um2": 0.05, "energy_pj": 0.10}
 EXPLAINED = ("area_um2", "energy_pj", "lut")
 LEAST = 30
 WORST = 8
+EXAMPLE = "float8_e4m3fn_l1_"
 
 
 def measured(technology: str) -> tuple[list[Row], dict[str, str]]:
@@ -37,14 +38,16 @@ def measured(technology: str) -> tuple[list[Row], dict[str, str]]:
 
 
 def table(technology: str, rows: Sequence[Row], left_out: dict[str, str]) -> list[str]:
-    """Return the lines on a technology: each quantity's errors on held-out formats, and the worst formats."""
+    """Return the lines on a technology: each quantity's errors on held-out formats, and the worst formats.
+
+    `refused` counts predictions that the model does not give: without the format, the unit is outside of what was
+    measured.
+    """
     formats = {name for row in rows for name in row.formats}
     kinds = {row.kind for row in rows}
-    lines = [
-        f"{technology}: {len(rows)} rows of {len(kinds)} kinds, {len(formats)} formats; {len(left_out)} left out"
-    ]
+    lines = [f"{technology}: {len(rows)} rows of {len(kinds)} kinds, {len(formats)} formats; {len(left_out)} left out"]
     lines += [f"  left out: {name}: {why}" for name, why in sorted(left_out.items())]
-    heads = ("quantity", "rows", "median", "9 of 10", "worst", "unseen kinds: median", "9 of 10", "target")
+    heads = ("quantity", "rows", "refused", "median", "9 of 10", "worst", "unseen kinds: median", "9 of 10", "target")
     lines.append(
         "  " + "".join(f"{head:>{22 if 'kinds' in head else 16 if not i else 9}}" for i, head in enumerate(heads))
     )
@@ -62,7 +65,9 @@ def _quantity(rows: Sequence[Row], quantity: Quantity) -> list[str]:
     unseen = [f"{100 * x:.1f}%" for x in np.quantile(kinds, (0.5, 0.9))] if kinds.size else ["none", "none"]
     target = TARGETS.get(quantity.name)
     verdict = "" if target is None else f"{'met' if np.median(errors) < target else 'missed'} (<{100 * target:.0f}%)"
-    start = f"  {quantity.name:>16}{len(quantity.measured(rows)):>9}{''.join(cells)}"
+    kept = quantity.measured(rows)
+    refused = sum(len(row.formats) for row in kept) - len(held)
+    start = f"  {quantity.name:>16}{len(kept):>9}{refused:>9}{''.join(cells)}"
     line = f"{start}{unseen[0]:>22}{unseen[1]:>9}  {verdict}"
     return [line, f"    worst formats: {_worst(held)}"] if target is not None else [line]
 
@@ -84,8 +89,8 @@ def _worst(held: Sequence[HeldOut]) -> str:
 
 
 def explained(model: Model, rows: Sequence[Row]) -> list[str]:
-    """Return what the fit makes of the first row, feature by feature."""
-    row, lines = rows[0], []
+    """Return what the fit makes of a row, feature by feature."""
+    row, lines = next((row for row in rows if row.unit.startswith(EXAMPLE)), rows[0]), []
     for name in EXPLAINED:
         if name in model.fits:
             regression = model.fits[name].regression

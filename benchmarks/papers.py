@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.papers_gates import flip_flops, gates, multiply_gates, unit_of
+from benchmarks.papers_gates import cut_unit_of, flip_flops, gates, multiply_gates, unit_of
 from benchmarks.papers_pairs import bitmod, mixpe, tpe
 from benchmarks.papers_units import (
     MixedBlocks,
@@ -166,12 +166,17 @@ def _fp8_vs_int8() -> Iterable[Line]:
             ours = counted[best] + registers
             name = f"{'INT8' if exp_bits == 1 else f'E{exp_bits}'}, {accumulator}"
             parts = f"{form.multiply:4} + {form.align:4} + {form.accumulate:4}"
-            own = f"{multiply:4} + {counted[best] - multiply:4} + {registers:4} {best}"
+            cut = None
+            if accumulator != "fixed":
+                cut = min(gates(cut_unit_of(exp_bits, accumulator), ("tool", "array_ripple")).values()) + registers
+            own = f"{multiply:4} + {counted[best] - multiply:4} + {registers:4} {best}" + (
+                f"; cut {cut}" if cut else ""
+            )
             print(f"  {name:16} {bar:6} | {form.total:5} {form.total / bar - 1:+6.1%} {parts} | "
                   f"{ours:5} {ours / bar - 1:+6.1%} {own}", flush=True)  # fmt: skip
             yield {"section": "fp8_vs_int8", "accumulator": accumulator, "exp_bits": exp_bits, "figure": bar,
-                   "closed_form": form.total, "ours": ours, "multiply": multiply, "flip_flop_gates": registers,
-                   "structure": best}  # fmt: skip
+                   "closed_form": form.total, "ours": ours, "cut": cut, "multiply": multiply,
+                   "flip_flop_gates": registers, "structure": best}  # fmt: skip
 
 
 def _minifloat() -> Iterable[Line]:

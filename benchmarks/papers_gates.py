@@ -5,6 +5,8 @@ An and-inverter graph has that paper's weights: AND and OR are 1, XOR, multiplex
 """
 
 import json
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from amaranth.hdl import Module
@@ -13,7 +15,7 @@ from amaranth.lib.wiring import In, Out
 from cost_models import store
 from cost_models.closed_forms.fp8_vs_int8 import HEADROOM_BITS, INT8, fixed_accumulator_bits
 from cost_models.synthesis.yosys import YOSYS, versions, work_directory
-from hwsim.datapath.unit import DotProductUnit, ExactAlignment, FixedAccumulator, FloatAccumulator
+from hwsim.datapath.unit import DotProductUnit, ExactAlignment, FixedAccumulator, FloatAccumulator, TruncatedAlignment
 from hwsim.formats import FloatSpec, IntegerSpec, Overflow, Rounding, Specials
 from rtl.architecture import ARCHITECTURES, Architecture
 from rtl.datapath.merged import decoded_row
@@ -24,6 +26,7 @@ from rtl.verilog import parts_verilog
 
 __all__ = [
     "STRUCTURES",
+    "cut_unit_of",
     "flip_flops",
     "gates",
     "multiply_gates",
@@ -102,9 +105,18 @@ class _Products(Part):
         return m
 
 
-def gates(unit: DotProductUnit) -> dict[str, int]:
+def cut_unit_of(exp_bits: int, accumulator: str) -> DotProductUnit:
+    """Return a unit that rounds as the paper's: the smaller of product and register is cut 2 bits below its last."""
+    unit = unit_of(exp_bits, accumulator)
+    assert isinstance(unit.accumulator, FloatAccumulator)
+    # No product has an exponent below -30, that of E5.
+    alignment = TruncatedAlignment(fraction_bits=unit.accumulator.format.man_bits + 2, exp_floor=-30)
+    return replace(unit, alignment=alignment)
+
+
+def gates(unit: DotProductUnit, structures: Iterable[str] = tuple(STRUCTURES)) -> dict[str, int]:
     """Return the two-input gates of a unit's step, by structure, without flip-flops."""
-    return {name: _count(Step(unit, how)) for name, how in STRUCTURES.items()}
+    return {name: _count(Step(unit, STRUCTURES[name])) for name in structures}
 
 
 def multiply_gates(unit: DotProductUnit) -> dict[str, int]:

@@ -4,6 +4,7 @@
 import itertools
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -180,6 +181,7 @@ def test_operands_recorder_rows_wrong() -> None:
         Recorder(_INT8, 0)
 
 
+_LEFT_OUT = np.zeros(0)
 _GOOD = {
     "a": np.zeros((2, 3), np.uint8),
     "b": np.zeros((3, 2), np.uint8),
@@ -192,7 +194,7 @@ _GOOD = {
 @pytest.mark.parametrize(
     ("change", "error", "text"),
     [
-        ({"b": None}, ValueError, r"lacks b; want a, b, a_format, b_format, layer"),
+        ({"b": _LEFT_OUT}, ValueError, r"lacks b; want a, b, a_format, b_format, layer"),
         ({"z": np.zeros(1)}, ValueError, r"has unknown z; want a"),
         (
             {"a_format": np.array("int4")},
@@ -214,7 +216,8 @@ _GOOD = {
 )
 def test_operands_file_wrong(tmp_path: Path, change: dict[str, np.ndarray], error: type[Exception], text: str) -> None:
     path = tmp_path / "layer.npz"
-    np.savez(path, **{name: array for name, array in (_GOOD | change).items() if array is not None})
+    content: dict[str, Any] = {name: array for name, array in (_GOOD | change).items() if array is not _LEFT_OUT}
+    np.savez(path, **content)
     with pytest.raises(error, match=rf"layer\.npz: .*{text}"):
         load(path, _INT8)
 
@@ -263,7 +266,7 @@ def test_operands_too_dense_for_a_sparse_unit() -> None:
 
 
 def test_operands_no_zero_to_fill_up_with() -> None:
-    wide = datapath.named("binary_l4")
-    with pytest.raises(ValueError, match=r"a: K=3 must be a multiple of 4, for binary has no zero"):
+    wide = datapath.named("bipolar_l4")
+    with pytest.raises(ValueError, match=r"a: K=3 must be a multiple of 4, for bipolar has no zero"):
         from_matrices(wide, np.zeros((2, 3), np.uint8), np.zeros((3, 2), np.uint8))
     assert isinstance(from_matrices(wide, np.zeros((2, 4), np.uint8), np.zeros((4, 2), np.uint8)), Operands)

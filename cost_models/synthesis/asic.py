@@ -89,7 +89,8 @@ def sweep(texts: Mapping[str, str], top: str, technology: Technology, period_ps:
     Add to `explore` netlists whose gates are sized for targets around a clock period, for `Asic.at_clock`.
 
     Of the timing recipes whose netlist meets the period, those of the three smallest are mapped and sized anew for
-    targets between 0.8 and 1.25 of what the period leaves without a flip-flop.
+    targets between 0.8 and 1.25 of what the period leaves without a flip-flop. The three smallest area recipes are
+    sized for what it leaves. Targets are the tool's wish: what counts is the delay of the netlist.
 
     Parameters
     ----------
@@ -111,14 +112,16 @@ def sweep(texts: Mapping[str, str], top: str, technology: Technology, period_ps:
         raise ValueError(f"period_ps must be above 0, not {period_ps!r}")
     fixed = _fixed(texts)
     found = _all(fixed, top, technology)
-    fit = [row for row in found.results if row.recipe.startswith("timing") and row.delay_ps <= period_ps]
+    budget = period_ps - _flip_flop_ps(technology)
     points: dict[tuple[str, str], tuple[str, Recipe]] = {}
-    for result in sorted(fit, key=lambda row: (row.area_um2, row.delay_ps))[:_STRUCTURES]:
-        text, recipe = fixed[result.architecture, result.recipe]
-        for factor in _TARGETS:
-            target = round(factor * (period_ps - _flip_flop_ps(technology)))
-            if target > 0:
-                points[result.architecture, f"{result.recipe}_{target}ps"] = text, sized(recipe, target)
+    for goal, factors in (("area", (1.0,)), ("timing", _TARGETS)):
+        rows = [row for row in found.results if row.recipe.startswith(goal)]
+        fit = [row for row in rows if goal == "area" or row.delay_ps <= period_ps]
+        for result in sorted(fit, key=lambda row: (row.area_um2, row.delay_ps))[:_STRUCTURES]:
+            text, recipe = fixed[result.architecture, result.recipe]
+            for target in {round(factor * budget): None for factor in factors}:
+                if target > 0:
+                    points[result.architecture, f"{result.recipe}_{target}ps"] = text, sized(recipe, target)
     if not points:
         return found
     return Asic(results=found.results + _all(points, top, technology).results)

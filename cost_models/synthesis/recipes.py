@@ -66,5 +66,11 @@ def effective(recipe: Recipe, text: str) -> Recipe:
 
 
 def sized(recipe: Recipe, target_ps: float) -> Recipe:
-    """Give a timing recipe a sizing target for its gates: what is faster than that is made smaller."""
+    """
+    Give a recipe a sizing target for its gates.
+
+    A timing recipe makes smaller what is faster than that; an area recipe gets larger gates until it is as fast.
+    """
+    if recipe.abc == _AREA:
+        return recipe._replace(abc=f"{_AREA};buffer;upsize,-D,{round(target_ps)};dnsize,-D,{round(target_ps)}")
     return recipe._replace(abc=recipe.abc.replace("-D,1", f"-D,{round(target_ps)}"))

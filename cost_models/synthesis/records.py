@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 from cost_models.activity import Energy
 from cost_models.cost import Cost, Point
-from cost_models.synthesis.asic import Asic, AsicResult
 from cost_models.synthesis.fpga import FpgaResult
+from cost_models.synthesis.results import Asic, AsicResult
 
 __all__ = [
     "asic_cost",

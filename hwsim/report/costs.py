@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tables of costs for the terminal."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
@@ -11,7 +11,65 @@ if TYPE_CHECKING:
 
 __all__ = [
     "catalog_table",
+    "cost_tables",
 ]
+
+_FIGURES = (
+    ("structure", "architecture", ""),
+    ("recipe", "recipe", ""),
+    ("area", "area_um2", "um2"),
+    ("delay", "delay_ps", "ps"),
+    ("delay with wires", "wired_delay_ps", "ps"),
+    ("leakage", "leakage_uw", "uW"),
+    ("look-up tables", "lut", ""),
+    ("flip-flops", "ff", ""),
+    ("DSP blocks", "dsp", ""),
+    ("clock", "fmax_mhz", "MHz"),
+)
+
+
+def cost_tables(answer: Mapping[str, Any]) -> list[Table]:
+    """Return the figures of `hwsim.cost_report.report`: the unit's, then area and energy by stage and by component."""
+    what = "fitted, not measured" if answer["fitted"] else "measured"
+    title = f"{answer['unit']} in {answer['technology']}, {answer['pipeline']} register ranks ({what})"
+    figures = Table(title=title, title_justify="left", show_header=False)
+    figures.add_column("quantity")
+    figures.add_column("value")
+    for heading, key, unit in _FIGURES:
+        value = answer.get(key)
+        if value not in (None, ""):
+            figures.add_row(heading, f"{value:,.4g} {unit}".strip() if isinstance(value, float) else str(value))
+    energy = answer["energy"]
+    if energy is None:
+        return [figures]
+    figures.add_row("energy", f"{_range(energy['lower_pj_per_mac'], energy['upper_pj_per_mac'])} pJ a MAC")
+    return [figures, *_energy_tables(answer, energy)]
+
+
+def _energy_tables(answer: Mapping[str, Any], energy: Mapping[str, Any]) -> list[Table]:
+    """Return area and energy by stage, and energy by component where it was simulated now."""
+    areas, tables = answer["area_by_stage"], []
+    for heading, parts in (("stage", energy["by_stage"]), ("component", energy["by_component"])):
+        if not parts:
+            continue
+        table = Table(title=f"by {heading}", title_justify="left")
+        table.add_column(heading)
+        columns = ("area um2", "%") if heading == "stage" else ()
+        for name in (*columns, "lower pJ/MAC", "upper pJ/MAC", "% of upper"):
+            table.add_column(name, justify="right")
+        total = sum(upper for _, upper in parts.values())
+        for name, (lower, upper) in parts.items():
+            area = areas.get(name)
+            cells = ["", ""] if area is None else [f"{area:,.4g}", f"{100 * area / sum(areas.values()):.0f}"]
+            table.add_row(
+                name, *(cells if columns else ()), f"{lower:.4g}", f"{upper:.4g}", f"{100 * upper / total:.0f}"
+            )
+        tables.append(table)
+    return tables
+
+
+def _range(lower: float, upper: float | None) -> str:
+    return f"{lower:.4g}" if upper is None else f"{lower:.4g} to {upper:.4g}"
 
 
 def catalog_table(costs: "Sequence[Cost]") -> Table:

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "comparison_table",
-    "cost_table",
     "simulation_table",
 ]
 
@@ -80,17 +79,6 @@ def comparison_table(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
             for _, key, factor, decimals in _COLUMNS
         ]
         table.add_row(*cells)
-    return table
-
-
-def cost_table(record: Mapping[str, Any]) -> Table:
-    """Return the figures of one unit in one technology, a line each."""
-    table = Table(title=f"{record['unit']} in {record['technology']}", title_justify="left", show_header=False)
-    table.add_column("quantity")
-    table.add_column("value")
-    for key, value in record.items():
-        if value is not None and key not in ("unit", "technology"):
-            table.add_row(key, f"{value:,.5g}" if isinstance(value, float) else str(value))
     return table
 
 

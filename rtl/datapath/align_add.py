@@ -3,7 +3,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Signal, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib.wiring import In, Out
 
 from hwsim.datapath.unit import DotProductUnit, FloatAccumulator, TruncatedAlignment
@@ -12,7 +12,7 @@ from rtl.architecture import Architecture
 from rtl.arithmetic.rounder import round_increment
 from rtl.arithmetic.shift import shift_left_above, shift_right_split, shift_right_truncate
 from rtl.arithmetic.tree import maximum
-from rtl.datapath.lanes import sign_magnitudes, sum_signed
+from rtl.datapath.lanes import sum_signed
 from rtl.datapath.layouts import (
     addend_max,
     fused,
@@ -99,7 +99,7 @@ class AlignAdd(Part):
         unit = self.spec
         fraction, point, product = alignment.fraction_bits, product_point(unit), product_raw(unit)
         lanes = self.products.lanes
-        magnitudes, negatives = sign_magnitudes(m, lanes, addend_max(unit).bit_length())
+        magnitudes, negatives = self._sign_magnitude(m)
         # A product's exponent above the floor, less its raw exponent and that of the scale.
         base = product.offset + scale_raw(unit).offset + point - alignment.exp_floor
         scale_base = self.products.scale_exponent + base
@@ -156,6 +156,22 @@ class AlignAdd(Part):
         one = round_increment(self.spec.alignment.rounding, last, word[1], word[0], minus)
         m.d.comb += out.eq(word[2:] + one)
         return out
+
+    def _sign_magnitude(self, m: Module) -> tuple[list[Any], list[Any]]:
+        """Return magnitudes and signs of the products, for each is cut toward zero."""
+        magnitudes, negatives = [], []
+        bits = addend_max(self.spec).bit_length()
+        for index, lane in enumerate(self.products.lanes):
+            if not lane.significand.shape().signed:
+                magnitudes.append(lane.significand)
+                negatives.append(lane.negative)
+                continue
+            minus = lane.significand[-1]
+            magnitude = Signal(bits, name=f"magnitude_{index}")
+            m.d.comb += magnitude.eq(Mux(minus, -lane.significand, lane.significand))
+            magnitudes.append(magnitude)
+            negatives.append(minus ^ lane.negative)
+        return magnitudes, negatives
 
     def _product_lead(self, m: Module, magnitudes: list[Any], scale_base: Any) -> Any:
         """Return the largest exponent of the products above the floor, 0 where all are zero or below."""

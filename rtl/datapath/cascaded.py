@@ -10,7 +10,7 @@ from hwsim.datapath.unit import CascadedAlignment, DotProductUnit, FloatAccumula
 from rtl.architecture import Architecture
 from rtl.arithmetic.shift import limited_amount, shift_right_jam, shift_right_truncate
 from rtl.arithmetic.tree import maximum
-from rtl.datapath.lanes import sign_magnitudes, sum_signed
+from rtl.datapath.lanes import sum_signed
 from rtl.datapath.layouts import (
     cascade_of,
     operand_layout,
@@ -66,7 +66,7 @@ class CascadedAdd(Part):
         m = Module()
         alignment, spec, held = self._alignment, self._format, cascade_of(self.spec)
         raw, point = product_raw(self.spec), product_point(self.spec)
-        magnitudes, negatives = sign_magnitudes(m, self.products.lanes, self.spec.product_max.bit_length())
+        magnitudes, negatives = self._sign_magnitude(m)
         m.d.comb += self.total.special.eq(self._special(m, magnitudes, negatives))
         total, top, there = self._parts(m, magnitudes, negatives)
         own = self.accumulator
@@ -160,6 +160,19 @@ class CascadedAdd(Part):
         total = Signal(signed(bits), name=f"part_{part}")
         m.d.comb += total.eq(sum_signed(m, terms, signs, bits, self._architecture, f"part_{part}_sum"))
         return total, top, Cat(*there.values()).any()
+
+    def _sign_magnitude(self, m: Module) -> tuple[list[Any], list[Any]]:
+        """Return magnitudes and signs of the products."""
+        magnitudes, negatives = [], []
+        for index, lane in enumerate(self.products.lanes):
+            magnitude, negative = lane.significand, lane.negative
+            if magnitude.shape().signed:
+                negative = magnitude[-1] ^ negative.any()
+                magnitude = Signal(self.spec.product_max.bit_length(), name=f"magnitude_{index}")
+                m.d.comb += magnitude.eq(Mux(lane.significand[-1], -lane.significand, lane.significand))
+            magnitudes.append(magnitude)
+            negatives.append(negative)
+        return magnitudes, negatives
 
     def _special(self, m: Module, magnitudes: list[Any], negatives: list[Any]) -> Any:
         """Return the specials of the products, and infinities for those beyond the register's largest number."""

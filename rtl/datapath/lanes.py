@@ -24,7 +24,6 @@ __all__ = [
     "add_lanes",
     "inverts",
     "multiplied",
-    "sign_magnitudes",
     "sum_signed",
 ]
 
@@ -85,21 +84,6 @@ def multiplied(m: Module, a: Any, b: Any, architecture: Architecture, name: str)
     heap.add_product(m, a, b, style=architecture.multiplier, name=name)
     total = heap.total(m, name, architecture.adder)
     return total.as_signed() if shape.signed else total
-
-
-def sign_magnitudes(m: Module, lanes: Sequence[Any], bits: int) -> tuple[list[Any], list[Any]]:
-    """Return magnitudes, of at most `bits` bits, and signs of products, lanes of `products_layout`."""
-    magnitudes, negatives = [], []
-    for index, lane in enumerate(lanes):
-        magnitude, negative = lane.significand, lane.negative
-        if magnitude.shape().signed:
-            minus = lane.significand[-1]
-            magnitude = Signal(bits, name=f"magnitude_{index}")
-            m.d.comb += magnitude.eq(Mux(minus, -lane.significand, lane.significand))
-            negative = minus ^ lane.negative
-        magnitudes.append(magnitude)
-        negatives.append(negative)
-    return magnitudes, negatives
 
 
 def sum_signed(

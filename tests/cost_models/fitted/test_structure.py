@@ -61,7 +61,7 @@ def test_structure_widths_are_those_of_the_rtl() -> None:
     assert compared == 8
 
 
-@pytest.mark.parametrize("name", ["float8_e5m2", "int8_l4_float32"])
+@pytest.mark.parametrize("name", ["float8_e5m2", "int4_float32"])
 def test_structure_fused_columns_are_those_of_the_rtl(name: str) -> None:
     unit = datapath.named(name)
     boxes = Boxes("part")

@@ -2,11 +2,12 @@
 """Standard-cell synthesis: figures, fronts, cache, errors."""
 
 from dataclasses import replace
+from importlib import import_module
 from typing import Any
 
 import pytest
 
-from cost_models.synthesis import RECIPES, Asic, AsicResult, ToolError, asic, versions
+from cost_models.synthesis import FIXED, RECIPES, Asic, AsicResult, ToolError, asic, explore, sweep, versions
 from cost_models.synthesis import yosys as tools
 from cost_models.technologies import Technology, read
 
@@ -15,6 +16,7 @@ module t(input signed [7:0] a, input signed [7:0] b, output signed [15:0] p);
   assign p = a * b;
 endmodule
 """
+SUM = "module t(input [3:0] a, input [3:0] b, output [4:0] s); assign s = a + b; endmodule\n"
 
 
 def test_asic_figures(mac4: AsicResult, technology: Technology) -> None:
@@ -58,6 +60,94 @@ def test_asic_front_and_choices(mac4: AsicResult) -> None:
     assert found.choose("fastest").recipe == "timing_booth"
     assert found.choose().recipe == "area_booth"
     assert found.choose("timing").recipe == "timing"
+
+
+def test_asic_spreads(mac4: AsicResult) -> None:
+    points = {"area": (10, 90), "timing": (12, 60), "timing_booth": (20, 50), "timing_77ps": (100, 10)}
+    found = Asic(
+        results=tuple(
+            replace(mac4, recipe=recipe, area_um2=float(area), delay_ps=float(delay))
+            for recipe, (area, delay) in points.items()
+        )
+    )
+    # without the last, which was sized for a target: (20 - 10) / 12 and (90 - 50) / 60
+    assert found.area_spread == pytest.approx(10 / 12)
+    assert found.delay_spread == pytest.approx(40 / 60)
+
+
+def test_asic_at_clock(mac4: AsicResult) -> None:
+    points = {"area": (10, 90), "timing": (13, 60), "timing_booth": (12, 60), "timing_77ps": (11, 77)}
+    found = Asic(
+        results=tuple(
+            replace(mac4, recipe=recipe, area_um2=float(area), delay_ps=float(delay))
+            for recipe, (area, delay) in points.items()
+        )
+    )
+    assert [found.at_clock(period).recipe for period in (90, 80, 60)] == ["area", "timing_77ps", "timing_booth"]
+    with pytest.raises(ValueError, match=r"^no netlist meets 59.5 ps; the fastest takes 60 ps$"):
+        found.at_clock(59.5)
+
+
+def test_explore_is_asic_of_every_text(technology: Technology) -> None:
+    """One process for several recipes gives the netlists that one process each gives."""
+    texts = {"fast_heap": MULTIPLIER, "dadda_heap": MULTIPLIER + "\n", "other": SUM}
+    found = explore(texts, "t", technology).results
+    assert [(row.architecture, row.recipe) for row in found] == [
+        ("fast_heap", "timing"), ("other", "area"), ("other", "timing")
+    ]  # fmt: skip
+    for row in found:
+        alone = asic(texts[row.architecture] + "// alone\n", "t", technology, [row.recipe]).results[0]
+        assert row.netlist_hash == alone.netlist_hash
+        assert row == replace(alone, architecture=row.architecture)
+
+
+def test_explore_of_one_structure(technology: Technology) -> None:
+    """Structures without a recipe in the fixed set get all where there is no other."""
+    assert FIXED["dadda_heap"] == ()
+    found = explore({"dadda_heap": SUM}, "t", technology).results
+    assert [row.recipe for row in found] == ["area", "timing"]
+    assert set(sum(FIXED.values(), ())) <= set(RECIPES)
+
+
+def test_explore_texts_wrong(technology: Technology) -> None:
+    with pytest.raises(ValueError, match=r"^texts must have one text or more, not \{\}$"):
+        explore({}, "t", technology)
+
+
+def test_sweep(technology: Technology) -> None:
+    texts = {"fast_heap": MULTIPLIER}
+    fastest = explore(texts, "t", technology).choose("fastest")
+    period = 1.3 * fastest.delay_ps
+    found = sweep(texts, "t", technology, period)
+    assert found.results[0] == fastest
+    assert len(found.results) == 6
+    assert found.at_clock(period).delay_ps <= period
+    assert found.at_clock(period).area_um2 < fastest.area_um2
+    # no netlist is as fast: nothing to size
+    assert sweep(texts, "t", technology, 0.5 * fastest.delay_ps).results == (fastest,)
+
+
+def test_sweep_period_wrong(technology: Technology) -> None:
+    with pytest.raises(ValueError, match=r"^period_ps must be above 0, not 0$"):
+        sweep({"fast_heap": MULTIPLIER}, "t", technology, 0)
+
+
+def test_asic_error_keeps_what_is_finished(technology: Technology, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second recipe of a process fails: the first is kept and is not made again."""
+    recipes = import_module("cost_models.synthesis.recipes")
+    text = SUM + "// interrupted\n"
+    with monkeypatch.context() as patch:
+        patch.setitem(recipes.RECIPES, "timing", RECIPES["timing"]._replace(abc="strash;write_nothing"))
+        with pytest.raises(ToolError):
+            asic(text, "t", technology, ["area", "timing"])
+
+    def run(*_: Any) -> None:
+        raise AssertionError("a cached result must not run the tool")
+
+    monkeypatch.setattr(tools.WorkDirectory, "yosys", run)
+    assert asic(text, "t", technology, ["area"]).results[0].recipe == "area"
+    with pytest.raises(AssertionError, match=r"^a cached result must not run the tool$"):
+        asic(text, "t", technology, ["timing"])
 
 
 def test_asic_choice_wrong(mac4: AsicResult) -> None:

@@ -3,12 +3,15 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
 from typing import Any
 
 import pytest
 
 from cost_models.synthesis import ecp5_models, fpga, fpga_explore, registered_wrapper, shift_wrapper, versions
 from cost_models.technologies import FpgaTechnology, read
+
+MODULE = import_module("cost_models.synthesis.fpga")  # the package has a function of that name
 
 # 4-bit operands and a 32-bit accumulator, registered. Yosys 0.70 gives it 147 LUT4 and 40 FF on ECP5 without DSP blocks
 # in an independent table of this flow.
@@ -66,7 +69,7 @@ def test_fpga_ecp5_fmax(monkeypatch: pytest.MonkeyPatch) -> None:
         return 1.0
 
     # a stored seed is not placed again; a new one is
-    monkeypatch.setattr("cost_models.synthesis.fpga.place", place)
+    monkeypatch.setattr(MODULE, "place", place)
     assert fpga(MAC, "mac", target("ecp5"), seeds=[1, 2, 3]).fmax_by_seed == dict(found.fmax_by_seed) | {"3": 1.0}
 
 
@@ -79,10 +82,10 @@ def test_fpga_interrupted_seeds_are_kept(monkeypatch: pytest.MonkeyPatch) -> Non
             raise KeyboardInterrupt
         return 100.0 + seed
 
-    monkeypatch.setattr("cost_models.synthesis.fpga.place", place)
+    monkeypatch.setattr(MODULE, "place", place)
     with pytest.raises(KeyboardInterrupt):
         fpga(MAC, "mac", target("ecp5"), seeds=[11, 12])
-    monkeypatch.setattr("cost_models.synthesis.fpga.place", lambda *_: 200.0)
+    monkeypatch.setattr(MODULE, "place", lambda *_: 200.0)
     assert fpga(MAC, "mac", target("ecp5"), seeds=[11, 12]).fmax_by_seed == {"11": 111.0, "12": 200.0}
     assert placed == [11, 12]
 
@@ -193,7 +196,9 @@ def test_fpga_clock_wrong() -> None:
 
 def test_fpga_shift_wrapper_counts_what_is_shifted_in(icarus: Callable[..., str]) -> None:
     """Shifted in, through the core, kept and shifted out: every bit arrives, in order."""
-    core = "module dut(input clk, input [2:0] a, input b, output [3:0] y, output z); assign y = {b, a}, z = ^a; endmodule"
+    core = (
+        "module dut(input clk, input [2:0] a, input b, output [3:0] y, output z); assign y = {b, a}, z = ^a; endmodule"
+    )
     ports = {"clk": ("input", 1), "a": ("input", 3), "b": ("input", 1), "y": ("output", 4), "z": ("output", 1)}
     bench = """
     module bench; reg clk = 0, si, cap; wire so; registered dut(clk, si, cap, so); integer value, i;

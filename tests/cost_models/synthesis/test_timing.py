@@ -2,13 +2,15 @@
 """Static timing, by hand and against ABC."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from cost_models.activity import levelize
-from cost_models.synthesis import asic, timing
-from cost_models.technologies import Technology, linear_delays, read
+from cost_models.synthesis import RECIPES, asic, timing
+from cost_models.synthesis.yosys import work_directory
+from cost_models.technologies import Technology, Wires, liberty, linear_delays, read
 
 MULTIPLIER = "module t(input [3:0] a, input [3:0] b, output [7:0] p); assign p = a * b; endmodule"
 
@@ -56,9 +58,34 @@ def test_timing_of_registers() -> None:
 
 def test_timing_agrees_with_abc(technology: Technology) -> None:
     # ABC adds a driving cell at the inputs, and rounds to whole ps
-    compared = 0
-    for result in asic(MULTIPLIER, "t", technology).results:
-        assert result.delay_ps == pytest.approx(result.abc_delay_ps, rel=0.06)
-        assert result.delay_ps <= result.abc_delay_ps + 1
-        compared += 1
-    assert compared == 4
+    script = """
+    read_liberty -lib cells.lib
+    read_verilog -sv core.v
+    synth -flatten -noabc -top t
+    abc -liberty cells.lib -constr abc.constr -script +{abc};stime,-d
+    """
+    constraints = f"set_driving_cell {technology.driver}\nset_load {technology.operating_point.load_ff}\n"
+    inputs = {"cells.lib": liberty(technology, 1e-3), "core.v": MULTIPLIER, "abc.constr": constraints}
+    recipes = ["area", "timing"]
+    for recipe, result in zip(recipes, asic(MULTIPLIER, "t", technology, recipes).results, strict=True):
+        with work_directory(inputs) as directory:
+            directory.yosys(script.format(abc=RECIPES[recipe].abc))
+            abc_delay_ps = float(directory.read("stats.txt").split()[-1])
+        assert result.delay_ps == pytest.approx(abc_delay_ps, rel=0.06)
+        assert result.delay_ps <= abc_delay_ps + 1
+
+
+def test_timing_with_wires() -> None:
+    """Every net carries its pins and its wire: one sink each here, so all wires are equally long."""
+    text, technology = _inverters(registered=False)
+    delays = linear_delays(technology)
+    per_um, used, pitches = 0.2, 0.5, 2.0
+    wires = Wires(capacitance_ff_per_um=per_um, utilization=used, pitches_per_pin=pitches)
+    wired = replace(technology, wires=wires)
+    names = ("INVx1_ASAP7_75t_R", "INVx2_ASAP7_75t_R")
+    pitch_um = (sum(technology.cells[name].area_um2 for name in names) / 2 / used) ** 0.5
+    extra = per_um * pitches * pitch_um * sum(delays[name].slope_ps_per_ff for name in names)
+    netlist = levelize(text, wired, "t")
+    without = timing(netlist, wired).delay_ps
+    assert timing(netlist, wired, wires=True).delay_ps == pytest.approx(without + extra)
+    assert timing(netlist, replace(technology, wires=None), wires=True).delay_ps == without
