@@ -2,12 +2,15 @@
 """What a unit costs: measured, else by the fitted model and labelled so, else an error that says how to measure it."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from difflib import get_close_matches
 from typing import Protocol
 
 from cost_models import measurements
 from cost_models.cost import ALL, Cost
+from cost_models.fitted import NotFittedError, predict_cost
 from cost_models.technologies import names
+from hwsim.datapath.unit import DotProductUnit
 
 __all__ = [
     "Named",
@@ -40,9 +43,11 @@ def estimate(
     clock_mhz: float | None = None,
 ) -> Cost:
     """
-    Look up the measured cost of a unit.
+    Look up the measured cost of a unit, or else estimate it.
 
-    The user's own measurements come before those that ship with the package; `Cost.source` says which.
+    The user's own measurements come before those that ship with the package; `Cost.source` says which. Where nobody has
+    measured, the figures are those of the fitted model (`cost_models.fitted`), and `Cost.is_fitted`, `Cost.source` and
+    `Cost.errors` say so; a unit that is given by its name, an architecture and a clock are looked up only.
 
     Parameters
     ----------
@@ -66,13 +71,17 @@ def estimate(
     LookupError
         The technology is unknown.
     NotMeasuredError
-        Nobody has measured the unit in it with so many ranks; the text says what to run.
+        Nobody has measured the unit in it with so many ranks, and the fitted model does not reach it; the text says
+        what to run.
     """
     name = unit if isinstance(unit, str) else unit.name
     if technology not in names():
         close = get_close_matches(technology, names()) or list(names())
         raise LookupError(f"technology {technology!r} is unknown; close matches: {', '.join(close)}")
     found = measurements.find(name, technology, pipeline, architecture or ALL, clock_mhz)
+    if found is None and isinstance(unit, DotProductUnit) and architecture is None and clock_mhz is None:
+        with suppress(NotFittedError):
+            return predict_cost(unit, technology, pipeline)
     if found is None:
         options = "" if architecture is None else f" --architecture {architecture}"
         options += "" if clock_mhz is None else f" --clock-mhz {clock_mhz:g}"

@@ -9,7 +9,7 @@ from typing import Any
 
 from cost_models import measurements
 from cost_models.cost import Cost
-from cost_models.fitted.model import Fit, Model, Prediction
+from cost_models.fitted.model import Fit, Model, NotFittedError, Prediction
 from cost_models.fitted.regression import Regression
 from cost_models.fitted.validation import Errors
 from cost_models.store import text_hash
@@ -50,13 +50,13 @@ def load(technology: str, path: Path = PATH) -> Model:
 
     Raises
     ------
-    LookupError
+    NotFittedError
         There is none.
     """
     records = _records(path)
     if technology not in records:
         have = ", ".join(sorted(records)) or "none"
-        raise LookupError(f"technology {technology!r} has no fitted model; there are those of {have}")
+        raise NotFittedError(f"technology {technology!r} has no fitted model; there are those of {have}")
     return from_record(records[technology])
 
 

@@ -13,6 +13,7 @@ from multiprocessing import get_context
 from os import cpu_count
 from pathlib import Path
 from statistics import median
+from time import monotonic
 
 from cost_models import Cost
 from cost_models.measurements import find, go_through, ship
@@ -42,17 +43,19 @@ def expected_seconds(rows: Sequence[Row]) -> float:
 
     A technology without any row counts as the median of all, and a minute where there is none.
     """
+    return sum(_expected(rows).values())
+
+
+def _expected(rows: Sequence[Row]) -> dict[Row, float]:
+    """Return the processor time that each row will take."""
     known = {
         technology: {(cost.unit, cost.pipeline): cost.seconds for cost in go_through(technology) if cost.seconds}
         for technology in {row.technology for row in rows}
     }
     everything = [seconds for each in known.values() for seconds in each.values()]
     usual = median(everything) if everything else 60.0
-    total = 0.0
-    for row in rows:
-        mine = known[row.technology]
-        total += mine.get((row.unit, row.pipeline), median(mine.values()) if mine else usual)
-    return total
+    middle = {technology: median(each.values()) if each else usual for technology, each in known.items()}
+    return {row: known[row.technology].get((row.unit, row.pipeline), middle[row.technology]) for row in rows}
 
 
 def left(rows: Sequence[Row]) -> tuple[Row, ...]:
@@ -71,8 +74,8 @@ def build(
     workers : int, optional
         Processes; without it, one a core.
     report : callable
-        Called as each row is done with its outcome, how many are done, and the seconds still to go by what rows took
-        before.
+        Called as each row is done with its outcome, how many are done, and the seconds still to go: by what rows took
+        before, and how fast this build has been so far.
 
     Yields
     ------
@@ -80,14 +83,16 @@ def build(
         Of each row as it is done. A row that fails does not stop the others.
     """
     count = workers or cpu_count() or 1
-    costs = {row: expected_seconds([row]) for row in rows}
+    ahead = _expected(rows)
+    whole, began = sum(ahead.values()), monotonic()
     pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_ignore_interrupts)
     try:
         futures: dict[Future[Outcome], Row] = {pool.submit(_measured, row): row for row in rows}
         for done, future in enumerate(as_completed(futures), start=1):
             outcome = future.result()
-            costs.pop(futures[future])
-            report(outcome, done, sum(costs.values()) / count)
+            ahead.pop(futures[future])
+            to_go = sum(ahead.values())
+            report(outcome, done, (monotonic() - began) * to_go / (whole - to_go))
             yield outcome
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
