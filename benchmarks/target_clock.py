@@ -37,7 +37,8 @@ def main() -> None:
         best, before = found.at_clock(period), fixed.at_clock(period)
         print(
             f"{period:7.0f} ps: {best.area_um2:9.2f} um2 at {best.delay_ps:6.0f} ps, "
-            f"{best.architecture} {best.recipe}; the fixed set {before.area_um2:9.2f} um2, {before.architecture} {before.recipe}; "
+            f"{best.architecture} {best.recipe}; "
+            f"the fixed set {before.area_um2:9.2f} um2, {before.architecture} {before.recipe}; "
             f"{len(found.results)} netlists",
             flush=True,
         )

@@ -7,7 +7,9 @@ import pytest
 
 import cost_models
 import rtl
-from cost_models.store import text_hash
+from cost_models import measurements
+from cost_models.table import from_csv
+from cost_models.technologies import names
 from hwsim import accelerator, datapath, study
 from hwsim.cli import DEFAULT_FORMATS
 
@@ -15,11 +17,17 @@ from hwsim.cli import DEFAULT_FORMATS
 def test_study_price_is_kept_and_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HWSIM_CACHE", str(tmp_path))
     said: list[str] = []
-    unit = datapath.named("int3")
+    unit = datapath.named("int3_int20")
     cost = study.price(unit, "asap7", progress=said.append)
     assert len(said) == 3
     assert cost.verified_vectors > 1000
-    assert cost.rtl_hash == text_hash(rtl.core_verilog(unit))
+    assert cost.rtl_hash == study.rtl_hash(unit, 2)
+    assert {"tool", "booth_heap", "fast_heap", "carry_save"} >= {point.architecture for point in cost.front}
+    assert cost.delay_ps in {point.delay_ps for point in cost.front}
+    assert sum(cost.area_by_stage.values()) == pytest.approx(cost.area_um2)
+    assert cost.energy_pj is not None
+    assert cost.energy_upper_pj is not None
+    assert 0 < cost.energy_pj < cost.energy_upper_pj
     said.clear()
     again = study.price(unit, "asap7", progress=said.append)
     assert said == []
@@ -29,10 +37,11 @@ def test_study_price_is_kept_and_read_back(tmp_path: Path, monkeypatch: pytest.M
 
 def test_study_price_of_other_rtl_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HWSIM_CACHE", str(tmp_path))
-    unit = datapath.named("int3")
+    unit = datapath.named("int3_int20")
     one = study.price(unit, "xc7")
     text = rtl.core_verilog(unit)
     monkeypatch.setattr(rtl, "core_verilog", lambda *_, **__: text.replace(" <= c;", " <= ~c;"))
+    monkeypatch.setattr(study, "_sources", lambda: "others")
     said: list[str] = []
     other = study.price(unit, "xc7", progress=said.append)
     assert said
@@ -41,40 +50,48 @@ def test_study_price_of_other_rtl_is_made_anew(tmp_path: Path, monkeypatch: pyte
 
 def test_study_price_refuses_a_netlist_that_differs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HWSIM_CACHE", str(tmp_path))
-    unit = datapath.named("int3")
+    unit = datapath.named("int3_int20")
     text = rtl.core_verilog(unit)
     assert " * " in text
     monkeypatch.setattr(rtl, "core_verilog", lambda *_, **__: text.replace(" * ", " + "))
-    with pytest.raises(ValueError, match=r"^netlist of int3_l1_int32 differs from the model at output \d+"):
+    with pytest.raises(ValueError, match=r"^netlist of int3_l1_int20 differs from the model at output \d+"):
         study.price(unit, "asap7")
     with pytest.raises(cost_models.NotMeasuredError):
-        cost_models.estimate(unit, "asap7")
+        cost_models.estimate(unit.name, "asap7")
 
 
-@pytest.fixture(scope="module")
-def hashes() -> dict[str, str]:
-    """Return the hash of each compared unit's RTL, as it is made now."""
-    units = [datapath.comparable(name, 16) for name in DEFAULT_FORMATS]
-    return {unit.name: text_hash(rtl.core_verilog(unit, pipeline=study.PIPELINE)) for unit in units}
+def _units() -> dict[tuple[str, int], set[str]]:
+    """Return the RTL hashes of the package's rows by unit and ranks."""
+    found: dict[tuple[str, int], set[str]] = {}
+    for technology in names():
+        if measurements.shipped_path(technology).is_file():
+            rows = from_csv(measurements.shipped_path(technology).read_text(encoding="utf-8"), technology)
+            for cost in rows:
+                found.setdefault((cost.unit, cost.pipeline), set()).add(cost.rtl_hash)
+    return found
 
 
-@pytest.mark.parametrize("technology", ["asap7", "nangate45", "ecp5", "ecp5_dsp", "xc7", "xc7_dsp"])
+SHIPPED = sorted(_units().items())
+SMALL = [item for item in SHIPPED if "_l1_" in item[0][0]]
+
+
+@pytest.mark.parametrize(
+    ("unit", "hashes"),
+    [pytest.param(*item, marks=() if item in SMALL[::20] else pytest.mark.slow, id=item[0][0]) for item in SHIPPED],
+)
 def test_study_shipped_costs_are_of_the_rtl_of_today(
-    technology: str, hashes: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    unit: tuple[str, int], hashes: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HWSIM_CACHE", str(tmp_path))
-    for name, rtl_hash in hashes.items():
-        cost = cost_models.estimate(name, technology, pipeline=study.PIPELINE)
-        assert "shipped with the package" in cost.source
-        assert cost.rtl_hash == rtl_hash, name
-        assert (cost.verified_vectors > 1000) == (technology in ("asap7", "nangate45"))
+    name, pipeline = unit
+    assert hashes == {study.rtl_hash(datapath.named(name), pipeline)}
 
 
-def test_study_shipped_costs_of_the_presets_are_of_the_rtl_of_today(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_study_compared_units_and_presets_are_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HWSIM_CACHE", str(tmp_path))
+    for name in DEFAULT_FORMATS:
+        for technology in ("asap7", "nangate45", "ecp5", "ecp5_dsp", "xc7", "xc7_dsp"):
+            assert cost_models.estimate(datapath.comparable(name, 16), technology, pipeline=study.PIPELINE).shipped
     for name in accelerator.presets():
         spec = accelerator.read(name)
-        cost = cost_models.estimate(spec.unit, spec.technology, pipeline=spec.pipeline)
-        assert cost.rtl_hash == text_hash(rtl.core_verilog(spec.unit, pipeline=spec.pipeline)), name
+        assert cost_models.estimate(spec.unit, spec.technology, pipeline=spec.pipeline).shipped
