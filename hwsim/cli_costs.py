@@ -195,13 +195,12 @@ def check_command(
     as_json: JSON = False,
 ) -> None:
     """Measure rows again from nothing and say whether they still hold; exit status 1 where one does not."""
-    from hwsim import datapath
     from hwsim.catalog import Row, check
 
     checks = []
     for unit in units:
         with progress(as_json) as step:
-            checks.append(check(Row(datapath.named(unit).name, technology, pipeline), step))
+            checks.append(check(Row(unit, technology, pipeline), step))
     if as_json:
         answers: list[dict[str, Any]] = [
             {"unit": each.kept.unit, "holds": each.holds, "differences": list(each.differences)} for each in checks
@@ -230,9 +229,8 @@ def export_command(
     as_json: JSON = False,
 ) -> None:
     """Write measured costs in the form of other tools."""
-    from cost_models.export import write
-
     from cost_models import catalog as measured
+    from cost_models.export import write
     from cost_models.technologies import names
     from hwsim import datapath
 

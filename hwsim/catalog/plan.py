@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from cost_models.technologies import names
 from hwsim import accelerator, datapath
 from hwsim.accelerator import presets
+from hwsim.datapath import DotProductUnit
 
 __all__ = [
     "PLAN",
@@ -21,11 +22,16 @@ _KEYS = {"groups", "units", "comparable_lanes", "pipeline", "technologies", "pre
 
 
 class Row(NamedTuple):
-    """A unit by its name, a technology, and register ranks: what one price is of."""
+    """A unit by a name of `hwsim.datapath.named`, a technology, and register ranks: what one price is of."""
 
     unit: str
     technology: str
     pipeline: int
+
+    @property
+    def spec(self) -> DotProductUnit:
+        """The unit, whose own name measured costs are kept by."""
+        return datapath.named(self.unit)
 
 
 def plan(technologies: Sequence[str] | None = None, path: Path = PLAN) -> tuple[Row, ...]:
@@ -51,10 +57,11 @@ def plan(technologies: Sequence[str] | None = None, path: Path = PLAN) -> tuple[
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{path}: not a TOML file: {error}") from error
     groups = data.get("groups", {})
-    rows: dict[Row, None] = {}
+    rows: dict[tuple[str, str, int], Row] = {}
     for index, table in enumerate(data.get("rows", [])):
-        rows |= dict.fromkeys(_rows(table, groups, f"{path}: rows[{index}]"))
-    return tuple(row for row in rows if technologies is None or row.technology in technologies)
+        for row in _rows(table, groups, f"{path}: rows[{index}]"):
+            rows.setdefault((row.spec.name, row.technology, row.pipeline), row)
+    return tuple(row for row in rows.values() if technologies is None or row.technology in technologies)
 
 
 def _rows(table: dict[str, Any], groups: dict[str, list[str]], where: str) -> Iterator[Row]:
@@ -67,15 +74,16 @@ def _rows(table: dict[str, Any], groups: dict[str, list[str]], where: str) -> It
             preset = accelerator.read(name)
             yield Row(preset.unit.name, preset.technology, preset.pipeline)
         return
-    units = list(table.get("units", []))
+    units: list[str] = []
     for group in table.get("groups", []):
         if group not in groups:
             raise ValueError(f"{where}: group {group!r} is not in [groups], which has {', '.join(sorted(groups))}")
         units += groups[group]
+    units += table.get("units", [])
     lanes = table.get("comparable_lanes")
-    made = [datapath.named(unit) if lanes is None else datapath.comparable(unit, lanes) for unit in units]
+    made = [unit if lanes is None else datapath.comparable(unit, lanes).name for unit in units]
     for technology in table.get("technologies", []):
         if technology not in names():
             raise ValueError(f"{where}: technology {technology!r} is unknown; there are {', '.join(names())}")
         for unit in made:
-            yield Row(unit.name, technology, table.get("pipeline", 2))
+            yield Row(unit, technology, table.get("pipeline", 2))

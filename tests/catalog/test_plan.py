@@ -13,25 +13,21 @@ from hwsim.cli import DEFAULT_FORMATS
 
 def test_plan_has_every_technology_and_what_the_commands_ask_for() -> None:
     rows = plan()
-    assert len(rows) == len(set(rows)) > 700
+    priced = {(row.spec.name, row.technology, row.pipeline) for row in rows}
+    assert len(rows) == len(priced) > 400
     counts = Counter(row.technology for row in rows)
     assert set(counts) >= {
         "asap7", "nangate45", "sky130hd", "ihp130", "gf180", "osu018", "ecp5", "ecp5_dsp", "ice40", "gowin", "xc7",
         "xc7_dsp", "xcup",
     }  # fmt: skip
-    assert counts["asap7"] > 200
+    assert counts["asap7"] > 150
     for name in DEFAULT_FORMATS:
         unit = datapath.comparable(name, 16).name
         for technology in ("asap7", "nangate45", "ecp5", "ecp5_dsp", "xc7", "xc7_dsp"):
-            assert Row(unit, technology, 3) in rows
+            assert (unit, technology, 3) in priced
     for name in accelerator.presets():
         preset = accelerator.read(name)
-        assert Row(preset.unit.name, preset.technology, preset.pipeline) in rows
-
-
-def test_plan_names_name_their_units() -> None:
-    for name in {row.unit for row in plan()}:
-        assert datapath.named(name).name == name
+        assert (preset.unit.name, preset.technology, preset.pipeline) in priced
 
 
 def test_plan_of_some_technologies() -> None:
@@ -43,14 +39,15 @@ def test_plan_of_some_technologies() -> None:
 def test_plan_of_the_user(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(
-        '[groups]\nsmall = ["int2", "int3"]\n[[rows]]\ngroups = ["small"]\nunits = ["int4_l4"]\ntechnologies = ["gf180"]\n'
+        '[groups]\nsmall = ["int2", "int3"]\n'
+        '[[rows]]\ngroups = ["small"]\nunits = ["int4_l4"]\ntechnologies = ["gf180"]\n'
         '[[rows]]\ngroups = ["small"]\ncomparable_lanes = 8\npipeline = 3\ntechnologies = ["ecp5"]\n',
         encoding="utf-8",
     )
     assert plan(path=path) == (
-        Row("int2_l1_int32", "gf180", 2),
-        Row("int3_l1_int32", "gf180", 2),
-        Row("int4_l4_int32", "gf180", 2),
+        Row("int2", "gf180", 2),
+        Row("int3", "gf180", 2),
+        Row("int4_l4", "gf180", 2),
         Row("int2_l8_int16_to_float32", "ecp5", 3),
         Row("int3_l8_int18_to_float32", "ecp5", 3),
     )
