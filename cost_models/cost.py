@@ -119,6 +119,16 @@ class Cost:
     shipped: bool = False
 
     @property
+    def smallest_um2(self) -> float | None:
+        """Area of the smallest netlist of the fixed set, whatever its delay."""
+        return self.front[0].area_um2 if self.front else None
+
+    @property
+    def fastest_ps(self) -> float | None:
+        """Period of the fastest netlist of the fixed set, whatever its area."""
+        return self.front[-1].delay_ps if self.front else None
+
+    @property
     def is_fitted(self) -> bool:
         """Whether the figures are those of the fitted model: nobody has measured the unit."""
         return bool(self.errors)

@@ -47,17 +47,40 @@ def _compare(unit: datapath.DotProductUnit, rows: list[Row]) -> None:
 
 
 def test_operands_gaussian_is_normal() -> None:
-    """A mean of 0, and the largest of 4096 normal numbers, 3.5 to 5, at the end of the range."""
+    """A mean of 0, and a deviation of 32: four of them are the range."""
     operands = gaussian(_INT8)
     values = _INT8.element_a.decode(operands.a).ravel()
     assert values.size == 512 * 128
     assert abs(values.mean()) < 0.5
-    assert 127 / 5 < values.std() < 127 / 3.5
+    assert 31 < values.std() < 33
     assert operands.first.sum(axis=1).tolist() == [2] * 512
     zeros, common, toggles = operands.statistics()[0]
     assert zeros == pytest.approx(np.mean(values == 0))
     assert common >= zeros
     assert toggles == pytest.approx(0.5, abs=0.01)  # two's complement of a symmetric distribution
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "bfloat16_float32", "bfloat16_bfloat16", "float16_float16", "float8_e5m2_float16", "float8_e4m3fn_float16",
+        "posit16_1_float32", "posit8_2_float32", "ternary_by_int8", "uint8", "int2", "float4_e2m1fn_l4",
+    ],
+)  # fmt: skip
+def test_operands_gaussian_says_something_of_every_format(name: str) -> None:
+    """No format's codes are nearly all zero, or nearly all one; and no sum leaves a register."""
+    unit = datapath.named(name)
+    operands = gaussian(unit)
+    for spec, codes in ((unit.element_a, operands.a), (unit.element_b, operands.b)):
+        found, counts = np.unique(codes, return_counts=True)
+        share = counts / counts.sum()
+        entropy = -(share * np.log2(share)).sum()
+        levels = min(len(found), 1 << spec.bits)
+        assert share.max() < 0.6
+        assert entropy > 0.55 * np.log2(levels)
+    a, b = (np.ascontiguousarray(codes[:8, :64].reshape(8, -1)) for codes in (operands.a, operands.b))
+    d = datapath.matmul(unit, a, np.ascontiguousarray(b.T))
+    assert np.isfinite(unit.output.decode(d)).all()
 
 
 def test_operands_uniform_has_every_number() -> None:

@@ -15,7 +15,7 @@ from cost_models.fitted.structure import (
 )
 from hwsim import formats
 from hwsim.datapath.unit import DotProductUnit, FixedAccumulator, FloatAccumulator, ScalarSpec
-from hwsim.formats import BlockSpec, FloatSpec, IntegerSpec
+from hwsim.formats import BlockSpec, FloatSpec, IntegerSpec, normal_codes
 
 __all__ = [
     "activity",
@@ -25,7 +25,6 @@ __all__ = [
 _STREAMS = 16
 _STEPS = 64  # of a dot product, as in the catalog's stimulus
 _SEED = 7
-_LARGEST_OF = 4096  # samples, the largest of which meets the largest value of the format
 _WORD_BITS = 62
 
 Ints = NDArray[Any]
@@ -44,7 +43,7 @@ def activity(unit: DotProductUnit, pipeline: int) -> dict[str, float]:
     """
     Estimate how many bits of each stage of a unit toggle in a step.
 
-    The operands are those of the catalog: normal, one scale to the largest of 4096 samples, block scales by the format;
+    The operands are those of the catalog: normal, at the scale that the format holds best, block scales by the format;
     dot products of 64 steps. Words that the spec defines (codes, partial products, products, aligned products,
     register, output) are computed and their toggles counted; what a stage has inside counts as many cells as
     `structure` says, at the rate of its input or output word.
@@ -134,8 +133,7 @@ def _operand(spec: ScalarSpec | BlockSpec, lanes: int, generator: np.random.Gene
         scale = each[:, : _STEPS * lanes].reshape(kept)
         codes, element = q.codes, spec.element
     else:
-        largest = np.abs(generator.standard_normal(_LARGEST_OF)).max()
-        codes, element = spec.encode(values * (spec.max_value / largest)), spec
+        codes, element = normal_codes(spec, values), spec
     codes = codes[:, : _STEPS * lanes].reshape(kept)
     parts = element.unpack(codes)
     return _Operand(codes.astype(np.int64), parts.significand, parts.exponent.astype(np.int64), scale)

@@ -32,12 +32,12 @@ _REACH = 1.25  # a feature may be so many times the largest that was measured
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quantity:
     """
-    One fitted field of a cost.
+    One fitted field or property of a cost.
 
     Attributes
     ----------
     name : str
-        The field.
+        Of the field or property.
     toggles, depths : bool
         Whether it depends on toggles too, or on the depth of the logic: logarithms of counts.
     inverse : bool
@@ -64,7 +64,9 @@ class Quantity:
 
 QUANTITIES = (
     Quantity(name="area_um2"),
+    Quantity(name="smallest_um2"),
     Quantity(name="delay_ps", depths=True),
+    Quantity(name="fastest_ps", depths=True),
     Quantity(name="wired_delay_ps", depths=True),
     Quantity(name="leakage_uw"),
     Quantity(name="energy_pj", toggles=True),

@@ -3,6 +3,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ __all__ = [
 PATH = Path(__file__).parents[1] / "measured" / "fitted.json"
 _DIGITS = 6
 _WHOLE = ("lut", "ff")
+_FIELDS = {item.name for item in fields(Cost)}
 
 
 def table_hash(technology: str) -> str:
@@ -82,7 +84,9 @@ def predict_cost(unit: DotProductUnit, technology: str, pipeline: int = 2) -> Co
 def cost_of(prediction: Prediction, technology: str) -> Cost:
     """Return a prediction as a cost: counts rounded, `errors` those that nine of ten predictions stay below."""
     values: dict[str, Any] = {
-        name: round(each.value) if name in _WHOLE else each.value for name, each in prediction.estimates.items()
+        name: round(each.value) if name in _WHOLE else each.value
+        for name, each in prediction.estimates.items()
+        if name in _FIELDS
     }
     whence = "of its kind" if prediction.seen else f"of other kinds than {prediction.kind}, of which none was measured"
     return Cost(

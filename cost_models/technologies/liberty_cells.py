@@ -137,15 +137,22 @@ def _capacitance(name: str, pin: Group, library: Group, tables: Tables) -> float
 
 
 def _leakage(group: Group, library: Group, tables: Tables) -> float:
-    """Read the leakage in nW: the cell's own figure, else the mean of its states, else the library's default."""
-    states = [inner.simple["value"] for inner in group.all("leakage_power") if "value" in inner.simple]
+    """Read the leakage in nW: the cell's own figure, else the mean of its states, else the library's default.
+
+    Supplies that are given apart add up: ASAP7 has each state twice, with 0 for the ground.
+    """
+    supplies: dict[str, list[str]] = {}
+    for inner in group.all("leakage_power"):
+        if "value" in inner.simple:
+            supplies.setdefault(inner.simple.get("related_pg_pin", ""), []).append(inner.simple["value"])
     for key, source in (("cell_leakage_power", group), ("default_cell_leakage_power", library)):
-        if key in source.simple and not (source is library and states):
-            states = [source.simple[key]]
+        if key in source.simple and not (source is library and supplies):
+            supplies = {"": [source.simple[key]]}
             break
-    if not states:
+    if not supplies:
         raise UnusableCellError("no leakage")
-    return fmean(number(text, f"{tables.where}:{group.line}") for text in states) * tables.nw
+    where = f"{tables.where}:{group.line}"
+    return sum(fmean(number(text, where) for text in states) for states in supplies.values()) * tables.nw
 
 
 def _arcs(row: Draft) -> Iterator[Group]:

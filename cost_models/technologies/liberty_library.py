@@ -18,7 +18,7 @@ __all__ = [
     "read_liberty",
 ]
 
-_FLOW = 1  # raise when what is read out of a file changes: it is part of the digest
+_FLOW = 2  # raise when what is read out of a file changes: it is part of the digest
 _INVERTER, _BUFFER, _NAND2 = (1, 0b01), (1, 0b10), (2, 0b0111)  # pins and truth table
 _FO4 = 4
 _DRIVER = 3.0  # least drive of the cell before the inputs: a buffer "X4" by name reads as less by its slope
@@ -32,8 +32,8 @@ def read_liberty(path: str | Path, *, inverter: str = "") -> Technology:
     reference inverter, and its inputs have the slew of an inverter so loaded (rise and fall averaged), found by
     iteration. Delays and slews are means over timing arcs and edges there; internal energy is the mean over arcs and
     edges of ``internal_power`` at the output, per transition, summed over supplies where they are apart; leakage is
-    ``cell_leakage_power``, or the mean over the states. `drive` is the inverter's growth of delay with load over the
-    cell's. Power at the input pins of combinational cells is not read.
+    ``cell_leakage_power``, or the mean over the states, summed over supplies too. `drive` is the inverter's growth of
+    delay with load over the cell's. Power at the input pins of combinational cells is not read.
 
     Cells that the cost model cannot use (latches, scan, clock gates, buses, three-state outputs, more than 6 inputs,
     ``dont_use``, or without the data) are left out; `Technology.left_out` says why. Flip-flops with set or reset are

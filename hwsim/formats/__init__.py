@@ -9,6 +9,7 @@ from hwsim.formats.float import FloatSpec, Specials
 from hwsim.formats.integer import IntegerSpec
 from hwsim.formats.levels import Ties
 from hwsim.formats.logarithmic import fit_sulq
+from hwsim.formats.normal import normal_codes, normal_deviation
 from hwsim.formats.phase import PhaseSpec, quantize_phase
 from hwsim.formats.posit import PositSpec
 from hwsim.formats.quality import Quality, measure, measure_blocks
@@ -46,6 +47,8 @@ __all__ = [
     "measure_blocks",
     "named",
     "names",
+    "normal_codes",
+    "normal_deviation",
     "pack_codes",
     "quantize",
     "quantize_phase",

@@ -21,14 +21,15 @@ _SEED = 7
 
 
 def gaussian(unit: DotProductUnit) -> Operands:
-    """Return normal operands: mean 0, one scale to the largest of 4096, block scales by the format; seeded.
+    """Return normal operands, seeded, at the scale that the format holds them best at; block scales by the format.
 
-    Of a sparse a the largest of each group of neighbours are kept.
+    That scale is `hwsim.formats.normal_deviation`, so that no format's codes are all zeros or all extremes; formats
+    without negative numbers are given magnitudes. Of a sparse a the largest of each group of neighbours are kept.
     """
     generator = np.random.default_rng(_SEED)
     a, a_scales = _normal(unit, unit.a, generator, sparse=unit.sparsity is not None)
     b, b_scales = _normal(unit, unit.b, generator, sparse=False)
-    what = "normal operands (mean 0, one scale to the largest of 4096; block scales by the format)"
+    what = "normal operands (each format at the power-of-two scale of least noise; block scales by the format)"
     return _of_distribution(unit, a, b, what, (a_scales, b_scales))
 
 
@@ -85,8 +86,7 @@ def _normal(
         return q.codes.reshape(STREAMS, STEPS, width), _step_scales(
             q.scales.astype(np.uint64), spec.block_size, width, STEPS
         )
-    largest = np.abs(generator.standard_normal(4096)).max()
-    codes = spec.encode(values * (spec.max_value / largest))
+    codes = formats.normal_codes(spec, values)
     return codes.reshape(STREAMS, STEPS, width), None
 
 

@@ -64,6 +64,23 @@ def test_liberty_library_cells() -> None:
     assert (nand2.outputs, nand2.inputs) == ({"Y": "!(A*B)"}, ("A", "B"))
 
 
+def test_liberty_library_leakage_of_supplies(tmp_path: Path) -> None:
+    """Each state once a supply, as ASAP7's files have it, with 0 for the ground: not half of it."""
+    given = 'leakage_power () { when : "A"; value : 1; }'
+    apart = given.replace("value : 1;", "value : 1; related_pg_pin : VDD;")
+    ground = apart.replace("value : 1;", "value : 0;").replace("VDD", "VSS")
+    path = _tiny(tmp_path, given, f"{apart} {ground}")
+    text = path.read_text(encoding="utf-8")
+    other = 'leakage_power () { when : "!A"; value : 3; }'
+    assert text.count(other) == 1
+    apart, ground = (
+        other.replace("value : 3;", f"value : {value}; related_pg_pin : {pin};")
+        for value, pin in ((3, "VDD"), (0, "VSS"))
+    )
+    path.write_text(text.replace(other, f"{apart} {ground}"), encoding="utf-8")
+    assert _read(path).cells["INV_A"].leakage_nw == pytest.approx(0.02)  # mean of 1 and 3 units of 10 pW
+
+
 def test_liberty_library_flip_flop() -> None:
     flip_flop = _read(TINY).cells["DFF"]
     assert (flip_flop.clock, flip_flop.data, flip_flop.outputs) == ("CK", "D", {"QN": "!IQ"})
