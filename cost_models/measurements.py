@@ -65,7 +65,7 @@ def _own(technology: str) -> Path:
 
 def _key(unit: str, pipeline: int, structures: str, clock_mhz: float | None) -> str:
     """Name a measurement, as a file too."""
-    clock = "" if clock_mhz is None else f"_{clock_mhz:g}mhz"
+    clock = "" if clock_mhz is None else f"_{clock_mhz:.17g}mhz"
     return f"{unit}_p{pipeline}{'' if structures == ALL else f'_{structures}'}{clock}"
 
 

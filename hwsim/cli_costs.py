@@ -26,9 +26,11 @@ catalog = typer.Typer(
 _TECHNOLOGY = Annotated[
     str, typer.Option(help="asap7, nangate45, sky130hd, ecp5, ...; or the path of a .toml or a Liberty .lib.")
 ]
+_ANY_TECHNOLOGY = ("csv", "parquet")  # the forms that have room for an FPGA's counts
 _TECHNOLOGIES = Annotated[
     list[str] | None, typer.Option("--technology", help="Only this one; may be given more than once.")
 ]
+_CATALOG_TECHNOLOGY = Annotated[str, typer.Option(help="One of the package's: asap7, nangate45, sky130hd, ecp5, ...")]
 _PIPELINE = Annotated[int, typer.Option(help="Register ranks.", min=1, max=32)]
 
 
@@ -98,11 +100,10 @@ def list_command(
     from dataclasses import asdict
 
     from cost_models import catalog as measured
-    from cost_models.technologies import names
     from hwsim.report import catalog_table
 
     costs = [
-        found for technology in technologies or names() for found in measured(technology) if found.unit.startswith(unit)
+        found for technology in _known(technologies) for found in measured(technology) if found.unit.startswith(unit)
     ]
     if as_json:
         print(json.dumps([asdict(found) for found in costs]))
@@ -168,6 +169,19 @@ def build_command(
         raise typer.Exit(1)
 
 
+def _known(technologies: list[str] | None) -> list[str]:
+    """Return the technologies asked for, else all."""
+    from difflib import get_close_matches
+
+    from cost_models.technologies import names
+
+    for technology in technologies or ():
+        if technology not in names():
+            close = get_close_matches(technology, names()) or names()
+            raise LookupError(f"technology {technology!r} is unknown; close matches: {', '.join(close)}")
+    return technologies or list(names())
+
+
 def _line(outcome: "Outcome") -> str:
     """Say what came of a row."""
     row = outcome.row
@@ -190,7 +204,7 @@ def _line(outcome: "Outcome") -> str:
 )
 def check_command(
     units: Annotated[list[str], typer.Argument(help="Names of units.")],
-    technology: _TECHNOLOGY = "asap7",
+    technology: _CATALOG_TECHNOLOGY = "asap7",
     pipeline: _PIPELINE = 2,
     as_json: JSON = False,
 ) -> None:
@@ -226,26 +240,32 @@ def export_command(
     to: Annotated[str, typer.Option(help="accelergy, hwcomponents, zigzag, csv or parquet.")],
     units: Annotated[list[str] | None, typer.Argument(help="Names of units; without any, every row.")] = None,
     technologies: _TECHNOLOGIES = None,
+    bound: Annotated[
+        str, typer.Option(help="Which energy, lower or upper, where the form has room for one.")
+    ] = "lower",
     as_json: JSON = False,
 ) -> None:
-    """Write measured costs in the form of other tools."""
+    """Write measured costs in the form of other tools: of FPGAs only as csv and parquet."""
     from cost_models import catalog as measured
     from cost_models.export import write
-    from cost_models.technologies import names
     from hwsim import datapath
 
     wanted = None if not units else {datapath.named(unit).name for unit in units}
     costs = [
         found
-        for technology in technologies or names()
+        for technology in _known(technologies)
         for found in measured(technology)
-        if wanted is None or found.unit in wanted
+        if (wanted is None or found.unit in wanted)
+        and (technologies or to in _ANY_TECHNOLOGY or found.area_um2 is not None)
     ]
     if wanted:
         missing = sorted(wanted - {found.unit for found in costs})
         if missing:
             raise LookupError(f"nothing is measured of {', '.join(missing)}; measure it with `hwsim cost {missing[0]}`")
-    files = write(costs, to, output)
+    try:
+        files = write(costs, to, output, bound)
+    except ModuleNotFoundError as error:
+        raise RuntimeError(str(error)) from error
     if as_json:
         print(json.dumps({"files": [str(file) for file in files], "rows": len(costs)}))
     else:

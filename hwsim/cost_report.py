@@ -11,11 +11,12 @@ from cost_models.activity import Energy, levelize
 from cost_models.synthesis.asic import asic, sweep
 from cost_models.synthesis.results import AsicResult
 from cost_models.synthesis.stages import area_by_stage, stages
-from cost_models.technologies import Technology, read
+from cost_models.technologies import Technology, names, read
 from hwsim import study
 from hwsim.datapath import DotProductUnit
 from hwsim.gates import EnergyBounds, step_energy
 from hwsim.operands import Operands, gaussian, load, uniform
+from rtl.architecture import architecture as named_architecture
 
 __all__ = [
     "Request",
@@ -34,7 +35,8 @@ class Request:
 
     `technology`, `pipeline`, `architecture`, `clock_mhz` and `remeasure` are as for `hwsim.study.price`. `operands` is
     ``gaussian``, ``uniform`` or the path of a layer's .npz; None is gaussian, as measured. Without `measure` what was
-    never measured is estimated.
+    never measured is estimated; an architecture and a clock are then looked up only, and the technology is one of the
+    package's.
     """
 
     unit: DotProductUnit
@@ -56,6 +58,7 @@ def report(request: Request, progress: Callable[[str], None] = lambda text: None
     dict, JSON-ready
         unit, technology, pipeline, architecture, recipe, source : str and int
         fitted : bool, whether nothing was measured
+        errors : dict of a fitted figure's name to its relative error; empty of a measured cost
         area_um2, delay_ps, wired_delay_ps, leakage_uw, lut, ff, dsp, fmax_mhz : number or None
         area_by_stage : dict of str to um2
         energy : None, or a dict of operands (text), period_ps, macs (products a row), lower_pj_per_mac,
@@ -67,8 +70,11 @@ def report(request: Request, progress: Callable[[str], None] = lambda text: None
     ------
     LookupError, ValueError, FileNotFoundError, RuntimeError
         As `hwsim.study.price` and `hwsim.operands.load`; ValueError also if operands are asked for of a technology
-        without gates or of a netlist that was not measured.
+        without gates or of a netlist that was not measured, or if nothing may be measured and what is asked for needs
+        it.
     """
+    if not request.measure and request.remeasure:
+        raise ValueError("measure must be given with remeasure: what is measured again cannot be estimated")
     target = read(request.technology)
     chosen = None if request.operands is None else _operands(request)
     if chosen is not None and not isinstance(target, Technology):
@@ -83,9 +89,10 @@ def report(request: Request, progress: Callable[[str], None] = lambda text: None
             "wired_delay_ps", "leakage_uw", "lut", "ff", "dsp", "fmax_mhz",
         )
     }  # fmt: skip
-    answer |= {"fitted": cost.is_fitted, "area_by_stage": dict(cost.area_by_stage), "energy": None, "assumptions": []}
+    answer |= {"fitted": cost.is_fitted, "errors": dict(cost.errors)}
+    answer |= {"area_by_stage": dict(cost.area_by_stage), "energy": None, "assumptions": []}
     if not isinstance(target, Technology):
-        answer["assumptions"] = [f"measured: {cost.source}"]
+        answer["assumptions"] = _origin(cost)
         return answer
     matched: float | None = None
     if chosen is not None:
@@ -109,7 +116,15 @@ def _operands(request: Request) -> Operands:
 
 def _cost(request: Request, progress: Callable[[str], None]) -> Cost:
     if not request.measure:
-        return cost_models.estimate(request.unit, request.technology, pipeline=request.pipeline)
+        if request.technology not in names():
+            raise ValueError(
+                f"technology must be one of the package's where nothing is measured, not {request.technology!r}"
+            )
+        architecture = None if request.architecture is None else named_architecture(request.architecture).name
+        return cost_models.estimate(
+            request.unit, request.technology, pipeline=request.pipeline, architecture=architecture,
+            clock_mhz=request.clock_mhz,
+        )  # fmt: skip
     return study.price(
         request.unit, request.technology, pipeline=request.pipeline, architecture=request.architecture,
         clock_mhz=request.clock_mhz, remeasure=request.remeasure, progress=progress,
@@ -230,11 +245,24 @@ def _assumptions(target: Technology, cost: Cost, answer: dict[str, Any], matched
                 f"{side}: {100 * values['zeros']:.1f} % zeros, its commonest code {100 * values['common']:.1f} %, "
                 f"{100 * values['toggles']:.1f} % of its bits change from row to row"
             )
-    found.append(
-        "stages are found by function"
-        + ("" if matched is None else f" for {100 * matched:.0f} % of the gates")
-        + "; the other gates count to the stage that they feed"
-    )
+    if answer["area_by_stage"]:
+        found.append(
+            "stages are found by function"
+            + ("" if matched is None else f" for {100 * matched:.0f} % of the gates")
+            + "; the other gates count to the stage that they feed"
+        )
     found.append("memories, operand registers of an array and everything outside the core are not in these numbers")
-    found.append(f"source: {cost.source}; {cost.verified_vectors:,} outputs of the netlist equalled the model's")
-    return found
+    return found + _origin(cost)
+
+
+def _origin(cost: Cost) -> list[str]:
+    """Say where the figures come from, and how far they were checked or may be off."""
+    if cost.is_fitted:
+        errors = ", ".join(f"{name} {100 * error:.0f} %" for name, error in cost.errors.items())
+        return [f"source: {cost.source}", f"nine of ten predictions of formats held out are off by at most: {errors}"]
+    checked = (
+        f"{cost.verified_vectors:,} outputs of the netlist equalled the model's"
+        if cost.verified_vectors
+        else "this netlist was not run beside the model"
+    )
+    return [f"source: {cost.source}; {checked}"]

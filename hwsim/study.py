@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from importlib.metadata import version
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -95,8 +96,8 @@ def price(
         If a tool is missing or fails.
     """
     target = cost_models.technologies.read(technology)
-    if clock_mhz is not None and not (isinstance(target, Technology) and clock_mhz > 0):
-        raise ValueError(f"clock_mhz must be above 0, and of standard cells, not {clock_mhz!r} in {technology}")
+    if clock_mhz is not None and not (isinstance(target, Technology) and 0 < clock_mhz < inf):
+        raise ValueError(f"clock_mhz must be above 0, finite, and of standard cells, not {clock_mhz!r} in {technology}")
     place = _place(technology, target)
     structures = ALL if architecture is None else architectures.architecture(architecture).name
     known = None if remeasure else find(unit.name, place, pipeline, structures, clock_mhz)

@@ -56,8 +56,12 @@ def test_cli_cost_energy_is_of_a_mac(capsys: pytest.CaptureFixture[str]) -> None
     [
         (("int8", "--technology", "asap9"), "technology 'asap9' is unknown; close matches: asap7"),
         (("int8", "--technology", "no/such.lib"), "technology file no/such.lib does not exist"),
-        (("int8", "--technology", "ecp5", "--clock-mhz", "100"), "clock_mhz must be above 0, and of standard cells, "),
-        (("int8", "--clock-mhz", "0"), "clock_mhz must be above 0, and of standard cells, not 0.0 in asap7"),
+        (("int8", "--technology", "ecp5", "--clock-mhz", "100"), "clock_mhz must be above 0, finite, and of standard "),
+        (("int8", "--clock-mhz", "0"), "must be above 0, finite, and of standard cells, not 0.0 in asap7"),
+        (("int8", "--clock-mhz", "inf"), "must be above 0, finite, and of standard cells, not inf in asap7"),
+        (("int8", "--no-measure", "--clock-mhz", "1500"), "no measured cost of unit 'int8_l1_int32' with 2 register "),
+        (("int8", "--no-measure", "--architecture", "boot_heap"), "unknown architecture 'boot_heap'; there are tool, "),
+        (("int8", "--no-measure", "--remeasure"), "measure must be given with remeasure: "),
         (("int8", "--architecture", "boot_heap"), "unknown architecture 'boot_heap'; there are tool, "),
         (("int8", "--operands", "no.npz"), "no.npz"),
         (("int8", "--operands", "uniform", "--technology", "ecp5"), "operands need standard cells, whose gates are "),
@@ -105,3 +109,33 @@ def test_cli_catalog_export(capsys: pytest.CaptureFixture[str], tmp_path: Path) 
 def test_cli_catalog_technologies_have_rows(capsys: pytest.CaptureFixture[str]) -> None:
     rows = _json(capsys, "catalog", "list", "int8_l1_int32")
     assert {row["technology"] for row in rows} >= set(names()) - {"osu035"}
+
+
+@pytest.mark.parametrize("arguments", [("list",), ("build", "--dry-run"), ("export", "--to", "csv", "-o", "none")])
+def test_cli_catalog_technology_wrong(capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]) -> None:
+    status, out, err = _run(capsys, "catalog", *arguments, "--technology", "asap9")
+    assert (status, out) == (2, "")
+    assert err == "hwsim: error: technology 'asap9' is unknown; close matches: asap7\n"
+
+
+def test_cli_catalog_export_leaves_fpgas_out_of_forms_without_room(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    answer = _json(capsys, "catalog", "export", "int8_l16_int28_to_float32", "--to", "accelergy", "-o", str(tmp_path))
+    assert {Path(file).name for file in answer["files"]} >= {"asap7.ERT.yaml", "nangate45.ART.yaml"}
+    status, _, err = _run(
+        capsys, "catalog", "export", "int8_l16_int28_to_float32", "--to", "zigzag", "-o", str(tmp_path),
+        "--technology", "ecp5",
+    )  # fmt: skip
+    assert status == 2
+    assert "in ecp5 has no area_um2" in err
+
+
+def test_cli_cost_without_measuring_needs_a_technology_of_the_package(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(Path(__file__).parent)
+    tiny = "cost_models/technologies/tiny.lib"
+    status, _, err = _run(capsys, "cost", "int8", "--technology", tiny, "--no-measure")
+    assert status == 2
+    assert f"technology must be one of the package's where nothing is measured, not {tiny!r}" in err

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import cost_models
+from cost_models import Cost
 from hwsim import datapath
 from hwsim.cost_report import Request, lines, report
 
@@ -49,3 +51,17 @@ def test_cost_report_operands_wrong() -> None:
         report(Request(unit=_UNIT, technology="ecp5", operands="uniform"))
     with pytest.raises(FileNotFoundError, match=r"operands file none\.npz does not exist"):
         report(Request(unit=_UNIT, operands="none.npz"))
+
+
+def test_cost_report_of_a_fitted_unit_says_so_with_its_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    fitted = Cost(
+        unit="int3", technology="asap7", source="fitted on measured units of its kind; not measured", architecture="",
+        area_um2=10.0, delay_ps=400.0, energy_pj=0.1, energy_upper_pj=0.2, errors={"area_um2": 0.04, "energy_pj": 0.1},
+    )  # fmt: skip
+    monkeypatch.setattr(cost_models, "estimate", lambda *_, **__: fitted)
+    answer = report(Request(unit=_UNIT, measure=False))
+    assert (answer["fitted"], answer["errors"]) == (True, {"area_um2": 0.04, "energy_pj": 0.1})
+    text = "\n".join(lines(answer))
+    assert "off by at most: area_um2 4 %, energy_pj 10 %" in text
+    assert "equalled the model" not in text
+    assert "stages are found" not in text

@@ -16,6 +16,7 @@ from statistics import median
 from time import monotonic
 
 from cost_models import Cost
+from cost_models.cost import ALL
 from cost_models.measurements import find, go_through, ship
 from hwsim import study
 from hwsim.catalog.plan import Row, plan
@@ -49,7 +50,11 @@ def expected_seconds(rows: Sequence[Row]) -> float:
 def _expected(rows: Sequence[Row]) -> dict[Row, float]:
     """Return the processor time that each row will take."""
     known = {
-        technology: {(cost.unit, cost.pipeline): cost.seconds for cost in go_through(technology) if cost.seconds}
+        technology: {
+            (cost.unit, cost.pipeline): cost.seconds
+            for cost in go_through(technology)
+            if cost.seconds and cost.structures == ALL and cost.clock_mhz is None
+        }
         for technology in {row.technology for row in rows}
     }
     everything = [seconds for each in known.values() for seconds in each.values()]
@@ -110,7 +115,7 @@ def _measured(row: Row) -> Outcome:
         if known is not None:
             return Outcome(row=row, cost=known)
         cost = study.price(row.spec, row.technology, pipeline=row.pipeline, remeasure=True)
-    except (ValueError, RuntimeError, LookupError) as error:
+    except (ValueError, RuntimeError, LookupError, NameError, AssertionError) as error:
         return Outcome(row=row, error=f"{type(error).__name__}: {error}")
     return Outcome(row=row, cost=cost)
 

@@ -81,7 +81,7 @@ def catalog_table(costs: "Sequence[Cost]") -> Table:
         table.add_column(heading, justify="right")
     table.add_column("structure")
     for cost in costs:
-        energy = "" if cost.energy_pj is None else f"{cost.energy_pj:.4g} .. {cost.energy_upper_pj:.4g}"
+        energy = "" if cost.energy_pj is None else _range(cost.energy_pj, cost.energy_upper_pj)
         table.add_row(
             cost.unit,
             cost.technology,

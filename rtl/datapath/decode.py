@@ -48,5 +48,5 @@ class Decode(Part):
         m = Module()
         for lane in range(self._lanes):
             code = self.codes[lane * self.spec.bits : (lane + 1) * self.spec.bits]
-            decode(m, self.spec, code, self.operands[lane])
+            decode(m, self.spec, code, self.operands[lane], lane)
         return m

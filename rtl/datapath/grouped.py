@@ -75,7 +75,8 @@ class MultiplyGroups(Part):
             total, negative, exponent = self._product(m, lanes[0]) if group == 1 else self._group(m, lanes)
             for scale in scales:
                 exponent = exponent + scale.exponent
-            product = total * scale_product(m, unit, scales, self._architecture)
+            name = f"scale_{index}" if index else "scale"
+            product = total * scale_product(m, unit, scales, self._architecture, name)
             m.d.comb += [
                 out.significand.eq(product),
                 out.negative.eq(negative ^ parity([scale.negative for scale in scales])),

@@ -88,13 +88,15 @@ class Multiply(Part):
         return m
 
 
-def scale_product(m: Module, unit: DotProductUnit, scales: Sequence[Any], architecture: Architecture) -> Any:
+def scale_product(
+    m: Module, unit: DotProductUnit, scales: Sequence[Any], architecture: Architecture, name: str = "scale"
+) -> Any:
     """Return the product of the scales' significands; where it is 1, without a multiplier."""
     if scale_max(unit) == 1:
         return Const(1, 1)
     out = Signal(scale_max(unit).bit_length(), name="scale_product")
     m.d.comb += out.eq(
-        balanced([scale.significand for scale in scales], lambda x, y: multiplied(m, x, y, architecture, "scale"))
+        balanced([scale.significand for scale in scales], lambda x, y: multiplied(m, x, y, architecture, name))
     )
     return out
 

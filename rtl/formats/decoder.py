@@ -21,12 +21,12 @@ __all__ = [
 ]
 
 
-def decode(m: Module, spec: Scalar, code: Any, out: Any) -> None:
-    """Drive the fields of an operand (`operand_layout`) from a code."""
+def decode(m: Module, spec: Scalar, code: Any, out: Any, lane: int = 0) -> None:
+    """Drive the fields of an operand (`operand_layout`) from a code; of several in a module, each has its lane."""
     if isinstance(spec, IntegerSpec):
         decode_integer(m, spec, code, out)
     elif isinstance(spec, PositSpec):
-        decode_posit(m, spec, code, out)
+        decode_posit(m, spec, code, out, f"regime_{lane}" if lane else "regime")
     elif isinstance(spec, CodebookSpec):
         decode_codebook(m, spec, code, out)
     else:

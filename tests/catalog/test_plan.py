@@ -63,6 +63,15 @@ def test_plan_of_the_user(tmp_path: Path) -> None:
             '[[rows]]\nunits = ["int4"]\ntechnologies = ["tsmc5"]',
             r"mine\.toml: rows\[0\]: technology 'tsmc5' is unknown; there are asap7, ",
         ),
+        ("", r"mine\.toml: rows must be one \[\[rows\]\] table or more, not \[\]"),
+        ("rows = 3", r"mine\.toml: rows must be one \[\[rows\]\] table or more, not 3"),
+        ("[[row]]", r"mine\.toml: unknown key 'row'; there are groups, rows"),
+        ("groups = 3", r"mine\.toml: groups must be a table, not 3"),
+        ("[groups]\nsmall = 'int4'", r"mine\.toml: groups\.small must be a list of names, not 'int4'"),
+        ("[[rows]]\nunits = 'int8'", r"mine\.toml: rows\[0\]\.units must be a list of names, not 'int8'"),
+        ("[[rows]]\npipeline = 0", r"mine\.toml: rows\[0\]\.pipeline must be an integer of at least 1, not 0"),
+        ("[[rows]]\npresets = 1", r"mine\.toml: rows\[0\]\.presets must be true or false, not 1"),
+        ("[[rows]]\nunits = ['int8']", r"mine\.toml: rows\[0\] must have units or groups, and technologies, or "),
     ],
 )
 def test_plan_file_wrong(tmp_path: Path, text: str, message: str) -> None:
@@ -70,3 +79,13 @@ def test_plan_file_wrong(tmp_path: Path, text: str, message: str) -> None:
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=message):
         plan(path=path)
+
+
+def test_plan_technologies_wrong() -> None:
+    with pytest.raises(LookupError, match=r"technology 'asap9' is unknown; close matches: asap7"):
+        plan(["asap9"])
+
+
+def test_plan_path_wrong(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"plan file .*none\.toml does not exist"):
+        plan(path=tmp_path / "none.toml")
