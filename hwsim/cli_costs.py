@@ -38,7 +38,7 @@ _PIPELINE = Annotated[int, typer.Option(help="Register ranks.", min=1, max=32)]
     "cost",
     epilog="Examples:\n\n  hwsim cost int8\n\n  hwsim cost mxfp4_l16 --technology nangate45 --pipeline 3 --json\n\n"
     "  hwsim cost int8 --clock-mhz 1500\n\n  hwsim cost int8 --technology my_library.lib\n\n"
-    "  hwsim simulate --operands-to layers && hwsim cost int8 --operands layers/conv2.npz\n\n"
+    "  hwsim simulate --operands-to layers && hwsim cost int8 --operands layers/001_conv2.npz\n\n"
     "  hwsim cost float8_e4m3fn_l64_float32 --no-measure",
 )
 def cost_command(

@@ -3,6 +3,7 @@
 
 import csv
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -139,3 +140,12 @@ def test_cli_cost_without_measuring_needs_a_technology_of_the_package(
     status, _, err = _run(capsys, "cost", "int8", "--technology", tiny, "--no-measure")
     assert status == 2
     assert f"technology must be one of the package's where nothing is measured, not {tiny!r}" in err
+
+
+def test_cli_catalog_export_without_pyarrow(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    status, out, err = _run(capsys, "catalog", "export", "int8", "--to", "parquet", "-o", str(tmp_path))
+    assert (status, out) == (2, "")
+    assert err == 'hwsim: error: Parquet needs pyarrow: pip install "hwsim[tables]"\n'

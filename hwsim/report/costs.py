@@ -32,7 +32,7 @@ def cost_tables(answer: Mapping[str, Any]) -> list[Table]:
     """Return the figures of `hwsim.cost_report.report`: the unit's, then area and energy by stage and by component."""
     what = "fitted, not measured" if answer["fitted"] else "measured"
     title = f"{answer['unit']} in {answer['technology']}, {answer['pipeline']} register ranks ({what})"
-    figures = Table(title=title, title_justify="left", show_header=False)
+    figures = Table(title=title, title_justify="left", show_header=False, min_width=len(title))
     figures.add_column("quantity")
     figures.add_column("value")
     for heading, key, unit in _FIGURES:

@@ -101,7 +101,7 @@ def test_estimate_package_records(monkeypatch: pytest.MonkeyPatch) -> None:
             assert cost.technology == technology
             assert "yosys" in cost.tools
             assert len(cost.netlist_hash) == len(cost.rtl_hash) == 64
-            assert cost.seconds > 0
+            assert cost.seconds > 0 or cost.structures == "tool"
             if cost.lut is None:
                 assert cost.verified_vectors > 1000
                 assert cost.operands
@@ -115,3 +115,10 @@ def test_estimate_package_records(monkeypatch: pytest.MonkeyPatch) -> None:
             else:
                 assert cost.area_um2 is None
     assert count > 300
+
+
+def test_estimate_close_clocks_are_kept_apart() -> None:
+    for clock_mhz, area_um2 in ((1234.5671, 1.0), (1234.5672, 2.0)):
+        cost_models.save(Cost(unit="mine", technology="asap7", source="", clock_mhz=clock_mhz, area_um2=area_um2))
+    assert cost_models.estimate("mine", "asap7", clock_mhz=1234.5671).area_um2 == 1.0
+    assert cost_models.estimate("mine", "asap7", clock_mhz=1234.5672).area_um2 == 2.0
