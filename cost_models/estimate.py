@@ -2,7 +2,6 @@
 """What a unit costs: measured, else by the fitted model and labelled so, else an error that says how to measure it."""
 
 from collections.abc import Iterator
-from contextlib import suppress
 from difflib import get_close_matches
 from typing import Protocol
 
@@ -79,15 +78,18 @@ def estimate(
         close = get_close_matches(technology, names()) or list(names())
         raise LookupError(f"technology {technology!r} is unknown; close matches: {', '.join(close)}")
     found = measurements.find(name, technology, pipeline, architecture or ALL, clock_mhz)
+    why = ""
     if found is None and isinstance(unit, DotProductUnit) and architecture is None and clock_mhz is None:
-        with suppress(NotFittedError):
+        try:
             return predict_cost(unit, technology, pipeline)
+        except NotFittedError as error:
+            why = f" ({error})"
     if found is None:
         options = "" if architecture is None else f" --architecture {architecture}"
         options += "" if clock_mhz is None else f" --clock-mhz {clock_mhz:g}"
         raise NotMeasuredError(
             f"no measured cost of unit {name!r} with {pipeline} register ranks in technology {technology!r}; "
-            f"measure it with `hwsim cost {name} --technology {technology} --pipeline {pipeline}{options}`"
+            f"measure it with `hwsim cost {name} --technology {technology} --pipeline {pipeline}{options}`{why}"
         )
     return found
 

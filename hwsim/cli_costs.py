@@ -39,7 +39,7 @@ _PIPELINE = Annotated[int, typer.Option(help="Register ranks.", min=1, max=32)]
     epilog="Examples:\n\n  hwsim cost int8\n\n  hwsim cost mxfp4_l16 --technology nangate45 --pipeline 3 --json\n\n"
     "  hwsim cost int8 --clock-mhz 1500\n\n  hwsim cost int8 --technology my_library.lib\n\n"
     "  hwsim simulate --operands-to layers && hwsim cost int8 --operands layers/001_conv2.npz\n\n"
-    "  hwsim cost float8_e4m3fn_l64_float32 --no-measure",
+    "  hwsim cost minifloat_e3m2_l8_float32 --no-measure",
 )
 def cost_command(
     unit: Annotated[str, typer.Argument(help="A unit's name.")],
@@ -200,7 +200,8 @@ def _line(outcome: "Outcome") -> str:
 
 
 @catalog.command(
-    "check", epilog="Examples:\n\n  hwsim catalog check int8\n\n  hwsim catalog check mxfp4_l16 --technology ecp5"
+    "check",
+    epilog="Examples:\n\n  hwsim catalog check int8\n\n  hwsim catalog check mxfp4_l16 --technology ecp5 --pipeline 3",
 )
 def check_command(
     units: Annotated[list[str], typer.Argument(help="Names of units.")],

@@ -233,7 +233,7 @@ def _assumptions(target: Technology, cost: Cost, answer: dict[str, Any], matched
         found.append("no wires: the technology has no wire-load assumption")
     if energy is not None:
         found += [
-            f"operands: {energy['operands']}; a row each cycle, without waits",
+            f"operands: {energy['operands'] or 'those of the units it was fitted on'}; a row each cycle, without waits",
             (
                 "lower energy: zero delay, a net changes at most once a cycle, no wires; upper energy: unit delay with "
                 "all glitches, with wires; it is no worst case"
@@ -258,7 +258,8 @@ def _assumptions(target: Technology, cost: Cost, answer: dict[str, Any], matched
 def _origin(cost: Cost) -> list[str]:
     """Say where the figures come from, and how far they were checked or may be off."""
     if cost.is_fitted:
-        errors = ", ".join(f"{name} {100 * error:.0f} %" for name, error in cost.errors.items())
+        given = {name: error for name, error in cost.errors.items() if getattr(cost, name, None) is not None}
+        errors = ", ".join(f"{name} {100 * error:.0f} %" for name, error in given.items())
         return [f"source: {cost.source}", f"nine of ten predictions of formats held out are off by at most: {errors}"]
     checked = (
         f"{cost.verified_vectors:,} outputs of the netlist equalled the model's"

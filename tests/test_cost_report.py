@@ -56,12 +56,14 @@ def test_cost_report_operands_wrong() -> None:
 def test_cost_report_of_a_fitted_unit_says_so_with_its_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     fitted = Cost(
         unit="int3", technology="asap7", source="fitted on measured units of its kind; not measured", architecture="",
-        area_um2=10.0, delay_ps=400.0, energy_pj=0.1, energy_upper_pj=0.2, errors={"area_um2": 0.04, "energy_pj": 0.1},
+        area_um2=10.0, delay_ps=400.0, energy_pj=0.1, energy_upper_pj=0.2,
+        errors={"area_um2": 0.04, "energy_pj": 0.1, "lut": 0.2},
     )  # fmt: skip
     monkeypatch.setattr(cost_models, "estimate", lambda *_, **__: fitted)
     answer = report(Request(unit=_UNIT, measure=False))
-    assert (answer["fitted"], answer["errors"]) == (True, {"area_um2": 0.04, "energy_pj": 0.1})
+    assert (answer["fitted"], answer["errors"]) == (True, {"area_um2": 0.04, "energy_pj": 0.1, "lut": 0.2})
     text = "\n".join(lines(answer))
-    assert "off by at most: area_um2 4 %, energy_pj 10 %" in text
+    assert text.endswith("off by at most: area_um2 4 %, energy_pj 10 %")
+    assert "operands: those of the units it was fitted on; " in text
     assert "equalled the model" not in text
     assert "stages are found" not in text

@@ -69,12 +69,24 @@ def test_simulation_result_does_not_depend_on_the_batch() -> None:
 def test_simulation_unmeasured_unit_says_so() -> None:
     net = hwsim.network.read(data.digits_model_path(quantized=False))
     images, _ = data.digits_test()
-    accelerator = replace(hwsim.accelerator.read("mxfp4_4x4"), unit=hwsim.datapath.named("int7_l3"))
+    unit = hwsim.datapath.named("int7_l3")
+    accelerator = replace(hwsim.accelerator.read("mxfp4_4x4"), unit=unit, technology="gf180")
     result = hwsim.simulate(net, accelerator, {net.inputs[0].name: images[:2]})
     assert result.energy.units_pj is None
     assert result.energy.total_pj is None
     assert result.energy.sram_pj > 0
     assert "int7_l3" in result.energy_note
+
+
+def test_simulation_fitted_unit_says_so() -> None:
+    net = hwsim.network.read(data.digits_model_path(quantized=False))
+    images, _ = data.digits_test()
+    accelerator = replace(hwsim.accelerator.read("mxfp4_4x4"), unit=hwsim.datapath.named("int7_l3"))
+    result = hwsim.simulate(net, accelerator, {net.inputs[0].name: images[:2]})
+    assert result.energy.units_pj is not None
+    assert result.energy.units_pj > 0
+    assert "fitted" in result.energy_note
+    assert "not measured" in result.energy_note
 
 
 @pytest.mark.parametrize("preset", ["int8_16x16", "int8_16x16_ws_tflite"])
@@ -159,7 +171,7 @@ def test_simulation_two_activations_are_no_weights(tmp_path: Path) -> None:
         ({"technology": "asap8"}, "technology: must be one of asap7, "),
         (
             {"clock_mhz": 10000},
-            "clock_mhz: must be at most 2176, which the unit with 2 register ranks reaches in asap7",
+            "clock_mhz: must be at most 3177, which the unit with 2 register ranks reaches in asap7",
         ),
         ({"dram": DramSpec(kind="ddr9", bits_per_cycle=64)}, "memory.dram.kind: DRAM 'ddr9' is unknown"),
         ({"weights": SramSpec(kilobytes=1, width_bits=64)}, "memory.weights: SRAM capacity must be 4 to 4096 KiB"),

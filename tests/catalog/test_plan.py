@@ -14,16 +14,16 @@ from hwsim.cli import DEFAULT_FORMATS
 def test_plan_has_every_technology_and_what_the_commands_ask_for() -> None:
     rows = plan()
     priced = {(row.spec.name, row.technology, row.pipeline) for row in rows}
-    assert len(rows) == len(priced) > 400
+    assert len(rows) == len(priced) > 250
     counts = Counter(row.technology for row in rows)
     assert set(counts) >= {
         "asap7", "nangate45", "sky130hd", "ihp130", "gf180", "osu018", "ecp5", "ecp5_dsp", "ice40", "gowin", "xc7",
         "xc7_dsp", "xcup",
     }  # fmt: skip
-    assert counts["asap7"] > 150
+    assert counts["asap7"] > 140
     for name in DEFAULT_FORMATS:
         unit = datapath.comparable(name, 16).name
-        for technology in ("asap7", "nangate45", "ecp5", "ecp5_dsp", "xc7", "xc7_dsp"):
+        for technology in ("asap7", "nangate45", "ecp5", "ecp5_dsp"):
             assert (unit, technology, 3) in priced
     for name in accelerator.presets():
         preset = accelerator.read(name)

@@ -2,6 +2,7 @@
 """Measured costs by name: the user's own, those of the package, and what is said where there is none."""
 
 import json
+import sys
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import pytest
 
 import cost_models
 from cost_models import Cost, Point, measurements
+from cost_models.fitted import NotFittedError
 from cost_models.technologies import names
+from hwsim.datapath import named
 
 COST = Cost(
     unit="int8", technology="asap7", source="measured with tool 1.0", netlist_hash="ab", area_um2=50.0, delay_ps=600.0,
@@ -103,7 +106,7 @@ def test_estimate_package_records(monkeypatch: pytest.MonkeyPatch) -> None:
             assert len(cost.netlist_hash) == len(cost.rtl_hash) == 64
             assert cost.seconds > 0 or cost.structures == "tool"
             if cost.lut is None:
-                assert cost.verified_vectors > 1000
+                assert cost.verified_vectors > 800
                 assert cost.operands
                 assert cost.area_um2
                 assert cost.energy_pj
@@ -114,7 +117,7 @@ def test_estimate_package_records(monkeypatch: pytest.MonkeyPatch) -> None:
                 assert (cost.architecture, cost.recipe) in {point[:2] for point in cost.front}
             else:
                 assert cost.area_um2 is None
-    assert count > 300
+    assert count > 250
 
 
 def test_estimate_close_clocks_are_kept_apart() -> None:
@@ -122,3 +125,12 @@ def test_estimate_close_clocks_are_kept_apart() -> None:
         cost_models.save(Cost(unit="mine", technology="asap7", source="", clock_mhz=clock_mhz, area_um2=area_um2))
     assert cost_models.estimate("mine", "asap7", clock_mhz=1234.5671).area_um2 == 1.0
     assert cost_models.estimate("mine", "asap7", clock_mhz=1234.5672).area_um2 == 2.0
+
+
+def test_estimate_says_why_nothing_is_fitted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> Cost:
+        raise NotFittedError("too wide")
+
+    monkeypatch.setattr(sys.modules["cost_models.estimate"], "predict_cost", refuse)
+    with pytest.raises(cost_models.NotMeasuredError, match=r"--pipeline 2` \(too wide\)$"):
+        cost_models.estimate(named("int3"), "asap7")

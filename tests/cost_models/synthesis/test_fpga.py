@@ -98,7 +98,10 @@ def test_fpga_xilinx() -> None:
     assert 40 < found.lut < 147
 
 
-@pytest.mark.parametrize(("name", "carries"), [("ice40", "SB_CARRY"), ("gowin", "ALU"), ("xcup", "CARRY4")])
+@pytest.mark.parametrize(
+    ("name", "carries"),
+    [("ice40", "SB_CARRY"), ("gowin", "ALU"), pytest.param("xcup", "CARRY4", marks=pytest.mark.slow)],
+)
 def test_fpga_families(name: str, carries: str) -> None:
     found = fpga(MAC, "mac", target(name), seeds=[])
     assert (found.dsp, found.ff, found.technology) == (0, 40, name)
