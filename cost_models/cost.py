@@ -76,7 +76,7 @@ class Cost:
         Of a fitted cost: by field, the relative error that nine of ten held-out formats stay below. Empty where
         everything was measured.
     seconds : float
-        Processor time that the measurement took.
+        Processor time that the measurement took; less where it went on from syntheses that were kept.
     shipped : bool
         Whether the record came with the package; a test of the package keeps those to the RTL of its version.
     """

@@ -149,3 +149,9 @@ def test_cli_catalog_export_without_pyarrow(
     status, out, err = _run(capsys, "catalog", "export", "int8", "--to", "parquet", "-o", str(tmp_path))
     assert (status, out) == (2, "")
     assert err == 'hwsim: error: Parquet needs pyarrow: pip install "hwsim[tables]"\n'
+
+
+def test_cli_catalog_check_says_first_what_was_never_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = _run(capsys, "catalog", "check", "int8", "int11")
+    assert (status, out) == (2, "")
+    assert "no measured cost of unit 'int11_l1_int34' with 2 register ranks in technology 'asap7'" in err

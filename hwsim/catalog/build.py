@@ -29,6 +29,8 @@ __all__ = [
     "ship_table",
 ]
 
+_FAILURES = (ArithmeticError, AssertionError, LookupError, NameError, OSError, RuntimeError, TypeError, ValueError)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
@@ -115,7 +117,7 @@ def _measured(row: Row) -> Outcome:
         if known is not None:
             return Outcome(row=row, cost=known)
         cost = study.price(row.spec, row.technology, pipeline=row.pipeline, remeasure=True)
-    except (ValueError, RuntimeError, LookupError, NameError, AssertionError) as error:
+    except _FAILURES as error:
         return Outcome(row=row, error=f"{type(error).__name__}: {error}")
     return Outcome(row=row, cost=cost)
 
