@@ -3,12 +3,13 @@
 
 import re
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import rtl
-from benchmarks.technology_tables import LIBRARIES, toml
 from cost_models.activity import levelize
 from cost_models.synthesis import asic
 from cost_models.synthesis.adders import with_library_adders
@@ -152,21 +153,28 @@ def test_libraries_flow(name: str) -> None:
     assert 20 < result.fo4 < 100
 
 
-@pytest.mark.parametrize("name", LIBRARIES)
-def test_libraries_tables_are_reproducible(name: str, shared: Path) -> None:
+@pytest.fixture
+def tables(root: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return the script that makes the tables."""
+    monkeypatch.syspath_prepend(str(root))
+    return import_module("benchmarks.technology_tables")
+
+
+@pytest.mark.parametrize("name", ["sky130hd", "ihp130", "gf180", "osu018", "osu035"])
+def test_libraries_tables_are_reproducible(name: str, shared: Path, tables: Any) -> None:
     assert name in names()
-    facts = (shared / "reference/cells" / LIBRARIES[name].facts).read_text(encoding="utf-8")
-    made = toml(name, LIBRARIES[name], facts)
+    facts = (shared / "reference/cells" / tables.LIBRARIES[name].facts).read_text(encoding="utf-8")
+    made = tables.toml(name, tables.LIBRARIES[name], facts)
     assert Path(module.__file__).with_name(f"{name}.toml").read_text(encoding="utf-8") == made
 
 
-def test_libraries_facts_wrong(shared: Path) -> None:
-    library = LIBRARIES["osu018"]
+def test_libraries_facts_wrong(shared: Path, tables: Any) -> None:
+    library = tables.LIBRARIES["osu018"]
     facts = (shared / "reference/cells" / library.facts).read_text(encoding="utf-8")
     with pytest.raises(ValueError, match=r"^cells_osu018\.csv has no cell 'FAX1'$"):
-        toml("osu018", library, facts.replace("FAX1", "FAX9"))
+        tables.toml("osu018", library, facts.replace("FAX1", "FAX9"))
     with pytest.raises(ValueError, match=r"^the comments of the facts have no 'FO4 inverter delay = '$"):
-        toml("osu018", library, facts.replace("FO4 inverter delay", "delay"))
+        tables.toml("osu018", library, facts.replace("FO4 inverter delay", "delay"))
 
 
 def test_libraries_document(technology: Technology, root: Path) -> None:
