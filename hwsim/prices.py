@@ -99,11 +99,13 @@ def check_prices(accelerator: Accelerator) -> Prices:
     cost: Cost | None = None
     try:
         cost = cost_models.estimate(unit, technology, pipeline=accelerator.pipeline)
-        note = f"{cost.source}; {cost.operands}; {_EXCLUDED}" if cost.energy_pj is not None else "not known on an FPGA"
+        operands = cost.operands or "operands of the units it was fitted on"
+        note = f"{cost.source}; {operands}; {_EXCLUDED}" if cost.energy_pj is not None else "not known on an FPGA"
     except cost_models.NotMeasuredError as error:
         note = str(error.args[0])
     if cost is not None:
-        fastest = 1e6 / cost.delay_ps if cost.delay_ps else cost.fmax_mhz
+        delay_ps = cost.wired_delay_ps or cost.delay_ps
+        fastest = 1e6 / delay_ps if delay_ps else cost.fmax_mhz
         if fastest is not None and accelerator.clock_mhz > fastest:
             raise ValueError(
                 f"clock_mhz: must be at most {int(fastest)}, which the unit with {accelerator.pipeline} register ranks "

@@ -31,8 +31,7 @@ def _run(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[in
 def _json(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> dict[str, Any]:
     status, out, err = _run(capsys, *arguments, "--json")
     assert (status, err) == (0, "")
-    found: dict[str, Any] = json.loads(out)
-    return found
+    return dict(json.loads(out))
 
 
 def _wrong(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:

@@ -300,7 +300,7 @@ def _align_add(unit: DotProductUnit) -> dict[str, float]:
         left, width = left - left // 2, width + 1
     scaled = unit.sum_bits * scale_max(unit).bit_length() if scale_max(unit) > 1 else 0
     return {
-        "align_add.muxes": float(unit.lanes * _shift_up(product, spread)),
+        "align_add.muxes": float(unit.lanes * _shifter(product, spread, product + spread)),
         "align_add.signs": float(unit.lanes * (product + spread) if signs else 0),
         "align_add.tree": float(tree),
         "align_add.scales": float(scaled),
@@ -336,7 +336,7 @@ def _float(unit: DotProductUnit) -> dict[str, float]:
         larger = max(sum_magnitude_bits(unit), spec.sig_bits)
         scales = tuple(each for each in (unit.scale_a, unit.scale_b) if each is not None)
         exponent = max(exponent_bits(unit.element_a, unit.element_b, *scales), spec.exp_bits)
-        align, added = _shift_down(larger, window), window + 2
+        align, added = _shifter(larger, window, window), window + 2
         normalise = _normalise(added, accumulator.result_man_bits + 2)
         rounded = accumulator.result_man_bits + spec.exp_bits
         columns = fused_columns(unit)
@@ -374,20 +374,11 @@ def _pack(unit: DotProductUnit) -> dict[str, float]:
     }
 
 
-def _shift_up(bits: int, reach: int) -> int:
-    """Return the multiplexers that shift a word up by 0 to `reach` places, the word growing."""
+def _shifter(bits: int, furthest: int, limit: int) -> int:
+    """Return the multiplexers that shift a word by 0 to `furthest` places, which grows up to a limit."""
     total, width = 0, bits
-    for place in range(reach.bit_length()):
-        width = min(width + (1 << place), bits + reach)
-        total += width
-    return total
-
-
-def _shift_down(bits: int, window: int) -> int:
-    """Return the multiplexers that shift a word down into a window, the shortest shift first."""
-    total, width = 0, bits
-    for place in range(window.bit_length()):
-        width = min(width + (1 << place), window)
+    for place in range(furthest.bit_length()):
+        width = min(width + (1 << place), limit)
         total += width
     return total
 

@@ -17,7 +17,8 @@ from time import monotonic
 
 from cost_models import Cost
 from cost_models.cost import ALL
-from cost_models.measurements import find, go_through, ship
+from cost_models.measurements import find, go_through, ship, shipped_path
+from cost_models.table import from_csv
 from hwsim import study
 from hwsim.catalog.plan import Row, plan
 
@@ -141,6 +142,8 @@ def _own(row: Row) -> Cost | None:
 def ship_table(technology: str) -> Path:
     """Write the package's table of a technology from what the user measured of the plan, for a release.
 
+    Rows of one structure alone, which no plan has, stay as they are.
+
     Raises
     ------
     ValueError
@@ -151,4 +154,7 @@ def ship_table(technology: str) -> Path:
     missing = [row.unit for row, cost in zip(rows, costs, strict=True) if cost is None]
     if missing:
         raise ValueError(f"{technology}: {len(missing)} rows of the plan are not measured, the first {missing[0]}")
-    return ship(technology, (cost for cost in costs if cost is not None))
+    path = shipped_path(technology)
+    before = from_csv(path.read_text(encoding="utf-8"), path.name) if path.is_file() else []
+    apart = [cost for cost in before if cost.structures != ALL]
+    return ship(technology, iter([*apart, *(cost for cost in costs if cost is not None)]))

@@ -2,11 +2,14 @@
 """Rows are measured several at a time, kept, gone on with, and measured again."""
 
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 import cost_models
+from cost_models import measurements
+from cost_models.table import from_csv
 from hwsim.catalog import Outcome, Row, build, check, expected_seconds, left, ship_table
 
 ROWS = (Row("int2_l1_int32", "gf180", 2), Row("int2_l1_int32", "gowin", 2), Row("int2_l1_int32", "gf180", 99))
@@ -55,3 +58,14 @@ def test_check_of_standard_cells() -> None:
 def test_check_of_what_was_never_measured() -> None:
     with pytest.raises(cost_models.NotMeasuredError, match=r"^no measured cost of unit 'int11_l1_int34' "):
         check(Row("int11_l1_int34", "gf180", 2))
+
+
+def test_ship_table_leaves_rows_of_one_structure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measurements, "_FOLDER", tmp_path)
+    monkeypatch.setattr(import_module("hwsim.catalog.build"), "plan", lambda _: (ROWS[1],))
+    (measured,) = build(ROWS[1:2], workers=1, report=lambda *_: None)
+    assert measured.cost is not None
+    apart = replace(measured.cost, structures="tool", lut=77)
+    measurements.ship("gowin", iter([apart, replace(measured.cost, lut=99)]))
+    rows = from_csv(ship_table("gowin").read_text(encoding="utf-8"), "gowin.csv")
+    assert [(row.structures, row.lut) for row in rows] == [("all", measured.cost.lut), ("tool", 77)]
