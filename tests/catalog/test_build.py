@@ -60,6 +60,7 @@ def test_check_of_what_was_never_measured() -> None:
         check(Row("int11_l1_int34", "gf180", 2))
 
 
+@pytest.mark.slow
 def test_ship_table_leaves_rows_of_one_structure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measurements, "_FOLDER", tmp_path)
     monkeypatch.setattr(import_module("hwsim.catalog.build"), "plan", lambda _: (ROWS[1],))

@@ -101,6 +101,16 @@ def _judge(found: dict[tuple[str, str], bool], hardware_mutants: ModuleType) -> 
     return counts
 
 
+def test_hardware_mutants_of_some_units(golden: ModuleType, hardware_mutants: ModuleType) -> None:
+    cases = [
+        case for file in ("hopper_instructions.npz", "other_gpus.npz") for case in golden.sample(golden.HERE / file)
+    ]
+    some = set(sorted({case.unit for case in cases})[::16])
+    counts = _judge(_killed([case for case in cases if case.unit in some], golden, hardware_mutants), hardware_mutants)
+    assert counts["killed"] >= 50
+
+
+@pytest.mark.slow
 def test_hardware_mutants_sample(golden: ModuleType, hardware_mutants: ModuleType, interpreted: bool) -> None:
     files = ("hopper_instructions.npz", "other_gpus.npz")
     cases = [case for file in files for case in golden.sample(golden.HERE / file)]

@@ -119,7 +119,7 @@ def test_matmul_equals_rows(name: str, random_codes: Any, interpreted: bool) -> 
 def test_matmul_any_unit_equals_rows(random_unit: Any, random_codes: Any, interpreted: bool) -> None:
     source = random.Random(4)
     compared = 0
-    for _ in range(30 if interpreted else 300):
+    for _ in range(30 if interpreted else 150):
         unit = random_unit(source)
         try:
             plan(unit)
@@ -128,7 +128,7 @@ def test_matmul_any_unit_equals_rows(random_unit: Any, random_codes: Any, interp
         arguments = _operands(source, unit, (3, 11, 4), random_codes, source.random() < 0.6)
         assert np.array_equal(matmul(unit, **arguments, seed=_SEED), _by_rows(unit, **arguments)), unit
         compared += 12
-    assert compared >= (200 if interpreted else 2_000)
+    assert compared >= (200 if interpreted else 1_000)
 
 
 def _finite(

@@ -22,8 +22,8 @@ FUSED = dataclasses.replace(datapath.named("hopper_e4m3_e4m3_float32"), lanes=2)
 @pytest.mark.parametrize(
     ("unit", "pipeline", "architecture"),
     [
-        (datapath.named("int4_l2"), 6, "tool"),
-        (datapath.named("float4_e2m1fn_l2"), 7, "carry_save"),
+        pytest.param(datapath.named("int4_l2"), 6, "tool", marks=pytest.mark.slow),
+        pytest.param(datapath.named("float4_e2m1fn_l2"), 7, "carry_save", marks=pytest.mark.slow),
         (datapath.named("mxfp4_l2"), 5, "booth_heap"),
         (FUSED, 4, "tool"),
     ],

@@ -116,7 +116,7 @@ def _differences(unit: DotProductUnit, a: Any, b: Any, register: Any, architectu
         ("float8_e4m3fn", "float32", 1, {"result_man_bits": 13}),
         ("float8_e4m3", "float8_e4m3", 1, {"rounding": Rounding.STOCHASTIC, "random_bits": 6}),
         ("float8_e4m3", "float8_e4m3", 1, {"signed_zero": True, "flush": True, "overflow": Overflow.SATURATE}),
-        ("float8_e4m3fn", "float32", 4, {}),
+        pytest.param("float8_e4m3fn", "float32", 4, {}, marks=pytest.mark.slow),
         ("posit8_1", "float16", 1, {}),
     ],
 )

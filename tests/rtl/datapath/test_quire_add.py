@@ -78,8 +78,15 @@ def test_quire_add_more(unit: DotProductUnit) -> None:
     _check_step(unit, 10000)
 
 
-@pytest.mark.parametrize("overflow", [Overflow.SATURATE, Overflow.INFINITY])
-@pytest.mark.parametrize("name", ["posit8_2", "posit16_1"])
+@pytest.mark.parametrize(
+    ("name", "overflow"),
+    [
+        ("posit8_2", Overflow.SATURATE),
+        pytest.param("posit8_2", Overflow.INFINITY, marks=pytest.mark.slow),
+        pytest.param("posit16_1", Overflow.SATURATE, marks=pytest.mark.slow),
+        pytest.param("posit16_1", Overflow.INFINITY, marks=pytest.mark.slow),
+    ],
+)
 def test_posit_pack_equals_oracle(name: str, overflow: Overflow) -> None:
     unit = replace(named(f"{name}_quire"), overflow=overflow)
     bits, count = register_layout(unit)["value"].width, 400
