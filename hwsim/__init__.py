@@ -5,16 +5,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hwsim import accelerator, datapath, formats, network, study
+    from hwsim import accelerator, allocation, datapath, formats, network, quantization, study
     from hwsim.result import SimulationResult
     from hwsim.simulation import simulate
 
 __all__ = [
     "SimulationResult",
     "accelerator",
+    "allocation",
     "datapath",
     "formats",
     "network",
+    "quantization",
     "simulate",
     "study",
 ]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: simulate, verilog, compare, formats, units; and cost and catalog of `hwsim.cli_costs`."""
+"""The command line: simulate, verilog, compare, formats, units; those of `hwsim.cli_costs` and `hwsim.cli_networks`."""
 
 import json
 import sys
@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from hwsim.cli_costs import catalog, cost
+from hwsim.cli_networks import networks
 from hwsim.faults import is_stated
 from hwsim.terminal import JSON, console, progress
 from hwsim.terminal import show as show_answer
@@ -38,6 +39,7 @@ _SYNTHESIZING = ("compare", "cost", "catalog")
 
 app.add_typer(cost)
 app.add_typer(catalog, name="catalog")
+app.add_typer(networks)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -58,9 +60,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (LookupError, OSError, RuntimeError, ValueError) as error:
         _fail(str(error.args[0]) if isinstance(error, LookupError) and error.args else str(error))
     if status == _INTERRUPTED:
-        kept = "; finished syntheses are kept, run it again to go on" if given[:1] and given[0] in _SYNTHESIZING else ""
-        print(f"hwsim: interrupted{kept}", file=sys.stderr)
+        print(f"hwsim: interrupted{_kept(given)}", file=sys.stderr)
     raise SystemExit(status if isinstance(status, int) else 0)
+
+
+def _kept(given: Sequence[str]) -> str:
+    """Say what an interrupted command has kept, and how to go on."""
+    command = next(iter(given), "")
+    if command in _SYNTHESIZING:
+        return "; finished syntheses are kept, run it again to go on"
+    if command == "simulate" and any(each.split("=")[0] == "--resume" for each in given):
+        return "; finished layers are kept, run it again to go on"
+    return "; nothing is kept without --resume DIR" if command == "simulate" else ""
 
 
 def _fail(message: str) -> None:
@@ -69,9 +80,13 @@ def _fail(message: str) -> None:
 
 
 @app.command(
-    epilog="Examples:\n\n  hwsim simulate\n\n  hwsim simulate --accelerator mxfp4_4x4\n\n"
+    epilog="Examples:\n\n  hwsim simulate\n\n  hwsim simulate --accelerator mxfp4_4x4 --errors\n\n"
     "  hwsim simulate model.onnx --accelerator my.toml --inputs images.npz --outputs result.npz\n\n"
-    "  hwsim simulate model.onnx --random 4 --json"
+    "  hwsim simulate model.onnx --random 4 --json\n\n"
+    "  hwsim simulate model.onnx --cycles-only --batch 8 --explain\n\n"
+    "  hwsim simulate model.onnx --cycles-only --roofline roofline.svg --timeline timeline.svg --trace trace.json\n\n"
+    "  hwsim simulate big.onnx --inputs tokens.npz --dimension sequence=128 --resume finished_layers\n\n"
+    "  hwsim simulate big.onnx --inputs tokens.npz --sampled 16"
 )
 def simulate(
     model: Annotated[Path | None, typer.Argument(help="An ONNX network; without it the digits network.")] = None,
@@ -80,6 +95,11 @@ def simulate(
         Path | None, typer.Option(help="A .npz with an array for each input, and `labels` for an accuracy.")
     ] = None,
     random: Annotated[int | None, typer.Option(help="Use this many seeded random images.", min=1)] = None,
+    batch: Annotated[int | None, typer.Option(help="Images in a pass.", min=1)] = None,
+    dimension: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=SIZE", help="Of a symbolic dimension; may be given more than once."),
+    ] = None,
     calibration: Annotated[
         Path | None, typer.Option(help="A .npz on which a float32 network's scales are chosen.")
     ] = None,
@@ -87,31 +107,85 @@ def simulate(
     operands_to: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write what the unit multiplies, a .npz a layer, for `cost`.")
     ] = None,
+    cycles_only: Annotated[
+        bool, typer.Option("--cycles-only", help="Compute no value: cycles, traffic and energy, without any input.")
+    ] = False,
+    sampled: Annotated[
+        int | None,
+        typer.Option(
+            metavar="TILES",
+            help="Compute so many tiles of each product, chosen at random, and the rest in float32; the outputs are "
+            "not the hardware's.",
+            min=2,
+        ),
+    ] = None,
+    errors: Annotated[
+        bool, typer.Option("--errors", help="Compare every layer with float32, accumulated and by itself.")
+    ] = False,
+    details: Annotated[
+        bool, typer.Option("--details", help="Each layer's traffic by port and energy by component, too.")
+    ] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Say why each layer is cut into tiles as it is.")] = False,
+    roofline: Annotated[
+        Path | None, typer.Option(help="Draw each layer under the roofs of arrays and memories (.svg, .png, .pdf).")
+    ] = None,
+    timeline: Annotated[
+        Path | None, typer.Option(help="Draw what each component does over the cycles (.svg, .png, .pdf).")
+    ] = None,
+    trace: Annotated[
+        Path | None, typer.Option(help="Write the same as a .json for Perfetto (ui.perfetto.dev) or chrome://tracing.")
+    ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Keep finished layers here, and go on from what is kept after an interrupt."),
+    ] = None,
     as_json: JSON = False,
 ) -> None:
     """Simulate a network: exact outputs, accuracy, cycles, utilisation, traffic and energy, a row a layer."""
-    from hwsim.jobs import simulate_files
+    from hwsim.jobs import SimulationTask, simulate_files
+    from hwsim.report import drawings
 
+    files = drawings.Files(roofline=roofline, timeline=timeline, trace=trace).checked()
+    task = SimulationTask(
+        model=model,
+        accelerator=accelerator,
+        inputs=inputs,
+        random=random,
+        batch=batch,
+        dimensions=_sizes(dimension or []),
+        calibration=calibration,
+        outputs=outputs,
+        operands_to=operands_to,
+        cycles_only=cycles_only,
+        sampled=sampled,
+        errors=errors,
+        resume=resume,
+    )
     with progress(as_json) as step:
-        report = simulate_files(
-            model,
-            accelerator,
-            inputs=inputs,
-            random=random,
-            calibration=calibration,
-            outputs=outputs,
-            operands_to=operands_to,
-            progress=lambda layer: step(f"layer {layer}"),
-        )
+        report = simulate_files(task, lambda layer: step(f"layer {layer}"))
+    written = files.write(report.result)
     if as_json:
-        print(json.dumps(report.as_dict()))
+        print(json.dumps({**report.as_dict(), "files": written}))
         return
-    from hwsim.report import simulation_table
+    from hwsim.report import explanations, simulation_tables
 
     terminal = console()
-    terminal.print(simulation_table(report.result))
-    for line in report.lines():
-        terminal.print(line, soft_wrap=True, highlight=False)
+    for table in simulation_tables(report.result, details=details):
+        terminal.print(table)
+    lines = [*report.lines(), *(f"{what}: {file}" for what, file in written.items())]
+    for line in [*lines, *(explanations(report.result) if explain else ())]:
+        terminal.print(line, soft_wrap=True, highlight=False, markup=False)
+
+
+def _sizes(given: Sequence[str]) -> dict[str, int]:
+    """Return the sizes of symbolic dimensions."""
+    sizes = {}
+    for text in given:
+        name, _, size = text.partition("=")
+        if not name or not size.isdecimal() or not int(size):
+            raise ValueError(f"--dimension must be NAME=SIZE with a size of at least 1, not {text!r}")
+        sizes[name] = int(size)
+    return sizes
 
 
 @app.command(

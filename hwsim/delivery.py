@@ -46,7 +46,7 @@ class Order:
     part : str, default "unit"
         ``"unit"`` (a block is one, too), ``"decoder"`` or ``"encoder"``.
     pipeline : int, optional
-        Of a unit: ranks of registers (see `rtl.ranks`).
+        Of a unit, or of the elements of an array: ranks of registers (see `rtl.ranks`); an array's are 1 if not given.
     architecture : str, optional
         Of a unit: how it is built, a name of `rtl.architecture.ARCHITECTURES`.
     module : str, optional
@@ -166,20 +166,21 @@ def write_verilog(order: Order, progress: Callable[[str], None] = lambda text: N
     if order.checked:
         find(order.simulator)
     if order.array is not None:
-        if order.pipeline is not None:
-            raise ValueError("pipeline must not be given for an array: an element takes a step in one cycle")
+        element = order.array.element(thing)
+        pipeline = rtl.latency(element, 1 if order.pipeline is None else order.pipeline, how)
         written = write_array(
             order.array,
             thing,
             folder,
+            pipeline=pipeline,
             architecture=how,
             name=order.module,
             clock_mhz=order.clock_mhz,
             checked=order.checked,
             progress=progress,
         )
-        name = order.module or rtl.array_name(order.array, thing)
-        return {"array": name, "latency_cycles": rtl.array_latency(order.array)} | _answer(written)
+        name = order.module or rtl.array_name(order.array, thing, pipeline)
+        return {"array": name, "latency_cycles": rtl.array_latency(order.array, pipeline)} | _answer(written)
     latency = rtl.latency(thing, order.pipeline, how)
     written = write_unit(
         thing,

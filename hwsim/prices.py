@@ -3,6 +3,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeVar
 
 import cost_models
@@ -21,7 +22,7 @@ from cost_models.memory import (
     technology_wire,
     wire,
 )
-from cost_models.technologies import Technology
+from cost_models.technologies import FpgaTechnology, Technology
 from cost_models.technologies import names as technologies
 from cost_models.technologies import read as read_technology
 from hwsim.accelerator import Accelerator, SramSpec
@@ -88,7 +89,7 @@ def check_prices(accelerator: Accelerator) -> Prices:
         constant of the user's is wrong, or the clock is faster than the unit was measured to be; the message begins
         with the key of the accelerator's file.
     """
-    unit, technology = accelerator.unit, accelerator.technology
+    technology = accelerator.technology
     if technology not in technologies():
         raise ValueError(f"technology: must be one of {', '.join(technologies())}, not {technology!r}")
     chosen = _memory_preset(accelerator)
@@ -96,13 +97,7 @@ def check_prices(accelerator: Accelerator) -> Prices:
         _sram(f"memory.{key}", spec, accelerator, chosen)
         for key, spec in (("activations", accelerator.activations), ("weights", accelerator.weights))
     ]
-    cost: Cost | None = None
-    try:
-        cost = cost_models.estimate(unit, technology, pipeline=accelerator.pipeline)
-        operands = cost.operands or "operands of the units it was fitted on"
-        note = f"{cost.source}; {operands}; {_EXCLUDED}" if cost.energy_pj is not None else "not known on an FPGA"
-    except cost_models.NotMeasuredError as error:
-        note = str(error.args[0])
+    cost, note = _cost(accelerator)
     if cost is not None:
         delay_ps = cost.wired_delay_ps or cost.delay_ps
         fastest = 1e6 / delay_ps if delay_ps else cost.fmax_mhz
@@ -120,6 +115,18 @@ def check_prices(accelerator: Accelerator) -> Prices:
         registers=_registers(accelerator, chosen),
         wire=_wire(accelerator, chosen),
     )
+
+
+def _cost(accelerator: Accelerator) -> tuple[Cost | None, str]:
+    """Look up what an element of the array costs, and say where that comes from or why there is none."""
+    if accelerator.array.serial_bits:
+        return None, "not known of a unit that takes its operand bit by bit: all measured ones take it at once"
+    try:
+        cost = cost_models.estimate(accelerator.element, accelerator.technology, pipeline=accelerator.pipeline)
+    except cost_models.NotMeasuredError as error:
+        return None, str(error.args[0])
+    operands = cost.operands or "operands of the units it was fitted on"
+    return cost, f"{cost.source}; {operands}; {_EXCLUDED}" if cost.energy_pj is not None else "not known on an FPGA"
 
 
 def _memory_preset(accelerator: Accelerator) -> Preset | None:
@@ -167,7 +174,7 @@ def _dram_text(known: Dram) -> str:
 
 
 def _registers(accelerator: Accelerator, chosen: Preset | None) -> Register | None:
-    technology = read_technology(accelerator.technology)
+    technology = _technology(accelerator.technology)
     constants = dict(accelerator.registers)
     if chosen is not None:
         known = chosen.registers.as_register()
@@ -191,7 +198,7 @@ def _wire(accelerator: Accelerator, chosen: Preset | None) -> Wire | None:
     spec = accelerator.wire
     if spec is None:
         return None
-    technology = read_technology(accelerator.technology)
+    technology = _technology(accelerator.technology)
     try:
         if spec.name == "technology" and isinstance(technology, Technology):
             known = technology_wire(technology)
@@ -200,6 +207,12 @@ def _wire(accelerator: Accelerator, chosen: Preset | None) -> Wire | None:
     except (LookupError, ValueError) as error:
         raise ValueError(f"memory.wire.name: {error.args[0]}") from None
     return _within("memory.wire", lambda: overridden(known, dict(spec.constants), "memory.wire"))
+
+
+@lru_cache(maxsize=32)
+def _technology(name: str) -> Technology | FpgaTechnology:
+    """Read a technology of the package, once."""
+    return read_technology(name)
 
 
 def _within(key: str, build: Callable[[], _Built]) -> _Built:

@@ -1,20 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a simulation found: outputs, and a layer's cycles, traffic and energy."""
+"""What a simulation found: outputs, and a layer's cycles, traffic, energy and error."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from enum import Enum
+from math import isfinite
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.accelerator import Accelerator, Traffic
 
+if TYPE_CHECKING:
+    from hwsim.accelerator.mapping import LayerPlan
+
 __all__ = [
+    "Difference",
     "Energy",
+    "LayerError",
     "LayerResult",
     "SimulationResult",
     "Traffic",
+    "peak_macs",
 ]
 
 
@@ -45,44 +54,151 @@ class Energy:
             return None
         return self.units_pj + self.registers_pj + self.sram_pj + self.dram_pj + self.wires_pj + self.leakage_pj
 
+    def as_dict(self) -> dict[str, float | None]:
+        """Return the parts and the total as JSON-ready values."""
+        return {**asdict(self), "total_pj": self.total_pj}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """How far a tensor's values on the hardware are from those in float32, over all images.
+
+    max_abs : the largest absolute difference
+    sqnr_db : 10 log10 of the float values' power over the differences'; None where either is zero
+    cosine : of the angle between both as vectors; None where either is zero
+    """
+
+    max_abs: float
+    sqnr_db: float | None
+    cosine: float | None
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether all values are equal."""
+        return self.max_abs == 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerError:
+    """Where a layer's output is away from the float network's.
+
+    accumulated : as it came out on the hardware, with what all layers before it have done
+    own : of this layer alone: on the hardware and in float32 it starts from the same inputs, those of the float network
+        rounded to the codes that the layer takes
+    """
+
+    accumulated: Difference
+    own: Difference
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerResult:
     """One layer's figures for a pass of the network's batch.
 
-    compute_cycles : of the array, folds one after the other, or of the vector unit
-    stall_cycles : by which the slowest memory port, working meanwhile, takes longer
-    utilisation : multiply-accumulates over what the whole array could have done in `cycles`
+    plan : how the layer is cut into tiles and why, with its cycles, traffic and events
+    start_cycle : of the pass, in which the layer begins
+    macs : multiply-accumulates
+    utilisation : of what all arrays could have done in `cycles`, the share that was multiply-accumulates
     dram_activations : rows of the DRAM opened, by its page policy; 0 where they have no energy of their own
+    error : against the float network, where that was asked for
     """
 
     name: str
     kind: str
+    plan: "LayerPlan"
+    start_cycle: int
     macs: int
-    compute_cycles: int
-    stall_cycles: int
     utilisation: float
-    folds: int
-    traffic: Traffic
     dram_activations: int
     energy: Energy
+    error: LayerError | None = None
+
+    @property
+    def fill_cycles(self) -> int:
+        """Cycles in which operands are loaded or enter the array, and no wave of steps is under way."""
+        return self.plan.fill_cycles
+
+    @property
+    def compute_cycles(self) -> int:
+        """Cycles of steps: of the array, or of the vector unit."""
+        return self.plan.compute_cycles
+
+    @property
+    def drain_cycles(self) -> int:
+        """Cycles in which results leave the array."""
+        return self.plan.drain_cycles
+
+    @property
+    def stall_cycles(self) -> int:
+        """Cycles spent on waiting for a memory."""
+        return self.plan.stall_cycles
 
     @property
     def cycles(self) -> int:
-        """Compute and stall."""
-        return self.compute_cycles + self.stall_cycles
+        """All of them: fill, compute, drain and stall."""
+        return self.fill_cycles + self.compute_cycles + self.drain_cycles + self.stall_cycles
+
+    @property
+    def folds(self) -> int:
+        """Tiles of the array that the product was cut into."""
+        return 0 if self.plan.schedule is None else self.plan.schedule.folds
+
+    @property
+    def traffic(self) -> Traffic:
+        """Bits moved, tensor by tensor."""
+        return self.plan.traffic
+
+    @property
+    def mapping(self) -> tuple[str, ...]:
+        """Why the layer is cut as it is, a sentence each."""
+        return () if self.plan.mapping is None else self.plan.mapping.explanation
+
+    @property
+    def arithmetic_intensity(self) -> float | None:
+        """Multiply-accumulates a byte of DRAM traffic; None where the layer has none."""
+        bits = self.traffic.dram_bits
+        return 8 * self.macs / bits if bits else None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all figures as JSON-ready values."""
+        mapping = self.plan.mapping
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "macs": self.macs,
+            "start_cycle": self.start_cycle,
+            "fill_cycles": self.fill_cycles,
+            "compute_cycles": self.compute_cycles,
+            "drain_cycles": self.drain_cycles,
+            "stall_cycles": self.stall_cycles,
+            "cycles": self.cycles,
+            "utilisation": self.utilisation,
+            "folds": self.folds,
+            "arithmetic_intensity": self.arithmetic_intensity,
+            "weights_resident": self.plan.weights_resident,
+            "mapping": None if mapping is None else asdict(mapping),
+            "traffic": self.traffic.as_dict(),
+            "dram_activations": self.dram_activations,
+            "energy": self.energy.as_dict(),
+            "error": None if self.error is None else asdict(self.error),
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SimulationResult:
     """What a simulation found.
 
-    outputs : the network's outputs by name, bit-exact to the described hardware
+    outputs : the network's outputs by name: bit-exact to the described hardware, or, where `values` is "sampled", as
+        `hwsim.accelerator.sampled` says; empty where `values` is "none"
     layers : figures a layer, for a pass
     batch : images in a pass: the batch that the network was read with
     images : how many images were run
     energy_note : where the units' energy comes from, or why there is none
     assumptions : every constant of memories, registers and wires, with its source
+    values : "exact", "sampled" or "none"
+    samples : what was sampled of each layer, and its error with a confidence interval; empty unless `values` is
+        "sampled"
+    float_on_codes : layers that round in the float network too, for no float form of them is known (`FloatNetwork`)
     """
 
     network: str
@@ -93,6 +209,9 @@ class SimulationResult:
     images: int
     energy_note: str
     assumptions: tuple[str, ...]
+    values: str = "exact"
+    samples: tuple[Any, ...] = ()
+    float_on_codes: tuple[str, ...] = ()
 
     @property
     def cycles(self) -> int:
@@ -105,10 +224,14 @@ class SimulationResult:
         return sum(layer.macs for layer in self.layers)
 
     @property
+    def macs_per_cycle(self) -> float:
+        """What all arrays could do at most."""
+        return peak_macs(self.accelerator)
+
+    @property
     def utilisation(self) -> float:
-        """Share of the array's peak over all cycles."""
-        array, width = self.accelerator.array, self.accelerator.unit.width
-        return self.macs / (max(self.cycles, 1) * array.rows * array.columns * width)
+        """Share of the arrays' peak over all cycles."""
+        return self.macs / (max(self.cycles, 1) * self.macs_per_cycle)
 
     @property
     def latency_us(self) -> float:
@@ -118,20 +241,21 @@ class SimulationResult:
     @property
     def energy(self) -> Energy:
         """Energy of a pass."""
+        parts = [layer.energy for layer in self.layers]
         return Energy(
-            units_pj=_sum([layer.energy.units_pj for layer in self.layers]),
-            registers_pj=_sum([layer.energy.registers_pj for layer in self.layers]),
-            sram_pj=sum(layer.energy.sram_pj for layer in self.layers),
-            dram_pj=sum(layer.energy.dram_pj for layer in self.layers),
-            wires_pj=sum(layer.energy.wires_pj for layer in self.layers),
-            leakage_pj=sum(layer.energy.leakage_pj for layer in self.layers),
+            units_pj=_sum([part.units_pj for part in parts]),
+            registers_pj=_sum([part.registers_pj for part in parts]),
+            sram_pj=sum(part.sram_pj for part in parts),
+            dram_pj=sum(part.dram_pj for part in parts),
+            wires_pj=sum(part.wires_pj for part in parts),
+            leakage_pj=sum(part.leakage_pj for part in parts),
         )
 
     def to_json(self) -> str:
         """Return everything but the outputs' values as a JSON object; quantities end in their unit."""
         array = self.accelerator.array
-        energy = self.energy
-        return json.dumps(
+        energy = self.energy.as_dict()
+        figures = _plain(
             {
                 "network": self.network,
                 "accelerator": self.accelerator.name,
@@ -139,22 +263,25 @@ class SimulationResult:
                 "dataflow": array.dataflow.value,
                 "rows": array.rows,
                 "columns": array.columns,
+                "depth": array.depth,
+                "arrays": array.count,
+                "macs_per_cycle": self.macs_per_cycle,
                 "clock_mhz": self.accelerator.clock_mhz,
                 "technology": self.accelerator.technology,
                 "requantization": self.accelerator.requantization.value,
+                "values": self.values,
                 "images": self.images,
                 "batch": self.batch,
                 "macs": self.macs,
                 "cycles": self.cycles,
+                **{
+                    f"{part}_cycles": sum(getattr(layer, f"{part}_cycles") for layer in self.layers)
+                    for part in ("fill", "compute", "drain", "stall")
+                },
                 "latency_us": self.latency_us,
                 "utilisation": self.utilisation,
-                "energy_pj": energy.total_pj,
-                "energy_units_pj": energy.units_pj,
-                "energy_registers_pj": energy.registers_pj,
-                "energy_sram_pj": energy.sram_pj,
-                "energy_dram_pj": energy.dram_pj,
-                "energy_wires_pj": energy.wires_pj,
-                "energy_leakage_pj": energy.leakage_pj,
+                "energy_pj": energy.pop("total_pj"),
+                **{f"energy_{part}": value for part, value in energy.items()},
                 "energy_note": self.energy_note,
                 "energy_assumptions": list(self.assumptions),
                 "dram_activations": sum(layer.dram_activations for layer in self.layers),
@@ -162,20 +289,32 @@ class SimulationResult:
                 "traffic_scale_bits": sum(layer.traffic.scale_bits for layer in self.layers),
                 "traffic_index_bits": sum(layer.traffic.index_bits for layer in self.layers),
                 "outputs": {name: {"shape": list(x.shape), "dtype": str(x.dtype)} for name, x in self.outputs.items()},
-                "layers": [
-                    {
-                        **asdict(layer),
-                        "cycles": layer.cycles,
-                        "traffic": layer.traffic.as_dict(),
-                        "energy": {**asdict(layer.energy), "total_pj": layer.energy.total_pj},
-                    }
-                    for layer in self.layers
-                ],
+                "layers": [layer.as_dict() for layer in self.layers],
+                "float_on_codes": list(self.float_on_codes),
+                "samples": [{**asdict(sample), "sqnr_db": sample.sqnr_db} for sample in self.samples],
             }
         )
+        return json.dumps(figures, allow_nan=False)
+
+
+def peak_macs(accelerator: Accelerator) -> float:
+    """Return the multiply-accumulates a cycle that all arrays of an accelerator can do at most."""
+    return accelerator.array.units * accelerator.unit.width / accelerator.step_cycles
 
 
 def _sum(values: list[float | None]) -> float | None:
     """Add up, or None where one is not known."""
     known = [value for value in values if value is not None]
     return sum(known) if len(known) == len(values) else None
+
+
+def _plain(value: Any) -> Any:
+    """Return what JSON can hold: enumerators by value, numpy's numbers as Python's, None for NaN and infinity."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, Enum):
+        return value.value
+    plain = value.item() if isinstance(value, np.generic) else value
+    return None if isinstance(plain, float) and not isfinite(plain) else plain

@@ -59,7 +59,7 @@ def progress(quiet: bool) -> Iterator[Callable[[str], None]]:
         def line(text: str) -> None:
             nonlocal shown
             now = time.monotonic()
-            if text.startswith(("layer ", "format ", "unit ")):
+            if text.startswith(("layer ", "format ", "unit ", "portion ", "sensitivity ", "assignment ")):
                 if now - shown < _LAYER_SECONDS:
                     return
                 shown = now

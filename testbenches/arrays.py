@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Matrix products through an array: the beats of its stream, the outputs that the model expects, the Verilog run."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,14 +12,16 @@ from hwsim.datapath import matmul
 from hwsim.datapath.array import ArrayGeometry, ArrayKind
 from hwsim.datapath.unit import DotProductUnit
 from hwsim.formats import BlockSpec
-from rtl.arrays import beat_fields, output_fields
+from rtl.arrays import array_latency, beat_fields, output_fields
 from testbenches.compiled import Compiled, from_limbs, to_limbs
 
 __all__ = [
     "Program",
     "Run",
+    "chained",
     "program",
     "run_verilog",
+    "stall_pattern",
 ]
 
 Codes = NDArray[Any]
@@ -35,6 +37,7 @@ class Program:
     product : what `matmul` makes of the operands, shape (M, N)
     places : for each output its row (or, input-stationary, its column) of the product and its first column (row), or
     None for a partial sum and for what is outside
+    beats_to_next : beats from the first one to where another program's may begin (`chained`)
     """
 
     beats: list[dict[str, int]]
@@ -42,6 +45,7 @@ class Program:
     product: Codes
     places: list[tuple[int, int] | None]
     transposed: bool
+    beats_to_next: int
 
     def gather(self, outputs: list[int], geometry: ArrayGeometry, bits: int) -> Codes:
         """Return the product that an array's outputs are, each an integer of ``columns`` codes of `bits`."""
@@ -101,6 +105,7 @@ def program(
     *,
     a_scales: Codes | None = None,
     b_scales: Codes | None = None,
+    pipeline: int = 1,
 ) -> Program:
     """Cut a matrix product into the beats of an array's stream.
 
@@ -111,7 +116,9 @@ def program(
     a, b : arrays of integers, shapes (M, K) and (K, N)
         Codes, as of `matmul`; filled up with code 0 to whole tiles.
     a_scales, b_scales : arrays of integers
-        As of `matmul`, for block formats; K is a multiple of the block size then.
+        As of `matmul`, for block formats.
+    pipeline : int
+        Ranks of registers of an element: how long partial sums take.
 
     Returns
     -------
@@ -134,8 +141,9 @@ def program(
     tall = geometry.rows if kept else 1
     m, n = (across, tall) if transposed else (tall, across)
     left, right = _filled(a, m, deep), _filled(b.T, n, deep)
-    scales_a = None if a_scales is None else _filled(a_scales, m, 1)
-    scales_b = None if b_scales is None else _filled(b_scales.T, n, 1)
+    blocks_a, blocks_b = (-(-left.shape[1] // _block(spec)) for spec in (unit.a, unit.b))
+    scales_a = None if a_scales is None else _filled(a_scales, m, blocks_a)
+    scales_b = None if b_scales is None else _filled(b_scales.T, n, blocks_b)
     model = _Model(element, left, right, scales_a, scales_b)
     operands = {
         name: _Operand(codes, scales, spec.bits, 0 if scale is None else scale.bits, _block(whole))
@@ -149,6 +157,7 @@ def program(
     places: list[tuple[int, int] | None] = []
     if kept:
         whole = model.product(left.shape[1])
+        to_next = 0
         for top in range(0, left.shape[0], geometry.rows):
             for column in range(0, right.shape[0], geometry.columns):
                 beats += _steps(geometry, operands, (top, column), width)
@@ -158,13 +167,36 @@ def program(
                     places.append((row, column) if row < a.shape[0] else None)
     else:
         folds = _folds(geometry, unit, model, deep, transposed)
-        beats = _loaded(geometry, operands, folds, width, unit.output.bits)
+        beats, to_next = _loaded(geometry, operands, folds, width, unit.output.bits, pipeline)
         for fold in folds:
             for index, line in enumerate(fold.expected):
                 outputs.append({"d": _packed(line, unit.output.bits), "last": int(index == len(fold.expected) - 1)})
                 places.append((index, fold.column) if fold.start + deep == left.shape[1] else None)
     product = model.product(left.shape[1])[: a.shape[0], : b.shape[1]]
-    return Program(beats=beats, outputs=outputs, product=product, places=places, transposed=transposed)
+    return Program(
+        beats=beats,
+        outputs=outputs,
+        product=product,
+        places=places,
+        transposed=transposed,
+        beats_to_next=to_next or len(beats),
+    )
+
+
+def chained(programs: Sequence[Program]) -> Program:
+    """Return programs of one array as one, each entering as soon as it can behind the one before: groups of a product.
+
+    Its `product` and `places` are of the first; outputs are in order, to be given to each one's `gather`.
+    """
+    beats: list[dict[str, int]] = []
+    start = 0
+    for each in programs:
+        beats += [{} for _ in range(start + len(each.beats) - len(beats))]
+        for beat, more in zip(beats[start:], each.beats, strict=True):
+            beat.update(more)  # a load beside the steps of the fold before
+        start += each.beats_to_next
+    outputs = [output for each in programs for output in each.outputs]
+    return replace(programs[0], beats=beats, outputs=outputs, beats_to_next=start)
 
 
 def run_verilog(
@@ -206,6 +238,18 @@ def run_verilog(
     wrong = sum((output["d"], output["last"]) != (d, last) for output, d, last in pairs)
     wrong += abs(done.given - len(what.outputs)) + (len(what.beats) - done.accepted)
     return Run(d=found["d"], last=found["last"], wrong=wrong, cycles=done.cycles - _PATIENCE_CYCLES, broken=done.broken)
+
+
+def stall_pattern(bubbles: float, stalls: float, seed: int = 1) -> Iterator[tuple[bool, bool]]:
+    """Give for each cycle whether `run_verilog` offers a beat in it, and whether it takes an output: without an end."""
+    mask = (1 << 64) - 1
+    levels = int(bubbles * 256), int(stalls * 256)
+    x = (seed * 2654435769 + 88172645463325252) & mask
+    while True:
+        x ^= (x << 13) & mask
+        x ^= x >> 7
+        x ^= (x << 17) & mask
+        yield (x & 255) >= levels[0], ((x >> 20) & 255) >= levels[1]
 
 
 class _Model:
@@ -271,14 +315,19 @@ def _steps(
 
 
 def _loaded(
-    geometry: ArrayGeometry, operands: Mapping[str, _Operand], folds: list[_Fold], width: int, start_bits: int
-) -> list[dict[str, int]]:
-    """Spell folds, each with its loads in the beats of the one before."""
+    geometry: ArrayGeometry,
+    operands: Mapping[str, _Operand],
+    folds: list[_Fold],
+    width: int,
+    start_bits: int,
+    pipeline: int,
+) -> tuple[list[dict[str, int]], int]:
+    """Spell folds, each with its loads in the beats of the one before; and say how far on others may follow."""
     stays, streams = ("a", "b") if geometry.kind is ArrayKind.INPUT_STATIONARY else ("b", "a")
     rows, tree = geometry.rows, geometry.kind is ArrayKind.ADDER_TREE
     lines = len(folds[0].expected)
     tiles = len({fold.column for fold in folds})
-    latency = geometry.skew_cycles + 2
+    latency = array_latency(geometry, pipeline)
     spacing = max(lines, rows if tree else 2 * rows - 1)
     if len(folds) > tiles:
         spacing = max(spacing, -(-(latency + 1) // tiles))
@@ -307,7 +356,7 @@ def _loaded(
             )
             if fold.entering is not None:
                 beat["c"] = _packed(fold.entering[step], start_bits)
-    return beats
+    return beats, spacing * len(folds)
 
 
 def _filled(codes: Codes, lines: int, length: int) -> Codes:

@@ -85,6 +85,91 @@ def test_cli_simulate_files(capsys: pytest.CaptureFixture[str], tmp_path: Path) 
     assert report["accuracy"] == float(np.mean(logits.argmax(axis=1) == labels[:32]))
 
 
+def test_cli_simulate_cycles_only(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    files = {what: tmp_path / f"{what}.{kind}" for what, kind in _DRAWN}
+    options = [text for what, file in files.items() for text in (f"--{what}", str(file))]
+    model = str(digits_model_path(quantized=True))
+    status, out, _ = _run(capsys, "simulate", model, "--cycles-only", "--batch", "4", *options, "--json")
+    assert status == 0
+    report = json.loads(out)
+    assert (report["values"], report["batch"], report["images"], report["outputs"]) == ("none", 4, 0, {})
+    assert report["macs"] == 4 * 153344
+    assert report["files"] == {what: str(file) for what, file in files.items()}
+    for file in files.values():
+        assert file.stat().st_size > 5000
+    status, out, _ = _run(capsys, "simulate", model, "--cycles-only", "--explain")
+    assert status == 0
+    assert "no value was computed" in out
+    assert "\nconv1:\n  " in out
+
+
+def test_cli_simulate_errors(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = _run(capsys, "simulate", "--errors", "--accelerator", "mxfp4_4x4")
+    assert status == 0
+    assert "SQNR dB" in out
+    assert "loses most by itself" in out
+
+
+def test_cli_simulate_resume(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """A finished run is kept: again, nothing is computed, and the answer is the same; another's folder is refused."""
+    kept = str(tmp_path / "kept")
+    arguments = ("simulate", "--accelerator", "mxfp4_4x4", "--random", "2", "--resume", kept)
+    first, again = (_run(capsys, *arguments, "--json") for _ in range(2))
+    assert first[0] == again[0] == 0
+    assert first[1] == again[1]
+    assert "belongs to another network" in _wrong(capsys, "simulate", "--random", "3", "--resume", kept)
+
+
+def test_cli_simulate_sampled(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ("simulate", "--accelerator", "mxfp4_4x4", "--random", "2", "--sampled", "2")
+    status, out, _ = _run(capsys, *arguments, "--json")
+    assert status == 0
+    report = json.loads(out)
+    assert report["values"] == "sampled"
+    assert [sample["layer"] for sample in report["samples"]] == ["conv1", "conv2", "conv3", "fc"]
+    for sample in report["samples"]:
+        assert sample["tiles"] == 2 or sample["of"] < 2
+        estimate, low, high = sample["sqnr_db"]
+        assert low <= estimate
+        assert high is None or estimate <= high
+    status, out, _ = _run(capsys, *arguments)
+    assert status == 0
+    assert "these are not the hardware's outputs" in out
+    assert "confidence of 95%" in out
+
+
+_DRAWN = (("roofline", "svg"), ("timeline", "svg"), ("trace", "json"))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            ("--cycles-only", "--random", "1", "--errors"),
+            "--cycles-only computes no value: leave out --random, --errors",
+        ),
+        (("--inputs", "a.npz", "--random", "1"), "--inputs and --random cannot both be given"),
+        (("--errors", "--resume", "kept"), "--errors and --resume cannot both be given"),
+        (("--operands-to", "here", "--resume", "kept"), "--operands-to and --resume cannot both be given"),
+        (("--sampled", "4", "--errors"), "--sampled and --errors cannot both be given"),
+        (("--dimension", "tokens"), "--dimension must be NAME=SIZE with a size of at least 1, not 'tokens'"),
+        (("--roofline", "plot.txt"), "the plot's file must end in .png, .svg or .pdf, not 'plot.txt'"),
+        (("--trace", "plot.svg"), "the trace's file must end in .json, not 'plot.svg'"),
+        (("--timeline", "none/plot.svg"), "no folder 'none' to write 'plot.svg' to"),
+        (
+            ("--timeline", "plot.svg", "--roofline", "plot.svg"),
+            "roofline and timeline must be two files, not both 'plot.svg'",
+        ),
+    ],
+)
+def test_cli_simulate_options_wrong(
+    capsys: pytest.CaptureFixture[str], options: tuple[str, ...], message: str, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert _wrong(capsys, "simulate", *options) == message
+    assert not list(tmp_path.iterdir())
+
+
 def test_cli_model_wrong(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert "missing.onnx" in _wrong(capsys, "simulate", str(tmp_path / "missing.onnx"), "--random", "1")
     text = tmp_path / "text.onnx"
@@ -92,7 +177,7 @@ def test_cli_model_wrong(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> 
     assert "text.onnx" in _wrong(capsys, "simulate", str(text), "--random", "1")
     value = helper.make_tensor_value_info
     nodes = [
-        helper.make_node("Erf", ["x"], ["u"], name="first"),
+        helper.make_node("RandomUniformLike", ["x"], ["u"], name="first"),
         helper.make_node("Det", ["u"], ["v"], name="second"),
         helper.make_node("Relu", ["v"], ["y"], name="third"),
     ]
@@ -101,7 +186,7 @@ def test_cli_model_wrong(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> 
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), model)
     message = _wrong(capsys, "simulate", str(model), "--random", "1")
     assert "first" in message
-    assert "Erf" in message
+    assert "RandomUniformLike" in message
     assert "second" in message
     assert "third" not in message
 
@@ -180,7 +265,7 @@ def test_cli_layers_wrong() -> None:
     assert re.search(r": conv1 \(u?int8 by int8\); conv2 \(u?int8 by int8\)", layers)
     products = [layer for layer in net.layers if hasattr(layer, "a_dtype")]
     assert layers.count(" by ") == len(products)
-    many: Any = SimpleNamespace(name="many", layers=[products[0]] * 11)
+    many: Any = SimpleNamespace(name="many", layers=[products[0]] * 11, specs=net.specs)
     with pytest.raises(ValueError, match="; and 3 more; the unit takes float8_e4m3fn") as caught:
         accelerators.check_network(many, unit, {})
     assert str(caught.value).count(products[0].name) == 8
@@ -251,7 +336,11 @@ def test_cli_interrupted(capsys: pytest.CaptureFixture[str], monkeypatch: pytest
     monkeypatch.setattr(jobs, "simulate_files", interrupt)
     status, out, err = _run(capsys, "simulate")
     assert (status, out) == (130, "")
-    assert err == "hwsim: interrupted\n"
+    assert err == "hwsim: interrupted; nothing is kept without --resume DIR\n"
+    for option in (("--resume", "kept"), ("--resume=kept",)):
+        assert _run(capsys, "simulate", *option) == (
+            130, "", "hwsim: interrupted; finished layers are kept, run it again to go on\n"
+        )  # fmt: skip
 
 
 @pytest.mark.parametrize("arguments", [("compare",), ("cost", "int8")])

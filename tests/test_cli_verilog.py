@@ -61,9 +61,9 @@ def test_cli_verilog_block(capsys: pytest.CaptureFixture[str], tmp_path: Path) -
     message = _wrong(capsys, "verilog", "int4", "-o", folder, "--array", "systolic")
     assert message.startswith("array must be one of output_stationary, weight_stationary, input_stationary, broadcast,")
     message = _wrong(capsys, "verilog", "int4", "-o", folder, "--array", "broadcast", "--rows", "0")
-    assert message == "rows must be in 1..256, not 0"
-    message = _wrong(capsys, "verilog", "int4", "-o", folder, "--array", "broadcast", "--pipeline", "2")
-    assert message == "pipeline must not be given for an array: an element takes a step in one cycle"
+    assert message == "rows must be in 1..4096, not 0"
+    message = _wrong(capsys, "verilog", "int4", "-o", folder, "--array", "broadcast", "--pipeline", "33")
+    assert message.startswith("pipeline must be in 1..32 for int4_l1_int32 (multiply, accumulate; beyond 2")
     message = _wrong(capsys, "verilog", "int4", "-o", folder, "--array", "broadcast", "--name", "module")
     assert message.startswith("name must be an identifier of Verilog")
     message = _wrong(capsys, "verilog", "int4", "-o", folder, "--clock-mhz", "0")

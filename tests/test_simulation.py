@@ -14,8 +14,9 @@ from onnx import TensorProto, helper
 
 import hwsim
 from hwsim import data
-from hwsim.accelerator import Dataflow, DramSpec, SramSpec
+from hwsim.accelerator import ArrayKind, DramSpec, SramSpec
 from hwsim.network import run
+from hwsim.network.checkpoint import Checkpoint
 
 
 def test_simulation_int8_outputs_and_totals() -> None:
@@ -30,10 +31,11 @@ def test_simulation_int8_outputs_and_totals() -> None:
     assert result.images == 24
     # 3x3 convolutions of 1, 8 and 16 channels to 8, 16 and 32 over 8x8, 8x8 and 4x4 pixels, and 128 x 10
     assert result.macs == 64 * 9 * 8 + 64 * 72 * 16 + 16 * 144 * 32 + 128 * 10
-    assert result.cycles == sum(layer.compute_cycles + layer.stall_cycles for layer in result.layers)
+    assert result.cycles == sum(layer.cycles for layer in result.layers)
     conv2 = next(layer for layer in result.layers if layer.name == "conv2")
-    # 4 x 1 folds of 16 x 16: 72 steps, a skew of 30, a latency of 2, and 16 to drain
-    assert conv2.compute_cycles == 4 * (72 + 30 + 2 + 16)
+    # 4 x 1 folds of 16 x 16 without a pause between: 72 steps and a skew of 30 each; then 2 of latency and 16 rows out
+    assert conv2.compute_cycles == 4 * 72
+    assert conv2.cycles - conv2.stall_cycles == 4 * (72 + 30) + 2 + 16
     assert conv2.traffic.activation_read_bits == 64 * 72 * 8
     assert conv2.traffic.weight_read_bits == 4 * 72 * 16 * 8
     report = json.loads(result.to_json())
@@ -46,7 +48,7 @@ def test_simulation_dataflow_keeps_int8_values() -> None:
     net = hwsim.network.read(data.digits_model_path(quantized=True))
     images, _ = data.digits_test()
     accelerator = hwsim.accelerator.read("int8_16x16")
-    stationary = replace(accelerator, array=replace(accelerator.array, dataflow=Dataflow.WEIGHT_STATIONARY))
+    stationary = replace(accelerator, array=replace(accelerator.array, dataflow=ArrayKind.WEIGHT_STATIONARY))
     inputs = {net.inputs[0].name: images[:8]}
     one, other = hwsim.simulate(net, accelerator, inputs), hwsim.simulate(net, stationary, inputs)
     for name, values in one.outputs.items():
@@ -183,3 +185,119 @@ def test_simulation_price_wrong(change: dict[str, Any], message: str) -> None:
     accelerator = replace(hwsim.accelerator.read("int8_16x16"), **change)
     with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
         hwsim.simulate(net, accelerator, {net.inputs[0].name: images[:1]})
+
+
+@pytest.mark.parametrize("preset", ["int8_16x16", "int8_16x16_ws_tflite", "mxfp4_4x4"])
+def test_simulation_cycles_add_up(preset: str) -> None:
+    net = hwsim.network.read(data.digits_model_path(quantized=preset.startswith("int8")))
+    result = hwsim.simulate(net, hwsim.accelerator.read(preset), values="none")
+    at = 0
+    for layer in result.layers:
+        assert layer.start_cycle == at
+        assert layer.cycles == layer.fill_cycles + layer.compute_cycles + layer.drain_cycles + layer.stall_cycles
+        for part in ("compute", "stall"):
+            events = [event for event in layer.plan.events if event.what == part]
+            assert sum(event.end - event.start for event in events) == getattr(layer, f"{part}_cycles")
+        at += layer.cycles
+    assert at == result.cycles
+    report = json.loads(result.to_json())
+    for part in ("fill", "compute", "drain", "stall"):
+        assert report[f"{part}_cycles"] == sum(layer[f"{part}_cycles"] for layer in report["layers"])
+
+
+class _Shaped:
+    """An array that has a shape and a type, and no value that could be read."""
+
+    def __init__(self, array: Any) -> None:
+        self.shape, self.ndim, self.size, self.dtype = array.shape, array.ndim, array.size, array.dtype
+
+    def __array__(self, *_: object, **__: object) -> Any:
+        raise AssertionError("a value was looked at")
+
+
+@pytest.mark.parametrize(("preset", "quantized"), [("int8_16x16", True), ("mxfp4_4x4", False)])
+def test_simulation_without_values_reads_none(preset: str, quantized: bool) -> None:
+    """The same figures as with values, from a network whose weights cannot be looked at."""
+    net = hwsim.network.read(data.digits_model_path(quantized=quantized))
+    accelerator = hwsim.accelerator.read(preset)
+    images, _ = data.digits_test()
+    whole = hwsim.simulate(net, accelerator, {net.inputs[0].name: images[:3]})
+    layers = tuple(
+        replace(layer, weight=_Shaped(layer.weight)) if getattr(layer, "weight", None) is not None else layer  # type: ignore[attr-defined,call-arg]
+        for layer in net.layers
+    )
+    bare = hwsim.simulate(replace(net, layers=layers), accelerator, values="none")
+    assert (bare.values, bare.images, dict(bare.outputs)) == ("none", 0, {})
+    figures = json.loads(whole.to_json())
+    assert json.loads(bare.to_json()) == {**figures, "values": "none", "images": 0, "outputs": {}}
+
+
+def test_simulation_without_values_checks_the_unit() -> None:
+    net = hwsim.network.read(data.digits_model_path(quantized=True))
+    with pytest.raises(ValueError, match=r"cannot run on unit mxfp4\S*: conv1 "):
+        hwsim.simulate(net, hwsim.accelerator.read("mxfp4_4x4"), values="none")
+
+
+def test_simulation_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    net = hwsim.network.read(data.digits_model_path(quantized=False))
+    accelerator = hwsim.accelerator.read("mxfp4_4x4")
+    images, _ = data.digits_test()
+    inputs = {net.inputs[0].name: images[:40]}
+    wanted = hwsim.simulate(net, accelerator, inputs)
+    begun: list[str] = []
+
+    def stop(layer: str) -> None:
+        begun.append(layer)
+        if layer == "conv3":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        hwsim.simulate(net, accelerator, inputs, progress=stop, resume=Checkpoint(tmp_path / "kept"))
+    assert begun == ["conv1", "conv2", "conv3"]
+    begun.clear()
+    result = hwsim.simulate(net, accelerator, inputs, progress=begun.append, resume=Checkpoint(tmp_path / "kept"))
+    assert begun == ["conv3", "fc", "conv1", "conv2", "conv3", "fc"]  # the rest of 32 images, and 8 more
+    for name, values in wanted.outputs.items():
+        assert np.array_equal(result.outputs[name], values)
+
+
+def test_simulation_says_how_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = hwsim.network.read(data.digits_model_path(quantized=True))
+    images, _ = data.digits_test()
+    seconds = iter(range(0, 1000, 4))
+    monkeypatch.setattr("hwsim.simulation.pace.monotonic", lambda: float(next(seconds)))
+    said: list[str] = []
+    hwsim.simulate(net, hwsim.accelerator.read("int8_16x16"), {net.inputs[0].name: images[:64]}, progress=said.append)
+    # conv1, conv2, conv3 and fc have 4608, 73728, 73728 and 1280 multiply-accumulates; 32 images go through at once
+    assert said[0] == "conv1"  # nothing is said in the first five seconds
+    for text, layer, done, passed in ((said[1], "conv2", 4608, 8), (said[2], "conv3", 4608 + 73728, 12)):
+        left = passed * (2 * 153344 - done) / done
+        rest = f"{left:.0f} s" if left < 90 else f"{left / 60:.0f} min"
+        assert text == f"{layer} ({100 * done / 306688:.0f} % done, about {rest} left)"
+    assert said[4] == "conv1 (50 % done, about 20 s left)"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"values": "all"}, "values must be one of exact, none, sampled, not 'all'"),
+        ({}, "inputs must be given with values 'exact', not None"),
+        ({"inputs": [1]}, "inputs must be a mapping of names to arrays, not list"),
+        (
+            {"values": "none", "against_float": True},
+            "against_float must be left out with values 'none': it takes every value",
+        ),
+        (
+            {"values": "sampled", "inputs": {}, "record": print},
+            "record must be left out with values 'sampled': it takes every value",
+        ),
+        (
+            {"inputs": {}, "against_float": True, "resume": "kept"},
+            "against_float must be False with resume: the errors of layers already finished are lost",
+        ),
+    ],
+)
+def test_simulation_options_wrong(options: dict[str, Any], message: str) -> None:
+    net = hwsim.network.read(data.digits_model_path(quantized=True))
+    with pytest.raises((TypeError, ValueError), match=f"^{re.escape(message)}"):
+        hwsim.simulate(net, hwsim.accelerator.read("int8_16x16"), **options)

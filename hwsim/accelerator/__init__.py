@@ -1,21 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where and when a network's products are computed: arrays of units, memories, schedules."""
 
-from hwsim.accelerator.arrays import Schedule, streamed, systolic
+from hwsim.accelerator.arrays import Schedule, schedule, serial, stalled, streamed
 from hwsim.accelerator.engine import Record, UnitEngine, check_network
 from hwsim.accelerator.footprint import Footprint, footprint, step_bits
 from hwsim.accelerator.reader import presets, read
-from hwsim.accelerator.spec import Accelerator, ArraySpec, Dataflow, DramSpec, SramSpec, WireSpec
-from hwsim.accelerator.traffic import Move, Traffic, layer_traffic, weights_fit
+from hwsim.accelerator.sampled import SampledEngine, SampledError
+from hwsim.accelerator.spec import (
+    Accelerator,
+    ArraySpec,
+    DramSpec,
+    Folds,
+    MappingSpec,
+    Objective,
+    SramSpec,
+    WireSpec,
+)
+from hwsim.accelerator.traffic import Move, Traffic
+from hwsim.datapath.array import ArrayKind
 
 __all__ = [
     "Accelerator",
+    "ArrayKind",
     "ArraySpec",
-    "Dataflow",
     "DramSpec",
+    "Folds",
     "Footprint",
+    "MappingSpec",
     "Move",
+    "Objective",
     "Record",
+    "SampledEngine",
+    "SampledError",
     "Schedule",
     "SramSpec",
     "Traffic",
@@ -23,11 +39,11 @@ __all__ = [
     "WireSpec",
     "check_network",
     "footprint",
-    "layer_traffic",
     "presets",
     "read",
+    "schedule",
+    "serial",
+    "stalled",
     "step_bits",
     "streamed",
-    "systolic",
-    "weights_fit",
 ]

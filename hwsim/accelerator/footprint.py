@@ -50,7 +50,7 @@ def footprint(
         A last block that is not full has a whole scale. A scale of the tensor, or of each row where channels have one,
         takes 32 bits.
     rows, length : int
-        Of the matrix.
+        Of the matrix. `rows` may be an array of int64, for so many matrices; the result's fields are arrays then.
     sparsity : Sparsity, optional
         Of the rows: only the kept places of every group are stored, each with its place in ``ceil(log2(of))`` bits.
     cut : int, optional
@@ -70,7 +70,7 @@ def footprint(
     if not isinstance(spec, BlockSpec):
         return Footprint(element_bits, 0, index_bits)
     shared = spec.scale.bits + spec.zero_point * spec.element.bits + len(spec.others).bit_length()
-    blocks = ceil(rows / spec.block_rows) if spec.block_rows else 1
+    blocks = -(-rows // spec.block_rows) if spec.block_rows else 1
     blocks *= _blocks(length, spec.block_size, cut or length)
     above = _FLOAT32_BITS * (spec.tensor_scale + rows * spec.channel_scale)
     return Footprint(element_bits, blocks * shared + above, index_bits)

@@ -4,13 +4,26 @@
 import difflib
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
 
 from hwsim import datapath
-from hwsim.accelerator.spec import Accelerator, ArraySpec, Constants, Dataflow, DramSpec, SramSpec, WireSpec
+from hwsim.accelerator.spec import (
+    Accelerator,
+    ArraySpec,
+    Constants,
+    DramSpec,
+    Folds,
+    MappingSpec,
+    Objective,
+    SramSpec,
+    WireSpec,
+)
+from hwsim.datapath.array import ArrayKind
 from hwsim.network import Rule
+from hwsim.network.nonlinear import GeluKind, LayerNormKind, NonlinearSpec, SoftmaxKind
 
 __all__ = [
     "presets",
@@ -18,6 +31,7 @@ __all__ = [
 ]
 
 _Built = TypeVar("_Built")
+_KINDS: Mapping[type, str] = {int: "an int", str: "a str", bool: "true or false"}
 # Constants that the user may give in place of ours; what they must be, `cost_models.memory` says.
 _SRAM = ("read_pj_per_bit", "write_pj_per_bit", "leakage_mw")
 _DRAM = (
@@ -42,14 +56,18 @@ _KEYS: dict[str, tuple[str, ...]] = {
         "requantization",
         "array",
         "memory",
+        "nonlinear",
+        "mapping",
     ),
-    "array": ("dataflow", "rows", "columns"),
+    "array": ("dataflow", "rows", "columns", "depth", "count", "folds", "serial_bits"),
     "memory": ("preset", "activations", "weights", "dram", "registers", "wire"),
-    "memory.activations": ("kilobytes", "width_bits", *_SRAM),
-    "memory.weights": ("kilobytes", "width_bits", *_SRAM),
+    "memory.activations": ("kilobytes", "width_bits", "double_buffered", *_SRAM),
+    "memory.weights": ("kilobytes", "width_bits", "double_buffered", *_SRAM),
     "memory.dram": ("kind", "bits_per_cycle", *_DRAM),
     "memory.registers": ("clock_pj_per_cycle", "data_pj_per_toggle", "leakage_uw", "toggle_rate"),
     "memory.wire": ("name", "length_mm", *_WIRE),
+    "nonlinear": ("softmax", "gelu", "layer_norm", "tile"),
+    "mapping": ("objective", "limit"),
 }
 
 
@@ -65,9 +83,11 @@ def read(path: str | Path) -> Accelerator:
     Parameters
     ----------
     path : str or Path
-        A TOML file, or the name of a preset (`presets`). Every key is needed, but `name` (the file's stem), `pipeline`
-        (2) and `requantization` ("onnx"), and the constants of memories (docs/memory.md). With `memory.preset`, there
-        is no `sram_node_nm`, and `memory.dram.kind` may be left out.
+        A TOML file, or the name of a preset (`presets`); docs/accelerators.md has every key. Those with a default may
+        be left out: `name` (the file's stem), `pipeline` (2), `requantization` ("onnx"), of the array `depth` (1),
+        `count` (1), `folds` ("streamed") and `serial_bits` (0), of a memory `double_buffered` (true), the tables
+        `nonlinear` and `mapping`, and the constants of memories (docs/memory.md). With `memory.preset`, there is no
+        `sram_node_nm`, and `memory.dram.kind` may be left out.
 
     Returns
     -------
@@ -138,15 +158,13 @@ def _need(table: Mapping[str, Any], path: str, where: str, kind: type | tuple[ty
                 return default
             raise ValueError(f"{where}: {path} is missing")
         value = value[key]
-    if not isinstance(value, kind) or isinstance(value, bool):
-        wanted = {int: "an int", str: "a str"}.get(kind, "a number") if isinstance(kind, type) else "a number"
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        wanted = _KINDS.get(kind, "a number") if isinstance(kind, type) else "a number"
         raise TypeError(f"{where}: {path} must be {wanted}, not {value!r}")
     return value
 
 
-def _choice(
-    table: Mapping[str, Any], path: str, where: str, choices: type[Dataflow] | type[Rule], default: Any = None
-) -> Any:
+def _choice(table: Mapping[str, Any], path: str, where: str, choices: type[Enum], default: Any = None) -> Any:
     text = _need(table, path, where, str, default)
     try:
         return choices(text)
@@ -166,21 +184,17 @@ def _accelerator(table: Mapping[str, Any], where: str) -> Accelerator:
             lambda: SramSpec(
                 kilobytes=integer(f"{path}.kilobytes"),
                 width_bits=integer(f"{path}.width_bits"),
+                double_buffered=_flag(table, f"{path}.double_buffered", where, default=True),
                 constants=_constants(table, path, _SRAM),
             ),
         )
 
     preset = "" if "preset" not in table.get("memory", {}) else _need(table, "memory.preset", where, str)
-    dataflow = _choice(table, "array.dataflow", where, Dataflow)
     return Accelerator(
         name=_need(table, "name", where, str, Path(where).stem),
         unit=_located(where, "unit", lambda: datapath.named(_need(table, "unit", where, str))),
         pipeline=integer("pipeline", 2),
-        array=_located(
-            where,
-            "array",
-            lambda: ArraySpec(dataflow=dataflow, rows=integer("array.rows"), columns=integer("array.columns")),
-        ),
+        array=_array(table, where),
         activations=sram("memory.activations"),
         weights=sram("memory.weights"),
         dram=_located(
@@ -200,7 +214,48 @@ def _accelerator(table: Mapping[str, Any], where: str) -> Accelerator:
         memory_preset=_beside(preset, where),
         registers=_constants(table, "memory.registers", _KEYS["memory.registers"]),
         wire=_wire(table, where, preset),
+        nonlinear=_nonlinear(table, where),
+        mapping=_mapping(table, where),
     )
+
+
+def _array(table: Mapping[str, Any], where: str) -> ArraySpec:
+    def integer(key: str, default: int | None = None) -> int:
+        return int(_need(table, f"array.{key}", where, int, default))
+
+    dataflow = _choice(table, "array.dataflow", where, ArrayKind)
+    folds = _choice(table, "array.folds", where, Folds, "streamed")
+    return _located(
+        where,
+        "array",
+        lambda: ArraySpec(
+            dataflow=dataflow,
+            rows=integer("rows"),
+            columns=integer("columns"),
+            depth=integer("depth", 1),
+            count=integer("count", 1),
+            folds=folds,
+            serial_bits=integer("serial_bits", 0),
+        ),
+    )
+
+
+def _nonlinear(table: Mapping[str, Any], where: str) -> NonlinearSpec:
+    kinds = {"softmax": SoftmaxKind, "gelu": GeluKind, "layer_norm": LayerNormKind}
+    chosen = {key: _choice(table, f"nonlinear.{key}", where, kind, "float") for key, kind in kinds.items()}
+    tile = _need(table, "nonlinear.tile", where, int, NonlinearSpec().tile)
+    return _located(where, "nonlinear", lambda: NonlinearSpec(**chosen, tile=tile))
+
+
+def _mapping(table: Mapping[str, Any], where: str) -> MappingSpec:
+    default = MappingSpec()
+    objective = _choice(table, "mapping.objective", where, Objective, default.objective.value)
+    limit = _need(table, "mapping.limit", where, int, default.limit)
+    return _located(where, "mapping", lambda: MappingSpec(objective=objective, limit=limit))
+
+
+def _flag(table: Mapping[str, Any], path: str, where: str, *, default: bool) -> bool:
+    return bool(_need(table, path, where, bool, default))
 
 
 def _constants(table: Mapping[str, Any], path: str, keys: Sequence[str]) -> Constants:

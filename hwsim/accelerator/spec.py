@@ -1,19 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """The specification of an accelerator: a unit, an array of it, memories, a clock and a technology."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
+from math import ceil
 
 from hwsim.datapath import DotProductUnit
-from hwsim.formats.codes import check_int
+from hwsim.datapath.array import ArrayGeometry, ArrayKind
+from hwsim.formats import IntegerSpec
+from hwsim.formats.codes import check_bool, check_int
 from hwsim.network import Rule
+from hwsim.network.nonlinear import NonlinearSpec
 
 __all__ = [
     "Accelerator",
     "ArraySpec",
     "Constants",
-    "Dataflow",
     "DramSpec",
+    "Folds",
+    "MappingSpec",
+    "Objective",
     "SramSpec",
     "WireSpec",
 ]
@@ -23,40 +30,94 @@ Constants = tuple[tuple[str, int | float | str], ...]
 """Constants that the user gives in place of those of `cost_models.memory`, by name; checked where they are used."""
 
 
-class Dataflow(Enum):
-    """What stays in place in a systolic array while the rest streams.
+class Folds(Enum):
+    """How the folds of a product follow one another.
 
-    OUTPUT_STATIONARY: each unit keeps the register of one output while all of K streams through.
-    WEIGHT_STATIONARY: each unit keeps `lanes` weights while the rows of the other operand stream through; a partial
-    sum goes down a column, from unit to unit, and enters the next fold of K at the top again.
-    Both add the products in order of K.
+    STREAMED: as soon as they can, loads and outputs behind other folds, as in the arrays of `rtl.arrays`.
+    SERIAL: a fold begins when the one before is out (SCALE-Sim's closed forms, and the drain).
     """
 
-    OUTPUT_STATIONARY = "output_stationary"
-    WEIGHT_STATIONARY = "weight_stationary"
+    STREAMED = "streamed"
+    SERIAL = "serial"
+
+
+class Objective(Enum):
+    """What the mapper makes small: cycles, energy, or their product."""
+
+    LATENCY = "latency"
+    ENERGY = "energy"
+    EDP = "edp"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArraySpec:
-    """A systolic array.
+    """The arrays of units on a chip.
 
     Parameters
     ----------
-    dataflow : Dataflow
+    dataflow : ArrayKind
     rows, columns : int
-        Units, 1 to 4096 each way. Rows take outputs' rows (output-stationary) or K (weight-stationary); columns take
-        output channels.
+        Units, 1 to 4096 each way.
+    depth : int
+        Steps of the unit that an element of a cube takes at once, 2 to 64; 1 for all other kinds.
+    count : int
+        Equal arrays that share the memories, 1 to 1024.
+    folds : Folds
+    serial_bits : int
+        Bits of an operand that a unit takes in a cycle, 0 to 64; 0 for units that take all of them.
     """
 
-    dataflow: Dataflow
+    dataflow: ArrayKind
     rows: int
     columns: int
+    depth: int = 1
+    count: int = 1
+    folds: Folds = Folds.STREAMED
+    serial_bits: int = 0
 
     def __post_init__(self) -> None:
-        if not isinstance(self.dataflow, Dataflow):
-            raise TypeError(f"dataflow must be a Dataflow, not {self.dataflow!r}")
-        check_int("rows", self.rows, 1, 4096)
-        check_int("columns", self.columns, 1, 4096)
+        if not isinstance(self.dataflow, ArrayKind):
+            raise TypeError(f"dataflow must be an ArrayKind, not {self.dataflow!r}")
+        ArrayGeometry(kind=self.dataflow, rows=self.rows, columns=self.columns, depth=self.depth)
+        check_int("count", self.count, 1, 1024)
+        if not isinstance(self.folds, Folds):
+            raise TypeError(f"folds must be a Folds, not {self.folds!r}")
+        check_int("serial_bits", self.serial_bits, 0, 64)
+
+    @property
+    def geometry(self) -> ArrayGeometry:
+        """One of the arrays; where an operand stays, with partial sums."""
+        return _geometry(self.dataflow, self.rows, self.columns, self.depth)
+
+    @property
+    def units(self) -> int:
+        """Units of all arrays: in a cube, as many as it is deep at each place."""
+        return self.count * self.rows * self.columns * self.depth
+
+
+@lru_cache(maxsize=256)
+def _geometry(kind: ArrayKind, rows: int, columns: int, depth: int) -> ArrayGeometry:
+    return ArrayGeometry(kind=kind, rows=rows, columns=columns, depth=depth, partial_sums=not kind.keeps_outputs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MappingSpec:
+    """What is asked of the mapper.
+
+    Parameters
+    ----------
+    objective : Objective
+    limit : int
+        Tilings of a layer that are tried at most, 1 to 1000000; where there are more, the search is bounded.
+    """
+
+    objective: Objective = Objective.LATENCY
+    limit: int = 2000
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.objective, Objective):
+            raise TypeError(f"objective must be an Objective, not {self.objective!r}")
+        check_int("limit", self.limit, 1, 1_000_000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,17 +130,21 @@ class SramSpec:
         Capacity in KiB, 1 to 1048576.
     width_bits : int
         Bits read or written at once, 8 to 4096.
+    double_buffered : bool
+        Whether half of it is filled, or emptied, while the array works on the other half.
     constants : tuple of (str, number)
         The user's own, for those of `cost_models.memory.Sram` by name.
     """
 
     kilobytes: int
     width_bits: int
+    double_buffered: bool = True
     constants: Constants = ()
 
     def __post_init__(self) -> None:
         check_int("kilobytes", self.kilobytes, 1, 1 << 20)
         check_int("width_bits", self.width_bits, 8, 4096)
+        check_bool("double_buffered", self.double_buffered)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +224,15 @@ class Accelerator:
         The user's own constants of an operand register's bit, for those of `cost_models.memory.Register` by name.
     wire : WireSpec, optional
         Without it, wires between the memories and the array are left out.
+    nonlinear : NonlinearSpec
+        How softmax, GELU and layer normalization are computed.
+    mapping : MappingSpec
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a field is out of range, the array's element is no unit that there can be, or serial bits do not go with the
+        unit: it has integers to take bit by bit, and no fewer bits of a.
     """
 
     name: str
@@ -176,6 +250,8 @@ class Accelerator:
     memory_preset: str = ""
     registers: Constants = ()
     wire: WireSpec | None = None
+    nonlinear: NonlinearSpec = field(default_factory=NonlinearSpec)
+    mapping: MappingSpec = field(default_factory=MappingSpec)
 
     def __post_init__(self) -> None:
         check_int("pipeline", self.pipeline, 1, 32)
@@ -188,3 +264,31 @@ class Accelerator:
             raise ValueError(f"sram_node_nm must be 45, 32 or 22, not {self.sram_node_nm!r}")
         if not self.memory_preset and not self.dram.kind:
             raise ValueError("dram.kind must be given where there is no memory preset")
+        self._check_array()
+
+    def _check_array(self) -> None:
+        array, unit = self.array, self.unit
+        try:
+            array.geometry.element(unit)
+        except ValueError as error:
+            at_once = f"{array.geometry.widening} steps of unit {unit.name}"
+            raise ValueError(f"array: {array.dataflow.value} takes {at_once} as one: {error}") from None
+        if not array.serial_bits:
+            return
+        if not (isinstance(unit.a, IntegerSpec) and isinstance(unit.b, IntegerSpec)):
+            raise ValueError(
+                f"array.serial_bits must be 0 for unit {unit.name}, whose operands are not both integers, "
+                f"not {array.serial_bits!r}"
+            )
+        check_int("array.serial_bits", array.serial_bits, 1, unit.a.bits)
+
+    @property
+    def element(self) -> DotProductUnit:
+        """What an element of the array computes in a step: the unit whose `matmul` gives the array's values."""
+        return self.array.geometry.element(self.unit)
+
+    @property
+    def step_cycles(self) -> int:
+        """Cycles of a step: as many as a takes, `serial_bits` a cycle; else 1."""
+        serial, spec = self.array.serial_bits, self.unit.element_a
+        return ceil(spec.bits / serial) if serial else 1

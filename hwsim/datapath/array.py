@@ -46,7 +46,7 @@ class ArrayGeometry:
     ----------
     kind : ArrayKind
     rows, columns : int
-        1 to 256 each.
+        1 to 4096 each.
     depth : int
         Steps of the unit that an element of a cube takes at once, 2 to 64; 1 for all other kinds.
     partial_sums : bool
@@ -68,8 +68,8 @@ class ArrayGeometry:
     def __post_init__(self) -> None:
         if not isinstance(self.kind, ArrayKind):
             raise TypeError(f"kind must be an ArrayKind, not {self.kind!r}")
-        check_int("rows", self.rows, 1, 256)
-        check_int("columns", self.columns, 1, 256)
+        check_int("rows", self.rows, 1, 4096)
+        check_int("columns", self.columns, 1, 4096)
         if self.kind is ArrayKind.CUBE:
             check_int("depth", self.depth, 2, 64)
         else:

@@ -339,11 +339,19 @@ def _unpack(spec: FloatSpec, codes: NDArray[np.unsignedinteger]) -> Unpacked:
 
 def _decode(spec: FloatSpec, codes: NDArray[np.unsignedinteger]) -> NDArray[np.float64]:
     """Decode checked codes."""
+    if spec == _SINGLE:
+        with np.errstate(invalid="ignore"):  # a signalling NaN is a NaN
+            values = np.asarray(codes.astype(np.uint32, copy=False).view(np.float32).astype(np.float64))
+        values[np.isnan(values)] = np.nan
+        return values
     negative, significand, exponent, special = _fields(spec, codes)
     # Two steps, for 2**exponent alone may be below the smallest float64.
     magnitude = np.ldexp(np.ldexp(significand.astype(np.float64), -spec.man_bits), exponent + spec.man_bits)
     magnitude = np.where(special == 0, magnitude, np.where(special == NAN, np.nan, np.inf))
     return np.where(negative & (special != NAN), -magnitude, magnitude)
+
+
+_SINGLE = FloatSpec(exp_bits=8, man_bits=23, bias=127, specials=Specials.IEEE)  # whose codes NumPy knows
 
 
 @lru_cache(maxsize=64)

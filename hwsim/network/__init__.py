@@ -3,6 +3,7 @@
 
 from hwsim.network.affine import AffineQuantization
 from hwsim.network.calibration import calibrate
+from hwsim.network.checkpoint import Checkpoint
 from hwsim.network.execution import ExactEngine, run, trace
 from hwsim.network.graph import Engine, Layer, MatmulShape, Network, TensorSpec
 from hwsim.network.onnx_reader import read
@@ -11,6 +12,7 @@ from hwsim.network.weight_tensors import Weight, weights
 
 __all__ = [
     "AffineQuantization",
+    "Checkpoint",
     "Engine",
     "ExactEngine",
     "Layer",

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Affine (scale and zero point) quantization of a tensor, as ONNX defines it."""
+"""Affine (scale and zero point) quantization of a tensor, as ONNX defines it, and the element types of codes."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,8 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
+    "BIPOLAR",
     "CODE_RANGES",
+    "FLOAT_FORMATS",
     "AffineQuantization",
+    "code_range",
+    "element_bits",
     "storage_type",
 ]
 
@@ -28,13 +33,56 @@ CODE_RANGES = {
 }
 
 
+# ONNX's small float types, whose codes are held in uint8, and the names of their formats in `hwsim.formats`.
+FLOAT_FORMATS = {
+    "float8e4m3fn": "float8_e4m3fn",
+    "float8e4m3fnuz": "float8_e4m3fnuz",
+    "float8e5m2": "float8_e5m2",
+    "float8e5m2fnuz": "float8_e5m2fnuz",
+    "float8e8m0": "float8_e8m0fnu",
+    "float6e2m3": "float6_e2m3fn",
+    "float6e3m2": "float6_e3m2fn",
+    "float4e2m1": "float4_e2m1fn",
+}
+BIPOLAR = "bipolar"  # QONNX: the two values -1 and 1, in one bit
+_INTEGER = re.compile(r"(u?)int([1-9]|[12]\d|3[012])")
+_FLOAT_CODES = re.compile(r"(?:minifloat|float\d+)_e(\d+)m(\d+)\w*")  # formats of QONNX that ONNX has no type for
+
+
+def code_range(dtype: str) -> tuple[int, int] | None:
+    """Return the least and the greatest code of an integer type of 1 to 32 bits or of BIPOLAR; None for all others."""
+    if dtype == BIPOLAR:
+        return -1, 1
+    match = _INTEGER.fullmatch(dtype)
+    if match is None:
+        return None
+    bits = int(match[2])
+    return (0, 2**bits - 1) if match[1] else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+
+
+def element_bits(dtype: str) -> int:
+    """Return the width of an element: of codes what they need, not what they are held in."""
+    if dtype == BIPOLAR:
+        return 1
+    match = _FLOAT_CODES.fullmatch(dtype)
+    if match is not None:
+        return 1 + int(match[1]) + int(match[2])
+    digits = re.search(r"\d+", dtype)
+    return int(digits[0]) if digits else 8
+
+
 def storage_type(dtype: str) -> np.dtype[Any]:
-    """Return the numpy type that holds codes of an ONNX element type (int4 is held in int8)."""
-    if dtype in ("int2", "int4"):
-        return np.dtype(np.int8)
-    if dtype in ("uint2", "uint4"):
+    """Return the numpy type that holds an element: of a small float its code in uint8, of int4 an int8."""
+    if dtype in FLOAT_FORMATS:
         return np.dtype(np.uint8)
-    return np.dtype(dtype)
+    if _FLOAT_CODES.fullmatch(dtype) is not None:
+        return np.dtype(np.uint8 if element_bits(dtype) <= 8 else np.uint16)
+    limits = code_range(dtype)
+    if limits is None:
+        return np.dtype(dtype)
+    signed = limits[0] < 0
+    width = next(width for width in (8, 16, 32) if limits[1] < 2 ** (width - signed))
+    return np.dtype(f"{'' if signed else 'u'}int{width}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -48,9 +96,11 @@ class AffineQuantization:
     zero_point : ndarray of int64, the shape of `scale`
         The code of the value 0.
     dtype : str
-        ONNX element type of the codes, a key of `CODE_RANGES`.
+        Element type of the codes: a key of `CODE_RANGES`, or an integer of another width ("int3") or "bipolar" (QONNX).
     axis : int or None
         The axis that `scale` runs along; None where it is one number.
+    narrow : bool
+        Whether the least code of a signed type, or the greatest of an unsigned one, is not used (QONNX).
 
     Raises
     ------
@@ -66,9 +116,10 @@ class AffineQuantization:
     zero_point: npt.NDArray[np.int64]
     dtype: str
     axis: int | None = None
+    narrow: bool = False
 
     def __post_init__(self) -> None:
-        if self.dtype not in CODE_RANGES:
+        if code_range(self.dtype) is None:
             raise ValueError(f"quantized element type must be one of {', '.join(CODE_RANGES)}, not {self.dtype!r}")
         if self.scale.shape != self.zero_point.shape:
             shapes = f"{self.scale.shape} and {self.zero_point.shape}"
@@ -81,17 +132,20 @@ class AffineQuantization:
     @property
     def low(self) -> int:
         """The least code."""
-        return CODE_RANGES[self.dtype][0]
+        low = _limits(self.dtype)[0]
+        return low + (self.narrow and low < 0 and self.dtype != BIPOLAR)
 
     @property
     def high(self) -> int:
         """The greatest code."""
-        return CODE_RANGES[self.dtype][1]
+        low, high = _limits(self.dtype)
+        return high - (self.narrow and low == 0)
 
-    def same_as(self, other: "AffineQuantization") -> bool:
+    def same_as(self, other: object) -> bool:
         """Tell whether both give every code the same value."""
         return (
-            self.dtype == other.dtype
+            isinstance(other, AffineQuantization)
+            and (self.dtype, self.narrow) == (other.dtype, other.narrow)
             and self.scale.ndim == other.scale.ndim
             and (self.axis == other.axis or self.scale.ndim == 0)
             and np.array_equal(self.scale, other.scale)
@@ -148,3 +202,10 @@ class AffineQuantization:
         shape = [1] * ndim
         shape[self.axis] = -1
         return self.scale.reshape(shape), self.zero_point.reshape(shape)
+
+
+def _limits(dtype: str) -> tuple[int, int]:
+    """Return the range of a type that is known to have one."""
+    found = code_range(dtype)
+    assert found is not None
+    return found

@@ -9,10 +9,13 @@ import numpy.typing as npt
 
 from hwsim.network.execution import ExactEngine, run
 from hwsim.network.graph import Layer, Network
+from hwsim.network.tensor_files import release
 
 __all__ = [
     "calibrate",
 ]
+
+_AT_ONCE = 1 << 23  # elements looked at
 
 
 class _RangeEngine(ExactEngine):
@@ -24,9 +27,22 @@ class _RangeEngine(ExactEngine):
     def matmul(self, layer: Layer, a: npt.NDArray[Any], b: npt.NDArray[Any]) -> npt.NDArray[Any]:
         if np.issubdtype(a.dtype, np.floating):
             seen = self.ranges.get(layer.name, (0.0, 0.0))
-            here = (float(np.abs(a).max(initial=0.0)), float(np.abs(b).max(initial=0.0)))
+            here = (_largest(a), _largest(b))
             self.ranges[layer.name] = (max(seen[0], here[0]), max(seen[1], here[1]))
         return super().matmul(layer, a, b)
+
+
+def _largest(values: npt.NDArray[Any]) -> float:
+    """Return the largest magnitude, without an array of all of them, or all of a mapped one, in memory."""
+    found = 0.0
+    columns = values.shape[-1]
+    step = max(1, _AT_ONCE * columns // max(values.size, 1))
+    for start in range(0, columns, step):
+        part = values[..., start : start + step]
+        found = float(np.max([found, float(part.max(initial=0)), -float(part.min(initial=0))]))  # NaN, if there is one
+        if step < columns:
+            release(values)
+    return found
 
 
 def calibrate(network: Network, inputs: Mapping[str, npt.NDArray[Any]]) -> dict[str, tuple[float, float]]:

@@ -2,14 +2,19 @@
 """Run a network on arrays, every multiply-accumulate on an engine of the caller's choice."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from hwsim.network.affine import storage_type
+from hwsim.network.checkpoint import Checkpoint, arrays_of
+from hwsim.network.coded_product import coded_product
 from hwsim.network.graph import Engine, KOrder, Layer, Network, TensorSpec
+from hwsim.network.layers.multiply_accumulate import MultiplyAccumulate
+from hwsim.network.nonlinear import NonlinearKernels, NonlinearSpec
 from hwsim.network.requantize import Rule
+from hwsim.network.tensor_files import release
 
 __all__ = [
     "ExactEngine",
@@ -21,13 +26,22 @@ __all__ = [
 Array = npt.NDArray[Any]
 Hook = Callable[[str, Array], None]
 
-_CHUNK = 32  # images at once: the rows of an unrolled convolution are its input times the kernel's size
+_IMAGES = 32  # at once, at most
+_WEIGHTS = 1 << 23  # floats of a second operand at once
+_ELEMENTS = 1 << 25  # and fewer where a first operand, as an unrolled convolution, would be larger
 
 
 class ExactEngine:
-    """Integer products exact to the last bit; float32 products in numpy's own order."""
+    """Integer products exact to the last bit; float32 products in numpy's own order.
 
+    Its description, by which a checkpoint knows it, holds for one machine and one version of numpy: another may add
+    float32 products in another order.
+    """
+
+    description = "exact"
     k_order: KOrder = "channel_first"
+    nonlinear: NonlinearSpec = NonlinearSpec()
+    nonlinear_kernels: NonlinearKernels | None = None
 
     def matmul(self, layer: Layer, a: Array, b: Array) -> Array:
         """Multiply (groups, m, k) by (groups, k, n).
@@ -38,17 +52,18 @@ class ExactEngine:
         Parameters
         ----------
         layer : Layer
-            Not looked at.
+            Looked at where its operands are codes of a format (`Form.CODED`).
         a, b : ndarray
 
         Returns
         -------
         ndarray
-            int64 for integers, float32 for floats.
+            int64 for integers, float32 for floats, float64 for codes: the exact sum, rounded once (`coded_product`).
         """
-        del layer
+        if isinstance(layer, MultiplyAccumulate) and layer.coded:
+            return coded_product(layer, a, b)
         if np.issubdtype(a.dtype, np.floating):
-            return np.asarray(np.matmul(a, b))
+            return _float_product(a, b)
         bound = _magnitude(a.dtype) * _magnitude(b.dtype) * a.shape[-1]
         if bound <= 2**24:
             return np.asarray(np.matmul(a.astype(np.float32), b.astype(np.float32)).astype(np.int64))
@@ -66,6 +81,7 @@ def run(
     engine: Engine | None = None,
     rule: Rule | str = Rule.ONNX,
     hook: Hook | None = None,
+    resume: Checkpoint | None = None,
 ) -> dict[str, Array]:
     """Run a network.
 
@@ -81,6 +97,10 @@ def run(
     hook : callable, optional
         Called with the name and the value of every tensor as it is computed; more than once for a tensor where there
         are so many images that they go through in portions, in order.
+    resume : Checkpoint, optional
+        A folder that keeps what finished layers produced. Where it holds some of an earlier run on the same network,
+        inputs, engine and rule, the run goes on from there, with the same result, bit for bit; `hook` is not called for
+        what is finished.
 
     Returns
     -------
@@ -92,17 +112,21 @@ def run(
     TypeError
         Where `inputs` is no mapping or an input has the wrong element type.
     ValueError
-        Where an input is missing, unknown or has the wrong shape, or the rule has no kernel for a layer.
+        Where an input is missing, unknown or has the wrong shape, the rule has no kernel for a layer, or the checkpoint
+        belongs to another run or is damaged.
     """
     chosen = Rule(rule)
     machine: Engine = ExactEngine() if engine is None else engine
     arrays, count = _checked(network, inputs)
-    step = _CHUNK if network.batchable else network.batch
+    step = _at_once(network) if network.batchable else network.batch
+    if resume is not None:
+        resume.open(network, arrays, machine, chosen, step)
+    job = _Job(network, machine, chosen, hook, resume)
     if count <= step:
-        return _run_once(network, arrays, machine, chosen, hook)
+        return _run_once(job, arrays, 0)
     portions = [
-        _run_once(network, {k: v[i : i + step] for k, v in arrays.items()}, machine, chosen, hook)
-        for i in range(0, count, step)
+        _run_once(job, {k: v[i : i + step] for k, v in arrays.items()}, portion)
+        for portion, i in enumerate(range(0, count, step))
     ]
     return {name: np.concatenate([portion[name] for portion in portions]) for name in portions[0]}
 
@@ -130,26 +154,62 @@ def trace(
     return {name: parts[0] if len(parts) == 1 else np.concatenate(parts) for name, parts in pieces.items()}
 
 
-def _run_once(
-    network: Network, arrays: Mapping[str, Array], engine: Engine, rule: Rule, hook: Hook | None
-) -> dict[str, Array]:
-    """Run all layers, dropping each tensor after its last reader."""
+def _at_once(network: Network) -> int:
+    """Return how many images go through a network at once."""
+    products = (layer.matmul_shape(network.specs(layer)) for layer in network.layers)
+    largest = max((p.groups * p.m * p.k for p in products if p is not None), default=0)
+    return max(1, min(_IMAGES, _ELEMENTS * network.batch // max(largest, 1)))
+
+
+def _float_product(a: Array, b: Array) -> Array:
+    """Multiply floats; a large second operand by parts of its columns, so that no more of it is in memory."""
+    if b.size <= _WEIGHTS:
+        return np.asarray(np.matmul(a, b))
+    product = np.empty((*a.shape[:-1], b.shape[-1]), np.result_type(a, b))
+    width = max(1, _WEIGHTS // (b.size // b.shape[-1]))
+    for start in range(0, b.shape[-1], width):
+        product[..., start : start + width] = np.matmul(a, b[..., start : start + width])
+        release(b)
+    return product
+
+
+class _Job(NamedTuple):
+    """A run, whatever images go through it."""
+
+    network: Network
+    engine: Engine
+    rule: Rule
+    hook: Hook | None
+    resume: Checkpoint | None
+
+
+def _run_once(job: _Job, arrays: Mapping[str, Array], portion: int) -> dict[str, Array]:
+    """Run all layers on a portion of the images, dropping each tensor after its last reader."""
+    network, resume = job.network, job.resume
     wanted = [spec.name for spec in network.outputs]
     last = {name: index for index, layer in enumerate(network.layers) for name in layer.inputs}
-    values: dict[str, Array] = {**network.constants, **arrays}
-    if hook is not None:
+    given: dict[str, Array] = {**network.constants, **arrays}
+    made: dict[str, Array] = {} if resume is None else resume.restore(portion)
+    first = 0 if resume is None else resume.finished(portion)
+    if job.hook is not None and first == 0:
         for name, value in arrays.items():
-            hook(name, value)
-    for index, layer in enumerate(network.layers):
-        results = layer.run(tuple(values[name] for name in layer.inputs), engine, rule)
+            job.hook(name, value)
+    for index, layer in enumerate(network.layers[first:], first):
+        operands = tuple(made[name] if name in made else given[name] for name in layer.inputs)
+        results = layer.run(operands, job.engine, job.rule)
+        del operands
+        for array in arrays_of(layer):
+            release(array)
         for name, value in zip(layer.outputs, results, strict=True):
-            values[name] = value
-            if hook is not None:
-                hook(name, value)
-        for name in set(layer.inputs):
-            if last[name] == index and name not in wanted:
-                del values[name]
-    return {name: values[name] for name in wanted}
+            made[name] = np.asarray(value, order="C")  # in one layout, whether it comes from here or from a checkpoint
+            if job.hook is not None:
+                job.hook(name, made[name])
+        for name in {*layer.inputs, *layer.outputs}:
+            if last.get(name, index) <= index and name not in wanted:
+                made.pop(name, None)
+        if resume is not None:
+            resume.keep(portion, index + 1, made)
+    return {name: made[name] if name in made else given[name] for name in wanted}
 
 
 def _checked(network: Network, inputs: Mapping[str, Array]) -> tuple[dict[str, Array], int]:

@@ -12,6 +12,8 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 import networkx as nx
 import numpy.typing as npt
 
+from hwsim.network.affine import element_bits
+from hwsim.network.nonlinear import NonlinearKernels, NonlinearSpec
 from hwsim.network.requantize import Rule
 
 __all__ = [
@@ -64,7 +66,7 @@ class TensorSpec:
     @property
     def bits(self) -> int:
         """Width of one element."""
-        return int("".join(c for c in self.dtype if c.isdigit()) or 8)
+        return element_bits(self.dtype)
 
     @property
     def elements(self) -> int:
@@ -73,9 +75,14 @@ class TensorSpec:
 
 
 class Engine(Protocol):
-    """What performs the multiply-accumulates of a network."""
+    """What performs the multiply-accumulates of a network, and says how softmax, GELU and normalization are done.
+
+    `nonlinear_kernels` may be None where `nonlinear` names no integer kind.
+    """
 
     k_order: KOrder
+    nonlinear: NonlinearSpec
+    nonlinear_kernels: NonlinearKernels | None
 
     def matmul(self, layer: "Layer", a: Array, b: Array) -> Array:
         """Multiply `groups` pairs of matrices.

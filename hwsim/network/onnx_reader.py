@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Read an ONNX file into a network."""
 
+import mmap
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +12,25 @@ import onnx
 import onnx.inliner
 from google.protobuf.message import DecodeError, Message
 
-from hwsim.network.affine import CODE_RANGES
+from hwsim.network.element_types import element_type
 from hwsim.network.folding import fold
+from hwsim.network.function_bodies import with_bodies
 from hwsim.network.fuse import BUILDERS, Fused, fuse
 from hwsim.network.graph import Network, TensorSpec
-from hwsim.network.pattern import RawNode
+from hwsim.network.layers.qonnx_nodes import DOMAINS as QONNX_DOMAINS
+from hwsim.network.pattern import MAX_AXES
+from hwsim.network.raw_nodes import raw_nodes
+from hwsim.network.recognition import recognized
+from hwsim.network.static_shapes import StaticShapes
+from hwsim.network.tensor_files import map_tensors, skeleton
 
 __all__ = [
     "from_model",
     "load",
-    "raw_nodes",
     "read",
 ]
 
 _DOMAINS = {"ai.onnx": ""}
-_INPUT_TYPES = ("float32", "int64", *CODE_RANGES)
 
 
 def read(
@@ -60,9 +65,9 @@ def read(
     """
     _check_batch(batch)
     file = Path(path)
-    model = load(file)
+    model, mapped = load(file)
     try:
-        return _network(model, batch, dict(dimensions or {}), file.stem)
+        return _network(model, mapped, batch, dict(dimensions or {}), file.stem)
     except ValueError as error:
         raise ValueError(f"{file}: {_line(error)}") from error.__cause__
 
@@ -75,7 +80,7 @@ def from_model(
     own = onnx.ModelProto()
     own.CopyFrom(model)
     _import_unsupported(own)
-    return _network(_checked(own, "this"), batch, dict(dimensions or {}), "model")
+    return _network(_checked(own, "this"), {}, batch, dict(dimensions or {}), "model")
 
 
 def _check_batch(batch: int | None) -> None:
@@ -86,22 +91,53 @@ def _check_batch(batch: int | None) -> None:
         raise ValueError(f"batch must be at least 1, not {batch}")
 
 
-def load(file: Path) -> onnx.ModelProto:
-    """Parse a file, with its external data, check it, and inline its own functions; the errors are those of `read`."""
+def load(file: Path) -> tuple[onnx.ModelProto, dict[str, Any]]:
+    """Parse a file, check it, and inline its own functions; the errors are those of `read`.
+
+    Returns
+    -------
+    model : onnx.ModelProto
+        Its large initializers are inputs.
+    mapped : dict of str to ndarray
+        Their values, as the pages of the file that holds them.
+    """
     if not file.exists():
         raise FileNotFoundError(f"no such model: {file}")
     if not file.is_file():
         raise ValueError(f"{file} is not a file")
     model = onnx.ModelProto()
     try:
-        model.ParseFromString(file.read_bytes())
+        model.ParseFromString(_bytes(file))
     except DecodeError:
         raise ValueError(f"{file} is not an ONNX model: it does not parse as protobuf") from None
     if not model.HasField("graph") or not model.ir_version:
         raise ValueError(f"{file} is not an ONNX model: it has no graph or no version")
-    _load_external(model, file)
+    _check_text(model, file)
+    mapped = map_tensors(model, file)
     _import_unsupported(model)
-    return _checked(model, str(file))
+    return _checked(model, str(file)), mapped
+
+
+def _check_text(model: onnx.ModelProto, file: Path) -> None:
+    """Raise where a name or another text is not UTF-8, which protobuf hands over as bytes."""
+    todo: list[Message] = [model]
+    while todo:
+        for field, value in todo.pop().ListFields():
+            if field.type not in (field.TYPE_STRING, field.TYPE_MESSAGE):
+                continue  # numbers and bytes may be many
+            parts = [value] if isinstance(value, (str, bytes, Message)) else value
+            if field.type == field.TYPE_STRING and any(isinstance(part, bytes) for part in parts):
+                raise ValueError(f"{file} is not an ONNX model: a {field.name} is not UTF-8 text")
+            todo += [part for part in parts if isinstance(part, Message)]
+
+
+def _bytes(file: Path) -> bytes:
+    """Return a model's file, its large initializers as external data in itself."""
+    with file.open("rb") as opened:
+        if not file.stat().st_size:
+            return b""
+        with mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as pages, memoryview(pages) as data:
+            return skeleton(data, file.name)
 
 
 def _checked(model: onnx.ModelProto, label: str) -> onnx.ModelProto:
@@ -110,70 +146,51 @@ def _checked(model: onnx.ModelProto, label: str) -> onnx.ModelProto:
         onnx.checker.check_model(model)
         if model.functions:
             model = onnx.inliner.inline_local_functions(model)
+        model = with_bodies(model)
     except (onnx.checker.ValidationError, ValueError, RuntimeError) as error:
         raise ValueError(f"{label} is not a valid ONNX model: {_line(error)}") from None
     return model
 
 
 def _import_unsupported(model: onnx.ModelProto) -> None:
-    """Import the domains of operators that are not run, so that these are listed before the import is missed."""
+    """Import domains that a file uses and does not import.
+
+    Those of QONNX, as its files do, and those of operators that are not run, so that these are listed before.
+    """
+    for node in model.graph.node:
+        if node.op_type == "RequantShift" and node.domain in ("", *_DOMAINS):
+            node.domain = "PACTOps"  # QuantLab's files leave the domain out, which no checker takes
     imported = {entry.domain for entry in model.opset_import} | {"", *_DOMAINS}
     local = {(function.domain, function.name) for function in model.functions}
     unsupported = {
         node.domain
         for node in model.graph.node
-        if (node.domain, node.op_type) not in local and (node.domain, node.op_type) not in BUILDERS
+        if (node.domain, node.op_type) not in local
+        and ((node.domain, node.op_type) not in BUILDERS or node.domain in (*QONNX_DOMAINS, "PACTOps"))
     }
     for domain in sorted(unsupported - imported):
         model.opset_import.append(onnx.helper.make_opsetid(domain, 1))
 
 
-def _load_external(model: onnx.ModelProto, file: Path) -> None:
-    """Load the tensors that are kept in other files beside the model."""
-    missing = set()
-    for tensor in _tensors(model):
-        if tensor.data_location != onnx.TensorProto.EXTERNAL:
-            continue
-        location = next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
-        if not location or not (file.parent / location).is_file():
-            missing.add(f"{location!r} of tensor {tensor.name!r}")
-    if missing:
-        raise ValueError(f"{file}: external data is missing: {', '.join(sorted(missing))}")
-    try:
-        onnx.external_data_helper.load_external_data_for_model(model, str(file.parent))
-    except (onnx.checker.ValidationError, ValueError, OSError) as error:
-        raise ValueError(f"{file}: external data cannot be read: {_line(error)}") from None
-
-
-def _tensors(message: Message) -> list[onnx.TensorProto]:
-    """Every tensor in a message, those of attributes and subgraphs included."""
-    if isinstance(message, onnx.TensorProto):
-        return [message]
-    found = []
-    for field, value in message.ListFields():
-        if field.message_type is None:
-            continue
-        # protobuf 7 has no `label`: a repeated field iterates, a single message does not
-        parts = [value] if isinstance(value, Message) else list(value)
-        for part in parts:
-            if isinstance(part, Message):
-                found += _tensors(part)
-    return found
-
-
-def _network(model: onnx.ModelProto, batch: int | None, dimensions: dict[str, int], name: str) -> Network:
+def _network(
+    model: onnx.ModelProto, mapped: dict[str, Any], batch: int | None, dimensions: dict[str, int], name: str
+) -> Network:
     """Fix the shapes, fold the constants, fuse the patterns."""
-    held = {tensor.name for tensor in model.graph.initializer}
+    held = {tensor.name for tensor in model.graph.initializer} | set(mapped)
     inputs = [info for info in model.graph.input if info.name not in held]
     _fix_shapes(model, inputs, batch, dimensions)
     specs = tuple(_input_spec(info) for info in inputs)
-    shapes = _inferred(model)
-    nodes, constants = fold(model, shapes)
+    nodes, constants = fold(model, {}, mapped)
     _check_supported(nodes)
     opsets = {_DOMAINS.get(entry.domain, entry.domain): entry.version for entry in model.opset_import}
     outputs = tuple(info.name for info in model.graph.output)
-    pattern = Fused(raw_nodes(nodes, opsets), constants, specs, outputs)
+    raw = raw_nodes(nodes, opsets)
+    raw = recognized(raw, constants, outputs, StaticShapes(raw, constants, specs, outputs))
+    pattern = Fused(raw, constants, specs, outputs)
     layers, tensors = fuse(pattern)
+    for output in outputs:
+        if output not in tensors and output not in constants:
+            constants[output] = pattern.plain(output).values
     if not inputs:
         raise ValueError("the graph has no input")
     return Network(
@@ -190,6 +207,7 @@ def _fix_shapes(
     model: onnx.ModelProto, inputs: list[onnx.ValueInfoProto], batch: int | None, dimensions: dict[str, int]
 ) -> None:
     """Give every axis of every input a size, and forget shapes inferred before."""
+    _check_dimensions(inputs, dimensions)
     sizes = dict(dimensions)
     unknown = []
     for info in inputs:
@@ -209,8 +227,6 @@ def _fix_shapes(
             else:
                 unknown.append(f"axis {axis} ({dim.dim_param or 'unnamed'}) of input {info.name!r}")
                 continue
-            if size < 1:
-                raise ValueError(f"dimension {dim.dim_param!r} must be at least 1, not {size}")
             dim.Clear()
             dim.dim_value = size
     if unknown:
@@ -222,18 +238,20 @@ def _fix_shapes(
     del model.graph.value_info[:]
 
 
-def _inferred(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
-    """Return static shapes as onnx infers them."""
-    try:
-        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
-    except (onnx.shape_inference.InferenceError, ValueError, RuntimeError) as error:
-        raise ValueError(f"shapes do not fit: {_line(error)}") from None
-    shapes = {}
-    for info in (*inferred.graph.value_info, *inferred.graph.input, *inferred.graph.output):
-        tensor = info.type.tensor_type
-        if tensor.HasField("shape") and all(dim.HasField("dim_value") for dim in tensor.shape.dim):
-            shapes[info.name] = tuple(dim.dim_value for dim in tensor.shape.dim)
-    return shapes
+def _check_dimensions(inputs: list[onnx.ValueInfoProto], dimensions: dict[str, int]) -> None:
+    """Raise unless each dimension is one that an input has, and its size a positive int."""
+    shapes = [info.type.tensor_type.shape for info in inputs]
+    known = sorted({dim.dim_param for shape in shapes for dim in shape.dim if dim.dim_param})
+    for name, size in dimensions.items():
+        if isinstance(size, bool) or not isinstance(size, int):
+            raise TypeError(f"dimension {name!r} must be an int, not {type(size).__name__}")
+        if size < 1:
+            raise ValueError(f"dimension {name!r} must be at least 1, not {size}")
+        if name not in known:
+            there = (
+                f"those that its inputs leave open are {', '.join(known)}" if known else "its inputs leave none open"
+            )
+            raise ValueError(f"no input has a dimension {name!r}: {there}")
 
 
 def _check_supported(nodes: list[onnx.NodeProto]) -> None:
@@ -248,54 +266,16 @@ def _check_supported(nodes: list[onnx.NodeProto]) -> None:
         raise ValueError(f"{len(wrong)} node(s) of operators that are not run: {', '.join(wrong)}")
 
 
-def raw_nodes(nodes: Sequence[onnx.NodeProto], opsets: Mapping[str, int]) -> tuple[RawNode, ...]:
-    """Free nodes of protobuf and give each a name of its own."""
-    raw = []
-    taken: set[str] = set()
-    for node in nodes:
-        base = node.name or next((name for name in node.output if name), node.op_type)
-        name, count = base, 1
-        while name in taken:
-            count += 1
-            name = f"{base}_{count}"
-        taken.add(name)
-        domain = _DOMAINS.get(node.domain, node.domain)
-        raw.append(
-            RawNode(
-                name=name,
-                operator=node.op_type,
-                domain=domain,
-                opset=opsets.get(domain, 1),
-                inputs=tuple(node.input),
-                outputs=tuple(node.output),
-                attributes={attribute.name: _attribute(attribute) for attribute in node.attribute},
-            )
-        )
-    return tuple(raw)
-
-
-def _attribute(attribute: onnx.AttributeProto) -> Any:
-    """Return an attribute's value; bytes as text, an element type by its name."""
-    value = onnx.helper.get_attribute_value(attribute)
-    if attribute.name == "output_dtype":
-        return onnx.TensorProto.DataType.Name(int(value)).lower()
-    if isinstance(value, bytes):
-        return value.decode(errors="replace")
-    if isinstance(value, (int, float)):
-        return value
-    return list(value) if hasattr(value, "__iter__") else value
-
-
 def _input_spec(info: onnx.ValueInfoProto) -> TensorSpec:
     """Return the spec of an input whose shape is fixed."""
     tensor = info.type.tensor_type
     shape = tuple(dim.dim_value for dim in tensor.shape.dim)
-    code = onnx.TensorProto.DataType.Name(tensor.elem_type)
-    dtype = "float32" if code == "FLOAT" else code.lower()
-    if dtype not in _INPUT_TYPES:
-        raise ValueError(f"input {info.name!r} must be one of {', '.join(_INPUT_TYPES)}, not {dtype}")
-    if min(shape, default=1) < 1:
-        raise ValueError(f"input {info.name!r} must have positive sizes, not {shape}")
+    kind = element_type(tensor.elem_type)
+    if kind.name == "STRING":
+        raise ValueError(f"input {info.name!r} must be of numbers or bools, not strings")
+    dtype = kind.layer_name
+    if min(shape, default=1) < 1 or len(shape) > MAX_AXES:
+        raise ValueError(f"input {info.name!r} must have at most {MAX_AXES} axes of positive sizes, not {shape}")
     return TensorSpec(name=info.name, shape=shape, dtype=dtype)
 
 

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hwsim.network.affine import CODE_RANGES, AffineQuantization, storage_type
-from hwsim.network.graph import Layer, TensorSpec
+from hwsim.network.affine import CODE_RANGES, AffineQuantization, code_range, storage_type
+from hwsim.network.graph import Layer, Shape, TensorSpec
 from hwsim.network.requantize import Activation
 
 __all__ = [
+    "MAX_AXES",
     "Builder",
+    "NeedsConstantError",
     "Operand",
     "Pattern",
     "RawNode",
@@ -24,7 +26,17 @@ __all__ = [
 
 Array = npt.NDArray[Any]
 
+_SCALE_TYPES = ("bfloat16", "float8_e8m0fnu")
+MAX_AXES = 24  # of one tensor: numpy's limit is 32, and a window or a split has some more
 _MAX_ELEMENTS = 2**31  # of one tensor: more is a damaged file
+
+
+class NeedsConstantError(ValueError):
+    """An input that must be a constant is computed by the network; `tensor` is its name."""
+
+    def __init__(self, node: "RawNode", index: int) -> None:
+        self.tensor = node.inputs[index]
+        super().__init__(f"node {node.label}: input {index} ({self.tensor!r}) must be a constant")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -51,19 +63,23 @@ class RawNode:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Operand:
-    """An input of a node: a tensor that varies, or a constant; codes where `quantization` is given."""
+    """An input of a node: a tensor that varies, or a constant; codes where `quantization` is given.
+
+    `scales` is the tensor of its block scales, where these vary.
+    """
 
     spec: TensorSpec
     constant: Array | None = None
-    quantization: AffineQuantization | None = None
+    quantization: Any = None  # a hwsim.network.float_quantization.Quantization
+    scales: TensorSpec | None = None
 
     @property
     def values(self) -> Array:
         """The constant as float32 values, dequantized where it is codes."""
         assert self.constant is not None
         if self.quantization is None:
-            return self.constant.astype(np.float32)
-        return self.quantization.dequantize(self.constant)
+            return self.constant.astype(np.float32, copy=False)
+        return np.asarray(self.quantization.dequantize(self.constant))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -82,7 +98,8 @@ class Pattern:
     ----------
     nodes : tuple of RawNode
         In topological order; constant subgraphs already folded, dead nodes removed.
-    constants : mapping of str to ndarray
+    constants : dict of str to ndarray
+        Gets what turns out to be constant.
     inputs : tuple of TensorSpec
     outputs : tuple of str
     """
@@ -90,7 +107,7 @@ class Pattern:
     def __init__(
         self,
         nodes: tuple[RawNode, ...],
-        constants: Mapping[str, Array],
+        constants: dict[str, Array],
         inputs: tuple[TensorSpec, ...],
         outputs: tuple[str, ...],
     ) -> None:
@@ -104,8 +121,11 @@ class Pattern:
         for node in nodes:
             for name in node.inputs:
                 self._readers.setdefault(name, []).append(node)
+        self._names = {*constants, *self.specs, *self._producers, *(node.name for node in nodes)}
+        self._last: dict[str, int] = {}  # of `fresh`: the last number tried after a name
         self._done: set[int] = set()
         self._emitted: set[str] = set()
+        self._coded_names: dict[str, str] = {}
 
     def is_done(self, node: RawNode) -> bool:
         """Tell whether a node has become part of a layer."""
@@ -113,8 +133,13 @@ class Pattern:
 
     def add(self, layer: Layer) -> None:
         """Append a layer, and learn the specs of its outputs."""
-        for spec in layer.output_specs(tuple(self.specs[name] for name in layer.inputs)):
-            if spec.elements > _MAX_ELEMENTS:
+        specs = layer.output_specs(tuple(self.specs[name] for name in layer.inputs))
+        if len(specs) != len(layer.outputs):
+            raise ValueError(
+                f"layer {layer.name!r}: {layer.operator} has {len(specs)} output(s), not {len(layer.outputs)}"
+            )
+        for spec in specs:
+            if spec.elements > _MAX_ELEMENTS or len(spec.shape) > MAX_AXES:
                 raise ValueError(f"layer {layer.name!r}: a tensor of shape {spec.shape} is too large")
             self.specs[spec.name] = spec
         self.layers.append(layer)
@@ -124,12 +149,12 @@ class Pattern:
 
         Raises
         ------
-        ValueError
+        NeedsConstantError
             Where the input is computed by the network.
         """
         name = node.inputs[index]
         if name not in self.constants:
-            raise ValueError(f"node {node.label}: input {index} ({name!r}) must be a constant")
+            raise NeedsConstantError(node, index)
         return self.constants[name]
 
     def operand(self, name: str) -> Operand:
@@ -146,7 +171,7 @@ class Pattern:
                     )
                 codes = self.constants.get(inner)
                 if codes is not None:
-                    codes = codes.astype(storage_type(quantization.dtype))
+                    codes = codes.astype(storage_type(quantization.dtype), copy=False)
                 return Operand(spec=spec, constant=codes, quantization=quantization)
         return self.plain(name)
 
@@ -155,15 +180,54 @@ class Pattern:
         if name in self.constants:
             return Operand(spec=self._constant_spec(name), constant=self.constants[name])
         node = self._producers.get(name)
-        if node is not None and node.operator == "DequantizeLinear" and name not in self._emitted:
-            if self.quantization(node) is not None:
-                behind = self.operand(name)
-                if behind.constant is not None:
-                    values = behind.values
-                    return Operand(spec=TensorSpec(name=name, shape=values.shape, dtype="float32"), constant=values)
+        if node is not None and name not in self._emitted and self.is_lazy(node):
+            behind = self.codes_behind(name) if self.is_known(name) else None
+            if behind is not None and behind.constant is not None:
+                values = behind.values
+                return Operand(spec=TensorSpec(name=name, shape=values.shape, dtype="float32"), constant=values)
             self._emitted.add(name)
             self.emit(node)
+            if name in self.constants:
+                return Operand(spec=self._constant_spec(name), constant=self.constants[name])
         return Operand(spec=self.specs[name])
+
+    def coded(self, name: str) -> Operand:
+        """Return an input as codes of any format where there are such behind it, else as it is."""
+        found = self.codes_behind(name)
+        return self.plain(name) if found is None else found
+
+    def codes_behind(self, name: str) -> Operand | None:
+        """Return the codes behind a tensor, or None; the reader replaces this (`hwsim.network.coded_operand`)."""
+        raise NotImplementedError
+
+    def is_known(self, name: str) -> bool:
+        """Tell whether a tensor is a constant, or the codes behind it are one."""
+        if name in self.constants:
+            return True
+        node = self._producers.get(name)
+        return node is not None and bool(node.inputs) and self.is_lazy(node) and self.is_known(node.inputs[0])
+
+    def is_lazy(self, node: RawNode) -> bool:
+        """Tell whether a node becomes a layer only where its floats are read; the reader replaces this."""
+        raise NotImplementedError
+
+    def readers(self, name: str) -> list[RawNode]:
+        """Return the nodes that read a tensor."""
+        return self._readers.get(name, [])
+
+    def shape(self, name: str) -> Shape:
+        """Return a tensor's shape, and build nothing for it; the reader replaces this."""
+        raise NotImplementedError
+
+    def coded_name(self, name: str) -> str:
+        """Return the name of the tensor of codes that stands for a tensor of floats, the same each time."""
+        if name not in self._coded_names:
+            self._coded_names[name] = self.fresh(f"{name}_codes")
+        return self._coded_names[name]
+
+    def build(self, node: RawNode) -> None:
+        """Compute a node whose inputs are all constants, else build its layer; as `emit`, the reader replaces it."""
+        self.emit(node)
 
     def emit(self, node: RawNode) -> None:
         """Build a node's layer now; the reader replaces this by its table of builders."""
@@ -209,15 +273,31 @@ class Pattern:
 
     def known(self, name: str) -> Operand | None:
         """Return a constant, or the codes a DequantizeLinear makes a constant of; None for what varies."""
-        node = self._producers.get(name)
-        if name not in self.constants and (node is None or node.operator != "DequantizeLinear"):
+        if not self.is_known(name):
             return None
-        operand = self.operand(name)
+        operand = self.coded(name)
         return None if operand.constant is None else operand
 
     def take(self, node: RawNode) -> None:
         """Mark a node as part of a layer."""
         self._done.add(id(node))
+
+    def fresh(self, base: str) -> str:
+        """Return a name, as close to the given one as can be, that no node and no tensor has."""
+        name = base
+        while name in self._names:
+            self._last[base] = self._last.get(base, 1) + 1
+            name = f"{base}_{self._last[base]}"
+        self._names.add(name)
+        return name
+
+    def producer(self, name: str) -> RawNode | None:
+        """Return the node that makes a tensor."""
+        return self._producers.get(name)
+
+    def insert(self, node: RawNode) -> None:
+        """Put in a node that a builder writes its own as: what reads its outputs finds it."""
+        self._producers.update((name, node) for name in node.outputs if name)
 
     def activation(self, node: RawNode) -> Activation | None:
         """Return the range of a Relu or Clip, or None where it is not constant."""
@@ -252,9 +332,14 @@ def affine(
     node: RawNode, scale: Array, zero_point: Array | None, dtype: str, axis: int | None = None
 ) -> AffineQuantization:
     """Make a quantization from a node's constants; `axis` counts only where the scale is a vector."""
-    if scale.dtype not in (np.float32, np.float16) and scale.dtype.name != "bfloat16":
+    if scale.dtype not in (np.float32, np.float16) and scale.dtype.name not in _SCALE_TYPES:
         raise ValueError(f"node {node.label}: scale must be float32, not {scale.dtype.name}")
     scales = scale.astype(np.float32)
+    limits = code_range(dtype)
+    if zero_point is not None and limits is not None and zero_point.size:
+        least, greatest = zero_point.min(), zero_point.max()
+        if not (limits[0] <= least and greatest <= limits[1]):
+            raise ValueError(f"node {node.label}: zero points of {dtype} must be in {limits}, not {least}..{greatest}")
     zeros = np.zeros(scales.shape, np.int64) if zero_point is None else zero_point.astype(np.int64)
     if scales.size == 1:
         scales, zeros, axis = scales.reshape(()), zeros.reshape(()), None

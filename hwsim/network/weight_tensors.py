@@ -11,11 +11,13 @@ import numpy.typing as npt
 import onnx
 from onnx import numpy_helper
 
-from hwsim.network.backend.element_types import element_type_of
-from hwsim.network.backend.operators import OPERATORS
-from hwsim.network.backend.quantize_linear import dequantize_linear
-from hwsim.network.onnx_reader import load, raw_nodes
+from hwsim.network.array_operators import OPERATORS
+from hwsim.network.element_types import element_type_of
+from hwsim.network.layers.weight_only import bnb4_weight, nbits_weight
+from hwsim.network.onnx_reader import load
 from hwsim.network.pattern import RawNode
+from hwsim.network.quantize_linear import dequantize_linear
+from hwsim.network.raw_nodes import raw_nodes
 
 __all__ = [
     "Weight",
@@ -51,6 +53,7 @@ _PLACES = {
     "QLinearConv": _Place((3,), 4, 5, 0),
     "QLinearMatMul": _Place((3,), 4, 5),
 }
+_PACKED = {"MatMulBnb4": bnb4_weight, "MatMulNBits": nbits_weight}
 # Their first input is the weights before quantization (github.com/fastmachinelearning/qonnx, docs/qonnx-custom-ops).
 _FAKE_QUANTIZERS = ("BipolarQuant", "FloatQuant", "IntQuant", "Quant")
 
@@ -67,10 +70,11 @@ def weights(path: str | os.PathLike[str]) -> dict[str, Weight]:
     -------
     dict of str to Weight
         By the name of the initializer (or Constant) that holds them, in the order of the nodes: the weights of Conv,
-        Gemm and MatMul and their quantized forms. Codes are dequantized, as by DequantizeLinear; those of MatMulInteger
-        and ConvInteger, which have no scale, are their integers less the zero point. Behind QONNX quantizers stand the
-        values before quantization. K runs over (channel, kernel...) in a convolution, which has no more of it than a
-        group; a stack of matrices gives the rows of all.
+        Gemm and MatMul and their quantized forms, packed ones (MatMulNBits, MatMulBnb4) among them. Codes are
+        dequantized, as by DequantizeLinear; those of MatMulInteger and ConvInteger, which have no scale, are their
+        integers less the zero point. Behind QONNX quantizers stand the values before quantization. K runs over
+        (channel, kernel...) in a convolution, which has no more of it than a group; a stack of matrices gives the rows
+        of all.
 
     Raises
     ------
@@ -78,9 +82,9 @@ def weights(path: str | os.PathLike[str]) -> dict[str, Weight]:
         As `read`, but for operators that are not run; where the weights of a node cannot be dequantized.
     """
     file = Path(path)
-    model = load(file)
+    model, mapped = load(file)
     opsets = {"" if entry.domain == "ai.onnx" else entry.domain: entry.version for entry in model.opset_import}
-    constants = _Constants(model.graph, raw_nodes(model.graph.node, opsets))
+    constants = _Constants(model.graph, raw_nodes(model.graph.node, opsets), mapped)
     found: dict[str, Weight] = {}
     for node in constants.nodes:
         try:
@@ -99,10 +103,13 @@ class _Constants:
     graph : onnx.GraphProto
     nodes : tuple of RawNode
         Its nodes.
+    mapped : mapping of str to ndarray
+        Its other initializers (`hwsim.network.tensor_files`).
     """
 
-    def __init__(self, graph: onnx.GraphProto, nodes: tuple[RawNode, ...]) -> None:
+    def __init__(self, graph: onnx.GraphProto, nodes: tuple[RawNode, ...], mapped: Mapping[str, Array]) -> None:
         self.nodes = nodes
+        self._mapped = mapped
         self._initializers = {tensor.name: tensor for tensor in graph.initializer}
         self._producers = {name: node for node in nodes for name in node.outputs if name}
         self._known: dict[str, Array | None] = {}
@@ -115,11 +122,16 @@ class _Constants:
 
     def origin(self, name: str) -> str:
         """Return the name of the initializer or Constant at the head of the chain that makes a tensor."""
-        while name not in self._initializers and self._producers[name].operator != "Constant":
+        while not self._is_initializer(name) and self._producers[name].operator != "Constant":
             name = self._producers[name].inputs[0]
         return name
 
+    def _is_initializer(self, name: str) -> bool:
+        return name in self._initializers or name in self._mapped
+
     def _computed(self, name: str) -> Array | None:
+        if name in self._mapped:
+            return self._mapped[name]
         if name in self._initializers:
             return np.asarray(numpy_helper.to_array(self._initializers[name]))
         node = self._producers.get(name)
@@ -138,6 +150,11 @@ class _Constants:
 
 def _matrices(node: RawNode, constants: _Constants) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
     """Give the constant matrices of a node, with the names of what holds them."""
+    if node.operator in _PACKED and node.domain == "com.microsoft":
+        if constants.value(node.inputs[1]) is not None:
+            packed = _PACKED[node.operator](node, lambda index: _held(constants, node.inputs[index]))
+            yield constants.origin(node.inputs[1]), packed.quantization.dequantize(packed.codes).T
+        return
     place = _PLACES.get(node.operator)
     if place is None or node.domain not in ("", "com.microsoft"):
         return
@@ -155,6 +172,13 @@ def _matrices(node: RawNode, constants: _Constants) -> Iterator[tuple[str, npt.N
             value = dequantize_linear(value, scale, zero, target=single, axis=place.axis)
         yield constants.origin(node.inputs[index]), _matrix(node, index, value)
         return  # of a product of two constants, the one that is usual
+
+
+def _held(constants: _Constants, name: str) -> Array:
+    value = constants.value(name)
+    if value is None:
+        raise ValueError(f"{name!r} must be a constant")
+    return value
 
 
 def _matrix(node: RawNode, index: int, value: Array) -> npt.NDArray[np.float32]:

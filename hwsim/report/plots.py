@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 __all__ = [
+    "check_file",
     "check_plot_file",
     "comparison_plot",
 ]
@@ -23,13 +24,19 @@ def check_plot_file(path: str | Path) -> Path:
     ValueError
         If its ending is no kind that can be written, or it is a directory.
     """
+    return check_file(path, _KINDS, "plot")
+
+
+def check_file(path: str | Path, kinds: tuple[str, ...], what: str) -> Path:
+    """Return the file that something of one of several kinds is to be written to, or raise as `check_plot_file`."""
     file = Path(path)
-    if file.suffix not in _KINDS:
-        raise ValueError(f"the plot's file must end in .png, .svg or .pdf, not {file.name!r}")
+    if file.suffix not in kinds:
+        listed = " or ".join(filter(None, (", ".join(kinds[:-1]), kinds[-1])))
+        raise ValueError(f"the {what}'s file must end in {listed}, not {file.name!r}")
     if not file.parent.is_dir():
         raise FileNotFoundError(f"no folder {str(file.parent)!r} to write {file.name!r} to")
     if file.is_dir():
-        raise ValueError(f"the plot's file {str(file)!r} is a directory")
+        raise ValueError(f"the {what}'s file {str(file)!r} is a directory")
     return file
 
 

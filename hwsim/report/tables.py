@@ -2,55 +2,13 @@
 """Tables for the terminal."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.table import Table
 
-if TYPE_CHECKING:
-    from hwsim.result import SimulationResult
-
 __all__ = [
     "comparison_table",
-    "simulation_table",
 ]
-
-
-def simulation_table(result: "SimulationResult") -> Table:
-    """Return one row a layer and a total, for one image."""
-    accelerator = result.accelerator
-    array = accelerator.array
-    table = Table(
-        title=f"{result.network} on {accelerator.name}: {array.rows} x {array.columns} x {accelerator.unit.name}, "
-        f"{array.dataflow.value.replace('_', '-')}, {'one image' if result.batch == 1 else f'{result.batch} images'}",
-        title_justify="left",
-    )
-    table.add_column("layer")
-    for heading in ("MACs", "cycles", "stall", "use %", "SRAM kbit", "DRAM kbit", "energy nJ"):
-        table.add_column(heading, justify="right")
-    for layer in result.layers:
-        traffic = layer.traffic
-        table.add_row(
-            layer.name,
-            f"{layer.macs:,}",
-            f"{layer.cycles:,}",
-            f"{layer.stall_cycles:,}",
-            f"{100 * layer.utilisation:.1f}" if layer.macs else "",
-            f"{(traffic.bits - traffic.dram_bits) / 1e3:,.1f}",
-            f"{traffic.dram_bits / 1e3:,.1f}",
-            _number(layer.energy.total_pj, 1e-3, 3),
-        )
-    table.add_section()
-    table.add_row(
-        "all",
-        f"{result.macs:,}",
-        f"{result.cycles:,}",
-        f"{sum(layer.stall_cycles for layer in result.layers):,}",
-        f"{100 * result.utilisation:.1f}",
-        f"{sum(layer.traffic.bits - layer.traffic.dram_bits for layer in result.layers) / 1e3:,.1f}",
-        f"{sum(layer.traffic.dram_bits for layer in result.layers) / 1e3:,.1f}",
-        _number(result.energy.total_pj, 1e-3, 3),
-    )
-    return table
 
 
 _COLUMNS = (

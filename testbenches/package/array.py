@@ -54,7 +54,7 @@ def example(geometry: ArrayGeometry, unit: DotProductUnit) -> Program:
     def operand(spec: Scalar, shape: tuple[int, int]) -> NDArray[Any]:
         return np.asarray(codes_near_one(spec, random, shape))
 
-    scales: dict[str, NDArray[Any]] = {}
+    scales: dict[str, Any] = {}
     for name, whole, scale, lines in (("a", unit.a, unit.scale_a, m), ("b", unit.b, unit.scale_b, n)):
         if scale is not None:
             blocks = deep // getattr(whole, "block_size", deep)
@@ -64,11 +64,12 @@ def example(geometry: ArrayGeometry, unit: DotProductUnit) -> Program:
     return program(geometry, unit, a, b, **scales)
 
 
-def write_array(
+def write_array(  # noqa: PLR0913 -- each is an option of the command
     geometry: ArrayGeometry,
     unit: DotProductUnit,
     folder: Path,
     *,
+    pipeline: int = 1,
     architecture: Architecture | None = None,
     name: str | None = None,
     clock_mhz: float = DEFAULT_CLOCK_MHZ,
@@ -82,6 +83,8 @@ def write_array(
     ----------
     geometry : ArrayGeometry
     unit : DotProductUnit
+    pipeline : int
+        Ranks of registers of an element (`rtl.Array`).
     folder, architecture, name, clock_mhz, checked, progress
         As of `testbenches.package.unit.write_unit`.
 
@@ -97,16 +100,16 @@ def write_array(
         If a check fails.
     """
     how = architecture or Architecture()
-    name = name or rtl.array_name(geometry, unit)
+    name = name or rtl.array_name(geometry, unit, pipeline)
     progress(f"{name}: Verilog")
-    text = rtl.array_verilog(geometry, unit, how, name=name)
+    text = rtl.array_verilog(geometry, unit, how, name=name, pipeline=pipeline)
     module = read_modules(text)[name]
     texts = {f"{name}.v": text} | constraints(module, clock_mhz)
     progress(f"{name}: test vectors, diagram and waveform")
     stream = example(geometry, unit)
     rows = _words(stream.beats, stream_ports(module, "input"), "i_")
     outputs = _words(stream.outputs, stream_ports(module, "output"), "o_")
-    deadline = 4 * (geometry.rows + geometry.columns) + 64
+    deadline = 4 * (geometry.rows + geometry.columns) + 64 + pipeline
     texts |= {
         f"{name}_tb.v": streaming_testbench(module, len(rows), len(outputs), deadline),
         "rows.mem": "".join(f"{word}\n" for word in rows),
@@ -116,7 +119,7 @@ def write_array(
     said = facts(text)
     bits = {port: found.bits for port, found in module.ports.items()}
     texts["block_diagram.svg"] = array_diagram(geometry, name, f"elements: {said['Element']}", bits)
-    trace = record_stream(rtl.Array(geometry, unit, how), stream.beats, stream.outputs, _PICTURE_CYCLES)
+    trace = record_stream(rtl.Array(geometry, unit, how, pipeline), stream.beats, stream.outputs, _PICTURE_CYCLES)
     texts["waveform.svg"] = waveform(trace, f"{name}: the first {trace.cycles} cycles")
     folder.mkdir(parents=True, exist_ok=True)
     for file, content in texts.items():

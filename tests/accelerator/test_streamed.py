@@ -3,8 +3,8 @@
 
 import itertools
 
-from hwsim.accelerator import ArraySpec, Dataflow, streamed, systolic
-from hwsim.datapath.array import ArrayGeometry, ArrayKind
+from hwsim.accelerator import ArrayKind, serial, streamed
+from hwsim.datapath.array import ArrayGeometry
 from hwsim.network import MatmulShape
 
 
@@ -15,17 +15,21 @@ def _geometry(kind: ArrayKind, rows: int, columns: int) -> ArrayGeometry:
 
 def test_streamed_one_fold_is_the_serial_form() -> None:
     compared = 0
-    for rows, columns, length in itertools.product((1, 2, 5), (1, 3, 4), (1, 6, 30)):
-        shape = MatmulShape(1, rows, length, columns)
-        serial = systolic(ArraySpec(dataflow=Dataflow.OUTPUT_STATIONARY, rows=rows, columns=columns), shape, 1, 1)
-        assert streamed(_geometry(ArrayKind.OUTPUT_STATIONARY, rows, columns), shape, 1) == serial
-        shape = MatmulShape(1, length, rows, columns)
-        serial = systolic(ArraySpec(dataflow=Dataflow.WEIGHT_STATIONARY, rows=rows, columns=columns), shape, 1, 1)
-        found = streamed(_geometry(ArrayKind.WEIGHT_STATIONARY, rows, columns), shape, 1)
-        assert found.cycles == serial.cycles + 1
-        assert (found.a_elements, found.b_elements) == (serial.a_elements, serial.b_elements)
-        compared += 2
-    assert compared == 54
+    sizes = itertools.product(ArrayKind, (1, 2, 5), (1, 3, 4), (1, 6, 30), (1, 2, 4), (1, 8))
+    for kind, rows, columns, length, latency, step_cycles in sizes:
+        geometry = _geometry(kind, rows, columns)
+        shape = MatmulShape(1, *{
+            ArrayKind.INPUT_STATIONARY: (columns, rows, length),
+            ArrayKind.WEIGHT_STATIONARY: (length, rows, columns),
+            ArrayKind.ADDER_TREE: (length, rows, columns),
+        }.get(kind, (rows, length, columns)))  # fmt: skip
+        one = serial(geometry, shape, 1, latency, step_cycles)
+        found = streamed(geometry, shape, 1, latency, step_cycles)
+        assert found.folds == 1
+        assert found.cycles == one.cycles + (not kind.keeps_outputs)
+        assert (found.a_elements, found.b_elements) == (one.a_elements, one.b_elements)
+        compared += 1
+    assert compared == 6 * 27 * 6
 
 
 def test_streamed_parts_of_a_convolution() -> None:
@@ -38,13 +42,14 @@ def test_streamed_parts_of_a_convolution() -> None:
     assert streamed(geometry, MatmulShape(3, 64, 72, 16), 1).stream_cycles == 960
 
 
-def _walk(geometry: ArrayGeometry, product: MatmulShape) -> int:
+def _walk(geometry: ArrayGeometry, product: MatmulShape, latency: int, step_cycles: int) -> int:
     """Start each fold in the earliest cycle that its loads, the wave before it and its partial sums allow."""
     rows, columns, tree = geometry.rows, geometry.columns, geometry.kind is ArrayKind.ADDER_TREE
     swapped = geometry.kind is ArrayKind.INPUT_STATIONARY
     streams, stays = (product.n, product.m) if swapped else (product.m, product.n)
-    tiles, depth = -(-stays // columns), -(-product.k // rows)
-    out = 2 if tree else rows + columns  # from a step to its output
+    tiles, depth, streams = -(-stays // columns), -(-product.k // rows), streams * step_cycles
+    # From the beginning of a step to its output: its cycles, the ranks of a unit, the way to the last element.
+    out = step_cycles + latency + (0 if tree else rows + columns - 2)
     begins: list[int] = []
     for fold in range(tiles * depth):
         earliest = rows
@@ -54,36 +59,39 @@ def _walk(geometry: ArrayGeometry, product: MatmulShape) -> int:
         if fold >= tiles:
             earliest = max(earliest, begins[fold - tiles] + out + 1)
         begins.append(earliest)
-    return begins[-1] + streams - 1 + out + 1
+    return begins[-1] + streams - step_cycles + out + 1
 
 
 def test_streamed_operand_stays_matches_a_walk_where_nothing_waits_for_partial_sums() -> None:
     compared = 0
     kinds = (ArrayKind.WEIGHT_STATIONARY, ArrayKind.INPUT_STATIONARY, ArrayKind.ADDER_TREE)
-    for kind, rows, columns, m, k, n in itertools.product(kinds, (1, 3, 4), (1, 2, 5), (1, 7), (1, 3, 9), (1, 6)):
+    sizes = itertools.product(kinds, (1, 3, 4), (1, 2, 5), (1, 7), (1, 3, 9), (1, 6), ((1, 1), (3, 1), (2, 8)))
+    for kind, rows, columns, m, k, n, (latency, step_cycles) in sizes:
         geometry, product = _geometry(kind, rows, columns), MatmulShape(1, m, k, n)
-        schedule, walked = streamed(geometry, product, 1), _walk(geometry, product)
-        assert schedule.cycles >= walked
-        if schedule.skew_cycles == geometry.skew_cycles:
-            assert schedule.cycles == walked
+        found = streamed(geometry, product, 1, latency, step_cycles)
+        walked = _walk(geometry, product, latency, step_cycles)
+        assert found.cycles >= walked
+        if found.skew_cycles == geometry.skew_cycles:
+            assert found.cycles == walked
             compared += 1
-    assert compared > 200
+    assert compared > 600
 
 
 def test_streamed_outputs_stay_matches_a_walk() -> None:
     compared = 0
     kinds = (ArrayKind.OUTPUT_STATIONARY, ArrayKind.BROADCAST, ArrayKind.CUBE)
-    for kind, rows, columns, m, k, n in itertools.product(kinds, (1, 3, 4), (1, 2, 5), (1, 7), (1, 3, 9), (1, 6)):
+    sizes = itertools.product(kinds, (1, 3, 4), (1, 2, 5), (1, 7), (1, 3, 9), (1, 6), ((1, 1), (3, 1), (2, 8)))
+    for kind, rows, columns, m, k, n, (latency, step_cycles) in sizes:
         geometry = _geometry(kind, rows, columns)
-        steps, folds = -(-k // geometry.depth), -(-m // rows) * -(-n // columns)
+        steps, folds = -(-k // geometry.depth) * step_cycles, -(-m // rows) * -(-n // columns)
         # An element may start when its own accumulator has moved on: row r from the bottom after r of the drain.
         systolic_skew = int(kind is ArrayKind.OUTPUT_STATIONARY)
         late = {(r, c): (r + c) * systolic_skew for r in range(rows) for c in range(columns)}
         begin, drained = 0, 0
         for _ in range(folds):
-            drains = begin + steps - 1 + 2 + max(late.values())
+            drains = begin + steps + latency + max(late.values())
             drained = drains + rows
-            begin = max(drains + r - 1 - late[r, c] for r, c in late)
-        assert streamed(geometry, MatmulShape(1, m, k, n), 1).cycles == drained
+            begin = max(drains + r - latency - late[r, c] for r, c in late)
+        assert streamed(geometry, MatmulShape(1, m, k, n), 1, latency, step_cycles).cycles == drained
         compared += 1
-    assert compared == 3 * 9 * 12
+    assert compared == 3 * 9 * 12 * 3

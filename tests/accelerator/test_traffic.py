@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import hwsim
 from hwsim import datapath
-from hwsim.accelerator import Accelerator, Dataflow, Move
+from hwsim.accelerator import Accelerator, ArrayKind, Move
 from hwsim.result import LayerResult, SimulationResult
 
 M, K, N = 6, 40, 5
@@ -75,12 +75,13 @@ def test_traffic_nvfp4_by_hand(tmp_path: Path) -> None:
 
 def test_traffic_weight_stationary_by_hand(tmp_path: Path) -> None:
     # One row of 16 lanes holds 16 of K: of 72, five folds, each with the scale of the block that it is in; the register
-    # of an output, float32, leaves after each but the last and comes back. Columns: two tiles, a is read for each.
+    # of an output, float32, leaves after each but the last and comes back. Transposed is faster, five steps a fold and
+    # not six: x stays, two tiles of columns, and the weights are read for each.
     accelerator = hwsim.accelerator.read("mxfp4_4x4")
-    array = replace(accelerator.array, dataflow=Dataflow.WEIGHT_STATIONARY, rows=1)
+    array = replace(accelerator.array, dataflow=ArrayKind.WEIGHT_STATIONARY, rows=1)
     moves = _moves(_layer(tmp_path, replace(accelerator, array=array), 72))
-    assert moves["x", "activation_read"] == (2 * M * 72 * 4, 2 * M * 5 * 8, 2)
-    assert moves["product.weight", "weight_read"] == (N * 72 * 4, N * 5 * 8, 1)
+    assert moves["x", "activation_read"] == (M * 72 * 4, M * 5 * 8, 1)
+    assert moves["product.weight", "weight_read"] == (2 * N * 72 * 4, 2 * N * 5 * 8, 2)
     assert moves["x", "activation_write"] == (M * 72 * 4, M * 3 * 8, 1)
     assert moves["product.partial_sums", "activation_write"] == (4 * M * N * 32, 0, 1)
     assert moves["product.partial_sums", "activation_read"] == (4 * M * N * 32, 0, 1)

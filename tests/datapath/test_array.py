@@ -32,10 +32,10 @@ def test_array_geometry_element() -> None:
 def test_array_geometry_wrong() -> None:
     with pytest.raises(TypeError, match=r"^kind must be an ArrayKind, not 'cube'$"):
         _geometry(kind="cube")
-    with pytest.raises(ValueError, match=r"^rows must be in 1\.\.256, not 0$"):
+    with pytest.raises(ValueError, match=r"^rows must be in 1\.\.4096, not 0$"):
         _geometry(rows=0)
-    with pytest.raises(ValueError, match=r"^columns must be in 1\.\.256, not 257$"):
-        _geometry(columns=257)
+    with pytest.raises(ValueError, match=r"^columns must be in 1\.\.4096, not 4097$"):
+        _geometry(columns=4097)
     with pytest.raises(ValueError, match=r"^depth must be in 2\.\.64, not 1$"):
         _geometry(kind=ArrayKind.CUBE)
     with pytest.raises(ValueError, match=r"^depth must be in 1\.\.1, not 2$"):

@@ -8,6 +8,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from hwsim import network
+from hwsim.network import execution
 from hwsim.network.execution import ExactEngine
 
 INT8 = {"x": TensorProto.INT8, "y": TensorProto.INT8}
@@ -133,6 +134,38 @@ def test_execution_inputs_wrong(
 ) -> None:
     with pytest.raises(error, match=message):
         network.run(depthwise(models, qdq, rng), inputs)
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_execution_multiplies_large_weights_by_parts(
+    models: Any, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch, transposed: bool
+) -> None:
+    """Small integers as floats: sums in any order are exact, so that the parts can be compared with the whole."""
+    w = rng.integers(-8, 8, (30, 50)).astype(np.float32)
+    node = helper.make_node("Gemm", ["x", "w"], ["y"], transB=int(transposed))
+    net = network.read(models.save([node], {"x": ["n", 30]}, ["y"], {"w": w.T.copy() if transposed else w}))
+    x = rng.integers(-8, 8, (7, 30)).astype(np.float32)
+    for weights in (1, 29, 30, 31, 400, 1499, 1500):
+        monkeypatch.setattr(execution, "_WEIGHTS", weights)
+        assert np.array_equal(network.run(net, {"x": x})["y"], x @ w)
+
+
+@pytest.mark.parametrize(("elements", "portions"), [(1, [1] * 5), (2 * 42 * 18 * 2, [2, 2, 1]), (1 << 25, [5])])
+def test_execution_takes_fewer_large_images_at_once(
+    models: Any, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch, elements: int, portions: list[int]
+) -> None:
+    """An image's unrolled convolution has 2 groups of 42 rows of 18 elements."""
+    node = helper.make_node("ConvInteger", ["x", "w"], ["y"], group=2, pads=[1, 1, 1, 1])
+    w = rng.integers(-128, 128, (8, 2, 3, 3)).astype(np.int8)
+    types = {"x": TensorProto.INT8, "y": TensorProto.INT32}
+    conv = network.read(models.save([node], {"x": ["n", 4, 6, 7]}, ["y"], {"w": w}, types=types))
+    x = {"x": rng.integers(-128, 128, (5, 4, 6, 7)).astype(np.int8)}
+    expected = network.run(conv, x)["y"]
+    monkeypatch.setattr(execution, "_ELEMENTS", elements)
+    seen: list[int] = []
+    found = network.run(conv, x, hook=lambda name, value: seen.append(len(value)) if name == "y" else None)["y"]
+    assert seen == portions
+    assert np.array_equal(found, expected)
 
 
 def test_execution_rule_wrong(models: Any, qdq: Any, rng: np.random.Generator) -> None:

@@ -15,7 +15,7 @@ from hwsim import network
 def test_weight_tensors_of_a_float_network(models: Any, rng: np.random.Generator) -> None:
     nodes = [
         helper.make_node("Conv", ["x", "conv", "bias"], ["c"], group=2),
-        helper.make_node("Sin", ["c"], ["s"]),  # not run, and no matter
+        helper.make_node("Det", ["c"], ["s"]),  # not run, and no matter
         helper.make_node("Flatten", ["s"], ["f"]),
         helper.make_node("Gemm", ["f", "gemm"], ["g"], transB=1),
         helper.make_node("MatMul", ["g", "matmul"], ["m"]),
@@ -33,8 +33,6 @@ def test_weight_tensors_of_a_float_network(models: Any, rng: np.random.Generator
         "left": rng.standard_normal((2, 3)).astype(np.float32),
     }
     path = models.save(nodes, {"x": (3, 6, 8, 8)}, ["y"], constants)
-    with pytest.raises(ValueError, match="operators that are not run"):
-        network.read(path)
     found = network.weights(path)
     assert list(found) == ["conv", "gemm", "matmul", "flat", "left"]
     assert {(weight.values.dtype.name, weight.axis) for weight in found.values()} == {("float32", 1)}

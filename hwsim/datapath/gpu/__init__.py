@@ -16,6 +16,7 @@ __all__ = [
     "available",
     "matmul",
     "product",
+    "require",
 ]
 
 _HOW = "`pip install hwsim[gpu]` brings it, for an NVIDIA GPU of compute capability 7.0 or more and CUDA 12 or 13"
@@ -29,14 +30,14 @@ def simulated() -> bool:
 def available() -> bool:
     """Tell whether `matmul` can run here."""
     try:
-        _require()
+        require()
     except RuntimeError:
         return False
     return True
 
 
-def _require() -> None:
-    """Raise unless numba-cuda and a GPU are there."""
+def require() -> None:
+    """Raise RuntimeError unless numba-cuda and a GPU are there."""
     if find_spec("numba_cuda") is None:
         raise RuntimeError(f"a GPU's kernels need numba-cuda, which is not installed: {_HOW}")
     cuda: Any = import_module("numba.cuda")
@@ -70,7 +71,7 @@ def matmul(
     RuntimeError
         If numba-cuda, or a GPU, is missing.
     """
-    _require()
+    require()
     from hwsim.datapath.gpu.driver import multiply
 
     return multiply(unit, a, b, c, a_scales, b_scales)
@@ -97,7 +98,7 @@ def product(unit: DotProductUnit, a: Any, b: Any, c: Any = None, *, a_scales: An
     RuntimeError
         If numba-cuda, or a GPU, is missing.
     """
-    _require()
+    require()
     from hwsim.datapath.gpu.driver import multiply_on_device
 
     return multiply_on_device(unit, a, b, c, a_scales, b_scales)

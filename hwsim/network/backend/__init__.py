@@ -6,22 +6,21 @@ and what their function bodies are written in) are computed node by node, on eve
 by `hwsim.network.read`, and run exactly.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import onnx
 from onnx import numpy_helper
 from onnx.backend.base import Backend, BackendRep
 
-from hwsim.network.backend.element_types import element_type, element_type_of
-from hwsim.network.backend.operators import OPERATORS
-from hwsim.network.execution import run
+from hwsim.network.array_operators import CONVERSIONS, OPERATORS
+from hwsim.network.backend.reps import NetworkRep, NodesRep, as_array
+from hwsim.network.element_types import element_type_of
+from hwsim.network.function_bodies import with_bodies
 from hwsim.network.fuse import BUILDERS
-from hwsim.network.graph import Network
-from hwsim.network.onnx_reader import from_model, raw_nodes
 from hwsim.network.pattern import RawNode
+from hwsim.network.raw_nodes import raw_nodes
 
 __all__ = [
     "HwsimBackend",
@@ -35,74 +34,6 @@ __all__ = [
 ]
 
 Array = npt.NDArray[Any]
-Inputs = Mapping[str, Any] | Sequence[Any]
-
-
-class NodesRep(BackendRep):
-    """A graph of converting operators, computed node by node.
-
-    Parameters
-    ----------
-    nodes : tuple of RawNode
-        In topological order, each of an operator of `OPERATORS`.
-    inputs, outputs : tuple of str
-    constants : mapping of str to ndarray
-    """
-
-    def __init__(
-        self,
-        nodes: tuple[RawNode, ...],
-        inputs: tuple[str, ...],
-        outputs: tuple[str, ...],
-        constants: Mapping[str, Array],
-    ) -> None:
-        self.nodes = nodes
-        self.inputs = inputs
-        self.outputs = outputs
-        self.constants = constants
-
-    def run(self, inputs: Inputs, **kwargs: Any) -> tuple[Array, ...]:
-        """Compute the outputs, in the graph's order.
-
-        Parameters
-        ----------
-        inputs : sequence or mapping by name, of ndarray or onnx.TensorProto
-            Of the types that the graph says: small ones as ml_dtypes arrays.
-        **kwargs
-            Not looked at.
-
-        Raises
-        ------
-        ValueError
-            Where an input is missing, or a node cannot be computed: the message names it.
-        """
-        values = {**self.constants, **_bound(self.inputs, inputs)}
-        for node in self.nodes:
-            operands = tuple(values[name] if name else None for name in node.inputs)
-            try:
-                results = OPERATORS[node.operator](node, operands)
-            except ValueError as error:
-                raise ValueError(f"node {node.label}: {error}") from error
-            values.update(zip(node.outputs, results, strict=False))
-        return tuple(values[name] for name in self.outputs)
-
-
-class NetworkRep(BackendRep):
-    """A network of layers, run exactly.
-
-    Parameters
-    ----------
-    network : Network
-    """
-
-    def __init__(self, network: Network) -> None:
-        self.network = network
-
-    def run(self, inputs: Inputs, **kwargs: Any) -> tuple[Array, ...]:
-        """Compute the outputs, in the graph's order; as `NodesRep.run`."""
-        given = _bound(tuple(spec.name for spec in self.network.inputs), inputs)
-        results = run(self.network, {name: _held(value) for name, value in given.items()})
-        return tuple(_typed(results[spec.name], spec.dtype) for spec in self.network.outputs)
 
 
 class HwsimBackend(Backend):
@@ -143,13 +74,14 @@ class HwsimBackend(Backend):
         onnx.checker.check_model(model)
         if model.functions:
             model = onnx.inliner.inline_local_functions(model)
+        model = with_bodies(model)
         nodes = raw_nodes(model.graph.node, _opsets(model))
-        if all(_converts(node) for node in nodes):
+        if _converts(nodes):
             held = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
             inputs = tuple(info.name for info in model.graph.input if info.name not in held)
             return NodesRep(nodes, inputs, tuple(info.name for info in model.graph.output), held)
         _check_operators(nodes)
-        return NetworkRep(from_model(model))
+        return NetworkRep(model, nodes)
 
     @classmethod
     def run_node(
@@ -166,7 +98,7 @@ class HwsimBackend(Backend):
         ----------
         node : onnx.NodeProto
         inputs : sequence of ndarray or onnx.TensorProto
-            For a layer of a network (Conv, Gemm and so on) the first varies, and the others are its constants.
+            Those that its layer takes only as constants (shapes, the weights of a Conv) are that.
         device : str
             ``"CPU"``.
         outputs_info
@@ -182,23 +114,19 @@ class HwsimBackend(Backend):
         del outputs_info
         opset = int(kwargs.get("opset_version", onnx.defs.onnx_opset_version()))
         names = [name for name in node.input if name]
-        arrays = dict(zip(names, (_array(value) for value in inputs), strict=True))
-        (raw,) = raw_nodes([node], {"": opset})
-        varying = names if _converts(raw) else names[:1]
+        arrays = dict(zip(names, (as_array(value) for value in inputs), strict=True))
         graph = onnx.helper.make_graph(
             [node],
             "node",
             [
-                onnx.helper.make_tensor_value_info(name, element_type_of(arrays[name]).number, arrays[name].shape)
-                for name in dict.fromkeys(varying)
+                onnx.helper.make_tensor_value_info(name, element_type_of(array).number, array.shape)
+                for name, array in arrays.items()
             ],
             [onnx.helper.make_empty_tensor_value_info(name) for name in node.output if name],
-            [numpy_helper.from_array(arrays[name], name) for name in dict.fromkeys(names) if name not in varying],
         )
         imports = [onnx.helper.make_opsetid(domain, opset if domain == "" else 1) for domain in {"", node.domain}]
         model = onnx.shape_inference.infer_shapes(onnx.helper.make_model(graph, opset_imports=imports))
-        rep = cls.prepare(model, device)
-        return rep.run({name: arrays[name] for name in varying})
+        return cls.prepare(model, device).run(arrays)
 
     @classmethod
     def supports_device(cls, device: str) -> bool:
@@ -211,50 +139,17 @@ def _opsets(model: onnx.ModelProto) -> dict[str, int]:
     return {"" if entry.domain == "ai.onnx" else entry.domain: entry.version for entry in model.opset_import}
 
 
-def _converts(node: RawNode) -> bool:
-    """Tell whether a node is of an operator that is computed on arrays of any type."""
-    return node.domain == "" and node.operator in OPERATORS
+def _converts(nodes: Sequence[RawNode]) -> bool:
+    """Tell whether all nodes are computed on arrays of any type, and at least one converts."""
+    known = all(node.domain == "" and node.operator in OPERATORS for node in nodes)
+    return known and any(node.operator in CONVERSIONS for node in nodes)
 
 
 def _check_operators(nodes: Iterable[RawNode]) -> None:
-    """Raise one error that lists every node that neither way runs."""
-    wrong = [node.label for node in nodes if not _converts(node) and (node.domain, node.operator) not in BUILDERS]
+    """Raise one error that lists every node that is not run."""
+    wrong = [node.label for node in nodes if (node.domain, node.operator) not in BUILDERS]
     if wrong:
         raise ValueError(f"{len(wrong)} node(s) of operators that are not run: {', '.join(wrong)}")
-
-
-def _array(value: Any) -> Array:
-    """Return an input as an array."""
-    return np.asarray(numpy_helper.to_array(value) if isinstance(value, onnx.TensorProto) else value)
-
-
-def _bound(names: tuple[str, ...], inputs: Inputs) -> dict[str, Array]:
-    """Give each input its array, or raise."""
-    if isinstance(inputs, Mapping):
-        given = dict(inputs)
-    elif len(inputs) == len(names):
-        given = dict(zip(names, inputs, strict=True))
-    else:
-        raise ValueError(f"the graph has {len(names)} input(s) {', '.join(names)}, not {len(inputs)}")
-    if set(given) != set(names):
-        raise ValueError(f"inputs must be {', '.join(names)}, not {', '.join(given)}")
-    return {name: _array(value) for name, value in given.items()}
-
-
-def _held(array: Array) -> Array:
-    """Return an array as the layers hold it: integers of less than a byte in bytes."""
-    kind = element_type_of(array)
-    narrow = kind.is_integer and kind.spec is not None and kind.spec.bits < 8
-    return kind.integers(array).astype(np.int8 if kind.name.startswith("INT") else np.uint8) if narrow else array
-
-
-def _typed(array: Array, dtype: str) -> Array:
-    """Return an array that the layers hold as onnx has it."""
-    kind = element_type(onnx.TensorProto.DataType.Value("FLOAT" if dtype == "float32" else dtype.upper()))
-    if array.dtype == kind.dtype or kind.spec is None:
-        return array
-    codes = array.view(np.uint8) & np.uint8((1 << kind.spec.bits) - 1)
-    return kind.array(codes)
 
 
 is_compatible = HwsimBackend.is_compatible

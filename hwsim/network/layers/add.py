@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from hwsim.network.affine import storage_type
 from hwsim.network.graph import Engine, Shape, TensorSpec
-from hwsim.network.layers.elementwise import Elementwise, operand_fields
+from hwsim.network.layers.elementwise import Elementwise, broadcast, broadcast_keeps_batch, operand_fields
 from hwsim.network.layers.multiply_accumulate import Form
+from hwsim.network.layers.pointwise import build_pointwise
 from hwsim.network.pattern import Pattern, RawNode, affine
 from hwsim.network.requantize import (
     Rule,
@@ -51,18 +52,11 @@ class Add(Elementwise):
 
     def shape(self, shapes: tuple[Shape, ...]) -> Shape:
         """Return the broadcast shape."""
-        try:
-            return np.broadcast_shapes(*shapes)
-        except ValueError:
-            raise ValueError(f"layer {self.name!r}: shapes {shapes[0]} and {shapes[1]} do not broadcast") from None
+        return broadcast(self, shapes)
 
     def keeps_batch(self, specs: tuple[TensorSpec, ...]) -> bool:
         """Tell whether axis 0 is the batch of every operand."""
-        rank = max(len(spec.shape) for spec in specs)
-        if any(len(spec.shape) != rank for spec in specs):
-            return False
-        constants = [value for value in self.constants if value is not None]
-        return all(value.ndim < rank or value.shape[0] == 1 for value in constants)
+        return broadcast_keeps_batch(specs, self.constants)
 
     def compute(self, values: tuple[Array, ...]) -> Array:
         """Add, rounded once."""
@@ -114,7 +108,11 @@ class Add(Elementwise):
 
 
 def build_add(node: RawNode, pattern: Pattern) -> None:
-    """Build a float or QDQ Add."""
+    """Build a float or QDQ Add; one of other types is any element-wise layer."""
+    operand = pattern.operand(node.inputs[0])
+    if operand.quantization is None and operand.spec.dtype != "float32":
+        build_pointwise(node, pattern)
+        return
     pattern.add(Add(**Elementwise.fields(node, pattern, 2)))
 
 

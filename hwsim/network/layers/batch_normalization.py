@@ -7,6 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from hwsim.network.graph import Shape
 from hwsim.network.layers.elementwise import Elementwise
 from hwsim.network.layers.multiply_accumulate import Form, SplitBias, split_bias
 from hwsim.network.pattern import Pattern, RawNode
@@ -40,6 +41,13 @@ class BatchNormalization(Elementwise):
     def parameters(self) -> int:
         """Number of factors and offsets."""
         return self.factor.size + self.offset.size
+
+    def shape(self, shapes: tuple[Shape, ...]) -> Shape:
+        """Return the input's shape, where it has the channels."""
+        if len(shapes[0]) < 2 or {self.factor.size, self.offset.size} - {1, shapes[0][1]}:
+            sizes = f"{self.factor.size} factors and {self.offset.size} offsets"
+            raise ValueError(f"layer {self.name!r}: {sizes} do not fit the channels (axis 1) of {shapes[0]}")
+        return shapes[0]
 
     def compute(self, values: tuple[Array, ...]) -> Array:
         """Scale and shift each channel in float32."""
@@ -123,7 +131,8 @@ def _coefficients(node: RawNode, pattern: Pattern) -> tuple[FloatArray, FloatArr
     if any(operand.constant is None for operand in (scale, shift, mean, variance)):
         raise ValueError(f"node {node.label}: scale, bias, mean and variance must be constants")
     epsilon = np.float32(node.attributes.get("epsilon", 1e-5))
-    factor = scale.values / np.sqrt(variance.values + epsilon)
+    # In ONNX Runtime's order: core/providers/cpu/nn/batch_norm.cc.
+    factor = np.float32(1) / np.sqrt(variance.values + epsilon) * scale.values
     return factor.astype(np.float32), (shift.values - mean.values * factor).astype(np.float32)
 
 

@@ -8,10 +8,14 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from hwsim.network.affine import AffineQuantization
+from hwsim.formats import FloatSpec, IntegerSpec
+from hwsim.network.affine import AffineQuantization, code_range, storage_type
+from hwsim.network.element_types import element_type_of, held
+from hwsim.network.float_quantization import BIPOLAR_FORMAT
 from hwsim.network.graph import KOrder, MatmulShape, Shape, TensorSpec
 from hwsim.network.layers.batch_normalization import fold_after
 from hwsim.network.layers.multiply_accumulate import Form, MultiplyAccumulate, split_bias
+from hwsim.network.layers.product_operands import Product, read_product
 from hwsim.network.layers.window import Window, read_window, unroll
 from hwsim.network.pattern import Operand, Pattern, RawNode, affine
 
@@ -44,9 +48,10 @@ class Conv(MultiplyAccumulate):
     def output_shape(self, shapes: tuple[Shape, ...]) -> Shape:
         """Return (batch, filter, out...)."""
         assert self.weight is not None
-        (x,) = shapes
+        x = shapes[0]
         filters, channels = self.weight.shape[:2]
-        if len(x) != self.weight.ndim or x[1] != channels * self.groups or filters % self.groups:
+        fits = len(x) == self.weight.ndim > 2 and x[1] == channels * self.groups and filters % self.groups == 0
+        if not fits:
             raise ValueError(
                 f"layer {self.name!r}: input {x} does not fit weights {self.weight.shape} in {self.groups} groups"
             )
@@ -61,14 +66,53 @@ class Conv(MultiplyAccumulate):
     def operands(self, values: tuple[Array, ...], k_order: KOrder) -> tuple[Array, Array]:
         """Unroll the windows to rows, padded with the zero point, and the filters to columns."""
         assert self.weight is not None
-        fill = 0 if self.a_quantization is None else int(self.a_quantization.zero_point)
-        a = unroll(values[0], self.window, self.groups, fill, k_order)
-        weight = self.weight
+        a = unroll(values[0], self.window, self.groups, self._fill(), k_order)
+        return a, self._columns(self.weight, k_order)
+
+    def arranged(self, scales: Array, index: int, values: tuple[Array, ...]) -> Array:
+        """Bring block scales to rows or columns, as channels whose number is that of the blocks."""
+        if index:
+            return self._columns(scales, "channel_last")
+        block = self.blocks[0]
+        assert block is not None
+        one = int(block.scale_format.encode(np.ones(()))[()])  # what the zeros of the padding are scaled by
+        return unroll(scales, self.window, self.groups, one, "channel_last")
+
+    def _fill(self) -> int:
+        """Return the code of zero, with which images are padded."""
+        if isinstance(self.a_quantization, AffineQuantization):
+            zero = int(self.a_quantization.zero_point)
+            held = np.iinfo(storage_type(self.a_quantization.dtype))
+            if not held.min <= zero <= held.max:
+                raise ValueError(f"layer {self.name!r}: zero is no {self.a_quantization.dtype}, to pad with")
+            return zero
+        if self.a_quantization is None:
+            return 0
+        spec = self.a_quantization.format
+        if isinstance(spec, IntegerSpec):
+            return spec.zero_point
+        if spec == BIPOLAR_FORMAT or (isinstance(spec, FloatSpec) and not spec.subnormals):
+            raise ValueError(f"layer {self.name!r}: {spec.name} has no zero to pad with")
+        return int(spec.encode(np.zeros(()))[()])
+
+    def _columns(self, weight: Array, k_order: KOrder) -> Array:
+        """Return filters as (groups, k, filters of a group)."""
         if k_order != "channel_first":
             weight = np.moveaxis(weight, 1, -1)
         filters = weight.shape[0]
-        b = weight.reshape(self.groups, filters // self.groups, -1).transpose(0, 2, 1)
-        return a, b
+        return weight.reshape(self.groups, filters // self.groups, -1).transpose(0, 2, 1)
+
+    def check_blocks(self, specs: tuple[TensorSpec, ...]) -> None:
+        """As `MultiplyAccumulate.check_blocks`; and no block may reach over the channels of a group or of a tap."""
+        # A slotted dataclass is made twice, which breaks the short form of super().
+        MultiplyAccumulate.check_blocks(self, specs)
+        assert self.weight is not None
+        channels, taps = self.weight.shape[1], prod(self.weight.shape[2:])
+        for block in self.blocks:
+            if block is not None and channels % block.block_size and (taps > 1 or self.groups > 1):
+                raise ValueError(
+                    f"layer {self.name!r}: blocks of {block.block_size} must divide the {channels} channels of a group"
+                )
 
     def restore(self, product: Array, shapes: tuple[Shape, ...]) -> Array:
         """Bring (groups, batch * out, filters / groups) to (batch, filter, out...)."""
@@ -89,25 +133,22 @@ class Conv(MultiplyAccumulate):
 
 
 def build_conv(node: RawNode, pattern: Pattern) -> None:
-    """Build a float or QDQ convolution."""
-    a, b = pattern.operand(node.inputs[0]), pattern.operand(node.inputs[1])
-    if not (_per_tensor(a.quantization) and b.quantization is not None and _along_filters(b)):
-        a, b = pattern.plain(node.inputs[0]), pattern.plain(node.inputs[1])
-    bias = pattern.operand(node.inputs[2]) if node.present(2) else None
+    """Build a float, QDQ or coded convolution."""
+    product = read_product(node, pattern, (node.inputs[0], node.inputs[1]), 1, (1, 0))
+    bias = pattern.coded(node.inputs[2]) if node.present(2) else None
     if bias is not None and bias.constant is None:
         raise ValueError(f"node {node.label}: the bias must be a constant")
-    _add(node, pattern, a, b, bias, Form.FLOAT if a.quantization is None else Form.QDQ)
+    _add(node, pattern, product, bias)
 
 
-def _add(node: RawNode, pattern: Pattern, a: Operand, b: Operand, bias: Operand | None, form: Form) -> None:
+def _add(node: RawNode, pattern: Pattern, product: Product, bias: Operand | None) -> None:
     """Append the layer with what follows it."""
+    form, a, b = product
     weight = _weight(node, b)
-    unit = None
-    if a.quantization is not None and b.quantization is not None:
-        unit = np.asarray(np.float64(a.quantization.scale) * b.quantization.scale.astype(np.float64))
+    unit = product.unit
     split = split_bias(None if bias is None else bias.constant, None if bias is None else bias.quantization, unit)
     folded = fold_after(node, pattern, weight, split, form, unit)
-    tail = pattern.tail(folded.output) if form is Form.QDQ else None
+    tail = None if form is Form.FLOAT else pattern.tail(folded.output)
     pattern.add(
         Conv(
             form=form,
@@ -115,7 +156,7 @@ def _add(node: RawNode, pattern: Pattern, a: Operand, b: Operand, bias: Operand 
             b_quantization=b.quantization,
             name=node.name,
             operator=node.operator,
-            inputs=(a.spec.name,),
+            inputs=product.inputs,
             outputs=(folded.output if tail is None else tail.output,),
             weight=folded.weight,
             bias=folded.bias.units,
@@ -123,6 +164,7 @@ def _add(node: RawNode, pattern: Pattern, a: Operand, b: Operand, bias: Operand 
             channel_scale=folded.channel_scale,
             output_quantization=None if tail is None else tail.quantization,
             activation=None if tail is None else tail.activation,
+            scale_inputs=product.scale_inputs,
             window=_window(node, a.spec.shape, weight),
             groups=int(node.attributes.get("group", 1)),
         )
@@ -154,22 +196,29 @@ def build_qlinear_conv(node: RawNode, pattern: Pattern) -> None:
 
 
 def build_conv_integer(node: RawNode, pattern: Pattern) -> None:
-    """Build a ConvInteger."""
+    """Build a ConvInteger; the zero point of the input may vary."""
     x = pattern.plain(node.inputs[0])
     weight = pattern.constant(node, 1)
-    one = np.ones((), np.float32)
-    zeros = [pattern.constant(node, i) if node.present(i) else np.zeros((), np.int64) for i in (2, 3)]
-    w_scale = np.ones(zeros[1].shape, np.float32)
+    kind = element_type_of(weight).layer_name
+    if x.constant is not None or code_range(x.spec.dtype) is None or code_range(kind) is None:
+        raise ValueError(f"node {node.label}: operands must be integer codes, the first one not a constant")
+    zero = pattern.plain(node.inputs[2]) if node.present(2) else None
+    varies = zero is not None and zero.constant is None
+    x_zero = np.zeros((), np.int64) if zero is None or zero.constant is None else zero.constant
+    if x_zero.size != 1 or (zero is not None and prod(zero.spec.shape) != 1):
+        raise ValueError(f"node {node.label}: x_zero_point must be one number")
+    w_zero = pattern.constant(node, 3) if node.present(3) else np.zeros((), np.int64)
     pattern.add(
         Conv(
             name=node.name,
             operator=node.operator,
-            inputs=(x.spec.name,),
+            inputs=(x.spec.name, zero.spec.name) if varies and zero is not None else (x.spec.name,),
             outputs=node.outputs,
             form=Form.INTEGER,
-            weight=weight,
-            a_quantization=affine(node, one, zeros[0].reshape(()), x.spec.dtype),
-            b_quantization=affine(node, w_scale, zeros[1], weight.dtype.name, 0),
+            weight=held(weight),
+            a_quantization=affine(node, np.ones((), np.float32), x_zero.reshape(()), x.spec.dtype),
+            b_quantization=affine(node, np.ones(w_zero.shape, np.float32), w_zero, kind, 0),
+            varying_input=(False, varies),
             window=_window(node, x.spec.shape, weight),
             groups=int(node.attributes.get("group", 1)),
         )
@@ -191,12 +240,3 @@ def _weight(node: RawNode, operand: Operand) -> Array:
     if operand.constant is None:
         raise ValueError(f"node {node.label}: the weights must be a constant")
     return operand.constant
-
-
-def _per_tensor(quantization: AffineQuantization | None) -> bool:
-    return quantization is not None and quantization.axis is None
-
-
-def _along_filters(operand: Operand) -> bool:
-    quantization = operand.quantization
-    return quantization is not None and (quantization.axis is None or quantization.axis % len(operand.spec.shape) == 0)

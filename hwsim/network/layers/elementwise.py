@@ -9,12 +9,15 @@ import numpy as np
 import numpy.typing as npt
 
 from hwsim.network.affine import AffineQuantization
+from hwsim.network.float_quantization import BlockQuantization
 from hwsim.network.graph import Engine, Layer, Shape, TensorSpec
 from hwsim.network.pattern import Operand, Pattern, RawNode
 from hwsim.network.requantize import Activation, Rule, requantize_codes
 
 __all__ = [
     "Elementwise",
+    "broadcast",
+    "broadcast_keeps_batch",
     "operand_fields",
 ]
 
@@ -39,6 +42,7 @@ class Elementwise(Layer):
     kind: ClassVar[str] = "elementwise"
     moves_only: ClassVar[bool] = False  # whether the layer only moves values, so that codes can pass as they are
     fuses_activation: ClassVar[bool] = True
+    plain: ClassVar[tuple[int, ...]] = ()  # operands that are indices or conditions: of another type, never codes
 
     constants: tuple[Array | None, ...] = (None,)
     quantizations: tuple[AffineQuantization | None, ...] = (None,)
@@ -46,21 +50,25 @@ class Elementwise(Layer):
     activation: Activation | None = None
 
     @classmethod
-    def fields(cls, node: RawNode, pattern: Pattern, count: int) -> dict[str, Any]:
-        """Return the fields of a layer for a node's first `count` inputs, with what follows it taken in."""
+    def fields(cls, node: RawNode, pattern: Pattern, count: int, output: int = 0) -> dict[str, Any]:
+        """Return the fields of a layer for a node's first `count` inputs and an output, what follows it taken in."""
         names = node.inputs[:count]
-        operands = [pattern.operand(name) for name in names]
-        varying = [operand for operand in operands if operand.constant is None]
-        quantized = all(operand.quantization is not None for operand in varying) and bool(varying)
-        tail = pattern.tail(node.outputs[0], cls.fuses_activation) if quantized else None
-        if tail is None or tail.quantization is None:
+        if len(names) < count or not all(names):
+            raise ValueError(f"node {node.label} must have {count} inputs, not {len([name for name in names if name])}")
+        data = [name for index, name in enumerate(names) if index not in cls.plain and name not in pattern.constants]
+        coded = [_is_coded(name, pattern) for name in data]
+        tail = pattern.tail(node.outputs[output], cls.fuses_activation) if coded and all(coded) else None
+        if tail is not None and tail.quantization is None:
             tail = None
-            operands = [pattern.plain(name) for name in names]
+        operands = [
+            pattern.plain(name) if tail is None or index in cls.plain else _operand(name, pattern)
+            for index, name in enumerate(names)
+        ]
         return {
-            "name": node.name,
+            "name": node.name if output == 0 else pattern.fresh(f"{node.name}_{output}"),
             "operator": node.operator,
             **operand_fields(operands),
-            "outputs": (node.outputs[0] if tail is None else tail.output,),
+            "outputs": (node.outputs[output] if tail is None else tail.output,),
             "output_quantization": None if tail is None else tail.quantization,
             "activation": None if tail is None else tail.activation,
         }
@@ -75,15 +83,22 @@ class Elementwise(Layer):
 
     def output_specs(self, specs: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
         """Return the output's spec."""
-        shape = self.shape(tuple(value.shape for value in self._operands(specs)))
+        operands = self._operands(specs)
+        shape = self.shape(tuple(tuple(value.shape) for value in operands))
         quantization = self.output_quantization
-        dtype = specs[0].dtype if quantization is None else quantization.dtype
         if quantization is None:
-            types = [spec.dtype for spec in specs] + [c.dtype.name for c in self.constants if c is not None]
-            if len(set(types)) > 1 or not (self.moves_only or types[0] == "float32"):
-                wanted = "operands of one type" if self.moves_only else "float32 operands"
-                raise ValueError(f"layer {self.name!r}: {self.operator} needs {wanted}, not {' and '.join(types)}")
+            dtype = self.result_type(tuple(_type_name(value) for value in operands))
+        else:
+            dtype = quantization.dtype
         return (TensorSpec(name=self.outputs[0], shape=shape, dtype=dtype),)
+
+    def result_type(self, types: tuple[str, ...]) -> str:
+        """Return the element type of an output that is not quantized, given those of all operands."""
+        data = [name for index, name in enumerate(types) if index not in self.plain]
+        if len(set(data)) > 1 or not (self.moves_only or data[0] == "float32"):
+            wanted = "operands of one type" if self.moves_only else "float32 operands"
+            raise ValueError(f"layer {self.name!r}: {self.operator} needs {wanted}, not {' and '.join(data)}")
+        return data[0]
 
     def run(self, values: tuple[Array, ...], engine: Engine, rule: Rule) -> tuple[Array, ...]:
         """Compute on codes or on values, as the rule says."""
@@ -114,7 +129,10 @@ class Elementwise(Layer):
         output = self.output_quantization
         assert output is not None
         moved = []
-        for codes, quantization in zip(operands, self.quantizations, strict=True):
+        for index, (codes, quantization) in enumerate(zip(operands, self.quantizations, strict=True)):
+            if index in self.plain:
+                moved.append(codes)
+                continue
             source = self.tflite_quantization(quantization)
             moved.append(requantize_codes(codes, source, output, self.activation))
         return moved
@@ -144,7 +162,44 @@ class Elementwise(Layer):
     def _same_codes(self) -> bool:
         """Whether every operand has the output's quantization, so that codes need no arithmetic."""
         output = self.output_quantization
-        return output is not None and all(q is not None and q.same_as(output) for q in self.quantizations)
+        data = [q for index, q in enumerate(self.quantizations) if index not in self.plain]
+        return output is not None and all(q is not None and q.same_as(output) for q in data)
+
+
+def _is_coded(name: str, pattern: Pattern) -> bool:
+    """Tell whether codes are behind a tensor."""
+    node = pattern.producer(name)
+    return node is not None and pattern.is_lazy(node)
+
+
+def _operand(name: str, pattern: Pattern) -> Operand:
+    """Return an operand as codes, where they are of one scale or one a channel."""
+    operand = pattern.coded(name)
+    return pattern.plain(name) if isinstance(operand.quantization, BlockQuantization) else operand
+
+
+def _type_name(value: TensorSpec | Array) -> str:
+    """Return the element type of a tensor or a constant."""
+    return value.dtype if isinstance(value, TensorSpec) else value.dtype.name
+
+
+def broadcast(layer: Layer, shapes: tuple[Shape, ...]) -> Shape:
+    """Return the shape that all broadcast to."""
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        shown = " and ".join(str(shape) for shape in shapes)
+        raise ValueError(f"layer {layer.name!r}: shapes {shown} do not broadcast") from None
+
+
+def broadcast_keeps_batch(specs: tuple[TensorSpec, ...], constants: tuple[Array | None, ...]) -> bool:
+    """Tell whether axis 0 is the batch of every operand that varies, and no constant has one."""
+    rank = max((len(spec.shape) for spec in specs), default=0)
+    if rank == 0 or any(len(spec.shape) != rank or spec.shape[0] != specs[0].shape[0] for spec in specs):
+        return False
+    return all(
+        value.ndim < rank or (value.ndim == rank and value.shape[0] == 1) for value in constants if value is not None
+    )
 
 
 def operand_fields(operands: list[Operand]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Matrix products: Gemm, MatMul, QLinearMatMul, MatMulInteger, com.microsoft QGemm."""
+"""Matrix products: the layer, and the float operators Gemm and MatMul between whatever quantizes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, ClassVar
 
@@ -9,18 +9,18 @@ import numpy as np
 import numpy.typing as npt
 
 from hwsim.network.affine import AffineQuantization
+from hwsim.network.float_quantization import BlockQuantization, Quantization
 from hwsim.network.graph import KOrder, MatmulShape, Shape, TensorSpec
 from hwsim.network.layers.batch_normalization import fold_after
+from hwsim.network.layers.expansion import Expansion
 from hwsim.network.layers.multiply_accumulate import Form, MultiplyAccumulate, SplitBias, split_bias
-from hwsim.network.pattern import Operand, Pattern, RawNode, affine
+from hwsim.network.layers.product_operands import read_product
+from hwsim.network.pattern import Operand, Pattern, RawNode
 
 __all__ = [
     "Gemm",
     "build_gemm",
     "build_matmul",
-    "build_matmul_integer",
-    "build_qgemm",
-    "build_qlinear_matmul",
 ]
 
 Array = npt.NDArray[Any]
@@ -61,8 +61,17 @@ class Gemm(MultiplyAccumulate):
     def operands(self, values: tuple[Array, ...], k_order: KOrder) -> tuple[Array, Array]:
         """Return both operands with their leading axes as groups; one group where the second has none."""
         del k_order  # a matrix has one k axis
-        a = values[0].T if self.transpose_a else values[0]
-        b = values[1] if self.weight is None else self.weight
+        return self._arranged(values[0], values[1] if self.weight is None else self.weight)
+
+    def arranged(self, scales: Array, index: int, values: tuple[Array, ...]) -> Array:
+        """Bring block scales to groups as `operands` does the codes."""
+        if index == 0:
+            return self._arranged(scales, values[1] if self.weight is None else self.weight)[0]
+        return self._arranged(values[0], scales)[1]
+
+    def _arranged(self, a: Array, b: Array) -> tuple[Array, Array]:
+        """Return both operands in groups; their inner axes need not agree."""
+        a = a.T if self.transpose_a else a
         a, b = a.reshape(_matrix(a.shape, first=True)), b.reshape(_matrix(b.shape, first=False))
         if b.ndim == 2:
             return a.reshape(1, -1, a.shape[-1]), b[np.newaxis]
@@ -87,7 +96,7 @@ class Gemm(MultiplyAccumulate):
     def keeps_batch(self, specs: tuple[TensorSpec, ...]) -> bool:
         """Tell whether axis 0 is a row or a group of its own on both sides."""
         a, b = self._shapes(tuple(spec.shape for spec in specs))
-        if self.transpose_a or len(a) < 2:
+        if self.transpose_a or len(a) < 2 or any(self.varying_input):
             return False
         if self.weight is not None:
             return len(b) <= max(len(a) - 1, 2)
@@ -98,8 +107,8 @@ class Gemm(MultiplyAccumulate):
 
         Source: tflite/kernels/kernel_util.cc, GetQuantizedConvolutionMultipler.
         """
-        assert self.a_quantization is not None
-        assert self.b_quantization is not None
+        assert isinstance(self.a_quantization, AffineQuantization)
+        assert isinstance(self.b_quantization, AffineQuantization)
         if self.b_quantization.axis is not None:
             return self.accumulator_scale()
         scale = np.asarray(np.float64(np.float32(self.a_quantization.scale * self.b_quantization.scale)))
@@ -112,171 +121,125 @@ class Gemm(MultiplyAccumulate):
 
 
 def build_gemm(node: RawNode, pattern: Pattern) -> None:
-    """Build a float or QDQ Gemm."""
+    """Build a float, QDQ or coded Gemm; one that a layer cannot hold as several."""
+    e = Expansion(node, pattern)
     transpose_b = bool(node.attributes.get("transB", 0))
-    alpha = float(node.attributes.get("alpha", 1.0))
+    if transpose_b and not pattern.is_known(node.inputs[1]):
+        turned = e("Transpose", node.inputs[1], perm=[1, 0])
+        node = replace(node, inputs=(node.inputs[0], turned, *node.inputs[2:]))
+        transpose_b = False
     beta = float(node.attributes.get("beta", 1.0))
-    bias = pattern.operand(node.inputs[2]) if node.present(2) else None
-    if bias is not None:
-        if bias.constant is None:
-            raise ValueError(f"node {node.label}: C must be a constant")
-        if beta != 1:
-            values = bias.values * np.float32(beta)
-            bias = Operand(spec=bias.spec, constant=values)
+    alpha = float(node.attributes.get("alpha", 1.0))
+    if node.present(2) and not _is_row(node, pattern):
+        product = pattern.fresh(f"{node.name}/product")
+        own = replace(node, name=product, inputs=node.inputs[:2], outputs=(product,))
+        _add(own, pattern, None, transpose_b=transpose_b, alpha=alpha)
+        addend = node.inputs[2] if beta == 1 else e("Mul", node.inputs[2], e.constant(beta, np.float32))
+        e("Add", product, addend, output=node.outputs[0])
+        return
+    bias = pattern.coded(node.inputs[2]) if node.present(2) else None
+    if bias is not None and beta != 1:
+        bias = Operand(spec=bias.spec, constant=bias.values * np.float32(beta))
     _add(node, pattern, bias, transpose_b=transpose_b, alpha=alpha)
 
 
 def build_matmul(node: RawNode, pattern: Pattern) -> None:
-    """Build a float or QDQ MatMul."""
-    _add(node, pattern, None)
+    """Build a float, QDQ or coded MatMul; one of a constant first operand as that of the transposed matrices."""
+    first, second = node.inputs[:2]
+    if not pattern.is_known(first) or pattern.is_known(second):
+        _add(node, pattern, None)
+        return
+    ranks = [len(pattern.coded(name).spec.shape) for name in (first, second)]
+    if min(ranks) < 2:
+        raise ValueError(f"node {node.label}: a constant first operand must be a matrix, as must be the second")
+    e = Expansion(node, pattern)
+    turned = [
+        e("Transpose", name, perm=[*range(rank - 2), rank - 1, rank - 2])
+        for name, rank in zip((second, first), reversed(ranks), strict=True)
+    ]
+    product = e("MatMul", *turned)
+    rank = max(ranks)
+    e("Transpose", product, perm=[*range(rank - 2), rank - 1, rank - 2], output=node.outputs[0])
+
+
+def _is_row(node: RawNode, pattern: Pattern) -> bool:
+    """Tell whether C is a constant of one number, or one a column: what a layer adds as its bias."""
+    if not pattern.is_known(node.inputs[2]):
+        return False
+    shape = pattern.coded(node.inputs[2]).spec.shape
+    return prod(shape[:-1]) == 1
 
 
 def _add(
     node: RawNode, pattern: Pattern, bias: Operand | None, *, transpose_b: bool = False, alpha: float = 1.0
 ) -> None:
     """Append the layer with what follows it."""
-    a, b = pattern.operand(node.inputs[0]), pattern.operand(node.inputs[1])
-    if not _fits(a, b, transpose_b):
-        a, b = pattern.plain(node.inputs[0]), pattern.plain(node.inputs[1])
+    transpose_a = bool(node.attributes.get("transA", 0))
+    if transpose_a and len(pattern.coded(node.inputs[0]).spec.shape) != 2:
+        raise ValueError(f"node {node.label}: transA needs a matrix")
+    a_axis, b_axes = (-2 if transpose_a else -1), ((-1, -2) if transpose_b else (-2, -1))
+    if len(pattern.coded(node.inputs[1]).spec.shape) == 1:
+        b_axes = (0, -2)  # a vector has k alone
+    product = read_product(node, pattern, (node.inputs[0], node.inputs[1]), a_axis, b_axes)
+    form, a, b = product
     if a.constant is not None:
         raise ValueError(f"node {node.label}: the first operand must not be a constant")
-    form = Form.FLOAT if a.quantization is None else Form.QDQ
-    weight = b.constant
+    weight, b_quantization = b.constant, b.quantization
     if transpose_b:
-        if weight is None:
-            raise ValueError(f"node {node.label}: transB needs a constant second operand")
-        weight = np.ascontiguousarray(weight.T)
+        assert weight is not None
+        weight = weight.T
+        b_quantization = _turned(b_quantization)
     scale: npt.NDArray[np.float32] | None = None
-    unit = None
+    unit = product.unit
     if alpha != 1 and form is Form.FLOAT and weight is not None:
         weight = weight * np.float32(alpha)
     elif alpha != 1:
         scale = np.array([alpha], np.float32)
-    if a.quantization is not None and b.quantization is not None:
-        unit = np.asarray(np.float64(a.quantization.scale) * b.quantization.scale.astype(np.float64) * alpha)
+    if unit is not None:
+        unit = unit * alpha
     split = SplitBias(None, None)
     if bias is not None:
-        assert weight is not None
-        split = split_bias(_row(node, bias, weight.shape[-1]), bias.quantization, unit)
+        columns = pattern.coded(node.inputs[1]).spec.shape[0 if transpose_b else -1]
+        split = split_bias(_row(node, bias, columns), bias.quantization, unit)
     output = node.outputs[0]
     if weight is not None and weight.ndim == 2:
         folded = fold_after(node, pattern, weight, split, form, unit)
         output, split = folded.output, folded.bias
-    tail = pattern.tail(output) if form is Form.QDQ else None
+    tail = None if form is Form.FLOAT else pattern.tail(output)
     pattern.add(
         Gemm(
             name=node.name,
             operator=node.operator,
-            inputs=(a.spec.name,) if weight is not None else (a.spec.name, b.spec.name),
+            inputs=product.inputs,
             outputs=(output if tail is None else tail.output,),
             form=form,
             weight=weight,
             a_quantization=a.quantization,
-            b_quantization=None if b.quantization is None else _columns(b.quantization),
+            b_quantization=_columns(b_quantization),
             bias=split.units,
             bias_values=split.values,
             channel_scale=scale,
             output_quantization=None if tail is None else tail.quantization,
             activation=None if tail is None else tail.activation,
-            transpose_a=bool(node.attributes.get("transA", 0)),
+            scale_inputs=product.scale_inputs,
+            transpose_a=transpose_a,
         )
     )
 
 
-def build_qlinear_matmul(node: RawNode, pattern: Pattern) -> None:
-    """Build a QLinearMatMul."""
-    a, b = pattern.plain(node.inputs[0]), pattern.plain(node.inputs[3])
-    zero = pattern.constant(node, 7)
-    pattern.add(
-        Gemm(
-            name=node.name,
-            operator=node.operator,
-            inputs=(a.spec.name,) if b.constant is not None else (a.spec.name, b.spec.name),
-            outputs=node.outputs,
-            form=Form.QOPERATOR,
-            weight=b.constant,
-            a_quantization=_scalar(node, pattern, 1, a.spec.dtype),
-            b_quantization=affine(node, pattern.constant(node, 4), pattern.constant(node, 5), b.spec.dtype, -1),
-            output_quantization=affine(node, pattern.constant(node, 6), zero, zero.dtype.name),
-        )
-    )
-
-
-def build_qgemm(node: RawNode, pattern: Pattern) -> None:
-    """Build a com.microsoft QGemm."""
-    a = pattern.plain(node.inputs[0])
-    weight = pattern.constant(node, 3)
-    if node.attributes.get("transB", 0):
-        weight = np.ascontiguousarray(weight.T)
-    bias = pattern.constant(node, 6) if node.present(6) else None
-    output = None
-    if node.present(7):
-        zero = pattern.constant(node, 8) if node.present(8) else np.zeros((), np.uint8)
-        output = affine(node, pattern.constant(node, 7), zero, zero.dtype.name)
-    alpha = float(node.attributes.get("alpha", 1.0))
-    pattern.add(
-        Gemm(
-            name=node.name,
-            operator=node.operator,
-            inputs=(a.spec.name,),
-            outputs=(node.outputs[0],),
-            form=Form.QOPERATOR,
-            weight=weight,
-            a_quantization=_scalar(node, pattern, 1, a.spec.dtype),
-            b_quantization=affine(node, pattern.constant(node, 4), pattern.constant(node, 5), weight.dtype.name, -1),
-            bias=None if bias is None else np.broadcast_to(bias.reshape(-1), weight.shape[-1:]).astype(np.int64),
-            channel_scale=np.array([alpha], np.float32),
-            output_quantization=output,
-            transpose_a=bool(node.attributes.get("transA", 0)),
-        )
-    )
-
-
-def build_matmul_integer(node: RawNode, pattern: Pattern) -> None:
-    """Build a MatMulInteger."""
-    a, b = pattern.plain(node.inputs[0]), pattern.plain(node.inputs[1])
-    zeros = [pattern.constant(node, i) if node.present(i) else np.zeros((), np.int64) for i in (2, 3)]
-    if zeros[0].size != 1:
-        raise ValueError(f"node {node.label}: a_zero_point must be one number, not shape {zeros[0].shape}")
-    b_zero = zeros[1].reshape(()) if zeros[1].size == 1 else zeros[1].reshape(-1)
-    pattern.add(
-        Gemm(
-            name=node.name,
-            operator=node.operator,
-            inputs=(a.spec.name,) if b.constant is not None else (a.spec.name, b.spec.name),
-            outputs=node.outputs,
-            form=Form.INTEGER,
-            weight=b.constant,
-            a_quantization=affine(node, np.ones((), np.float32), zeros[0].reshape(()), a.spec.dtype),
-            b_quantization=affine(node, np.ones(b_zero.shape, np.float32), b_zero, b.spec.dtype, -1),
-        )
-    )
-
-
-def _scalar(node: RawNode, pattern: Pattern, index: int, dtype: str) -> AffineQuantization:
-    """Return the quantization of a first operand, which must be one scale for the tensor."""
-    quantization = affine(node, pattern.constant(node, index), pattern.constant(node, index + 1), dtype)
-    if quantization.axis is not None:
-        raise ValueError(f"node {node.label}: the first operand must have one scale for the tensor")
+def _turned(quantization: Quantization | None) -> Quantization | None:
+    """Return the quantization of a transposed matrix."""
+    if isinstance(quantization, BlockQuantization):
+        scales = None if quantization.scales is None else np.ascontiguousarray(quantization.scales.T)
+        return replace(quantization, axis=1 - quantization.axis % 2, scales=scales)
     return quantization
 
 
-def _fits(a: Operand, b: Operand, transpose_b: bool) -> bool:
-    """Tell whether both operands are codes with scales that leave the sum over k an integer."""
-    if a.quantization is None or b.quantization is None or a.quantization.axis is not None:
-        return False
-    axis = b.quantization.axis
-    rank = len(b.spec.shape)
-    return axis is None or (rank == 2 and b.constant is not None and axis % 2 == (0 if transpose_b else 1))
-
-
-def _columns(quantization: AffineQuantization) -> AffineQuantization:
-    """Return the weights' quantization with its scales along the columns of (k, n)."""
-    if quantization.axis is None:
+def _columns(quantization: Quantization | None) -> Quantization | None:
+    """Return the weights' quantization with its scales, if of channels, along the columns of (k, n)."""
+    if quantization is None or quantization.axis is None or isinstance(quantization, BlockQuantization):
         return quantization
-    return AffineQuantization(
-        scale=quantization.scale, zero_point=quantization.zero_point, dtype=quantization.dtype, axis=-1
-    )
+    return replace(quantization, axis=-1)
 
 
 def _row(node: RawNode, bias: Operand, n: int) -> Array:

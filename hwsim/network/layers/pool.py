@@ -12,19 +12,24 @@ from hwsim.network.affine import storage_type
 from hwsim.network.graph import Engine, Shape
 from hwsim.network.layers.elementwise import Elementwise
 from hwsim.network.layers.multiply_accumulate import Form
+from hwsim.network.layers.selection import MaxPoolIndices
 from hwsim.network.layers.window import Window, read_window, windows
 from hwsim.network.pattern import Pattern, RawNode, input_and_output
 from hwsim.network.requantize import Rule, code_bounds, requantize_codes
 
 __all__ = [
     "AveragePool",
+    "LpPool",
     "MaxPool",
     "build_average_pool",
+    "build_lp_pool",
     "build_max_pool",
     "build_qlinear_average_pool",
 ]
 
 Array = npt.NDArray[Any]
+
+_MAX_READS = 2**28  # of an image: more is a damaged file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -53,11 +58,15 @@ class MaxPool(Elementwise):
         return np.asarray(view.max(axis=tuple(range(2 + len(self.window.kernel), view.ndim))))
 
     def run(self, values: tuple[Array, ...], engine: Engine, rule: Rule) -> tuple[Array, ...]:
-        """Take maxima of codes, then requantize them: the order of values is that of codes."""
+        """Take maxima of codes, then requantize them: the order is that of values where the scale is above 0."""
         output = self.output_quantization
         if output is None:
             return Elementwise.run(self, values, engine, rule)
         (source,) = self.quantizations
+        if source is not None and np.any(source.scale < 0):
+            if rule is Rule.TFLITE:
+                raise ValueError(f"layer {self.name!r}: the TFLite rule needs a positive scale")
+            return (output.quantize(self.activated(self.compute(self.dequantized(self._operands(values))))),)
         best = self.compute(self._operands(values))
         if rule is Rule.TFLITE:
             return (requantize_codes(best, self.tflite_quantization(source), output, self.activation),)
@@ -160,32 +169,68 @@ class AveragePool(Elementwise):
 
     def _counts(self, spatial: Shape) -> Array:
         """Return the number of elements that count in each window."""
-        size = prod(self.window.kernel)
-        if not any(self.window.pads) and not self.window.ceil_mode:
-            return np.asarray(size)
-        inside = np.ones((1, 1, *spatial), np.int64)
-        if self.count_padding:
-            count = len(spatial)
-            pads = [(0, 0), (0, 0), *((self.window.pads[i], self.window.pads[count + i]) for i in range(count))]
-            inside = np.pad(inside, pads, constant_values=1)
-            bare = Window(
-                kernel=self.window.kernel,
-                strides=self.window.strides,
-                dilations=self.window.dilations,
-                pads=(0,) * (2 * count),
-                ceil_mode=self.window.ceil_mode,
-            )
-            view = windows(inside, bare, 0)
-        else:
-            view = windows(inside, self.window, 0)
-        return np.asarray(view.sum(axis=tuple(range(2 + len(self.window.kernel), view.ndim))))
+        counts = np.ones((1,) * len(spatial), np.int64)
+        for axis, (size, windows_here) in enumerate(zip(spatial, self.window.output(spatial), strict=True)):
+            begin, end = self.window.pads[axis], self.window.pads[len(spatial) + axis]
+            starts = np.arange(windows_here) * self.window.strides[axis] - begin
+            taps = starts[:, np.newaxis] + np.arange(self.window.kernel[axis]) * self.window.dilations[axis]
+            low, high = (-begin, size + end) if self.count_padding else (0, size)
+            inside = np.count_nonzero((taps >= low) & (taps < high), axis=1)
+            counts = counts * inside.reshape([-1 if i == axis else 1 for i in range(len(spatial))])
+        return counts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LpPool(Elementwise):
+    """The p-norm of each window, in float64, rounded once.
+
+    Parameters
+    ----------
+    window : Window
+    order : int
+        The p.
+    """
+
+    kind: ClassVar[str] = "average_pool"
+
+    window: Window
+    order: int
+
+    def shape(self, shapes: tuple[Shape, ...]) -> Shape:
+        """Return (batch, channel, out...)."""
+        return (*shapes[0][:2], *self.window.output(shapes[0][2:]))
+
+    def compute(self, values: tuple[Array, ...]) -> Array:
+        """Take the norms."""
+        powers = np.abs(values[0].astype(np.float64)) ** self.order
+        view = windows(powers, self.window, 0.0)
+        total = view.sum(axis=tuple(range(2 + len(self.window.kernel), view.ndim)))
+        return np.asarray((total ** (1 / self.order)).astype(values[0].dtype))
 
 
 def build_max_pool(node: RawNode, pattern: Pattern) -> None:
     """Build a MaxPool or GlobalMaxPool."""
-    if len([name for name in node.outputs if name]) > 1:
-        raise ValueError(f"node {node.label}: the Indices output is not computed")
-    pattern.add(MaxPool(**MaxPool.fields(node, pattern, 1), window=_window(node, pattern)))
+    window = _window(node, pattern)
+    if len(node.outputs) > 1 and node.outputs[1]:
+        pattern.add(
+            MaxPoolIndices(
+                name=pattern.fresh(f"{node.name}_indices"),
+                operator=node.operator,
+                inputs=(pattern.plain(node.inputs[0]).spec.name,),
+                outputs=node.outputs[1:],
+                window=window,
+                column_major=bool(node.attributes.get("storage_order", 0)),
+            )
+        )
+    pattern.add(MaxPool(**MaxPool.fields(node, pattern, 1), window=window))
+
+
+def build_lp_pool(node: RawNode, pattern: Pattern) -> None:
+    """Build an LpPool or GlobalLpPool."""
+    order = int(node.attributes.get("p", 2))
+    if order < 1:
+        raise ValueError(f"node {node.label}: p must be at least 1, not {order}")
+    pattern.add(LpPool(**LpPool.fields(node, pattern, 1), window=_window(node, pattern), order=order))
 
 
 def build_average_pool(node: RawNode, pattern: Pattern) -> None:
@@ -225,12 +270,15 @@ def build_qlinear_average_pool(node: RawNode, pattern: Pattern) -> None:
 
 def _window(node: RawNode, pattern: Pattern) -> Window:
     """Return the window of a pooling node."""
-    shape = pattern.operand(node.inputs[0]).spec.shape
+    shape = pattern.shape(node.inputs[0])
     if len(shape) < 3:
         raise ValueError(f"node {node.label}: input {shape} has no spatial axes")
     if "Global" in node.operator:
         return read_window(node, shape[2:], shape[2:])
-    return read_window(node, shape[2:], tuple(node.attributes["kernel_shape"]))
+    window = read_window(node, shape[2:], tuple(node.attributes["kernel_shape"]))
+    if shape[1] * prod(window.output(shape[2:])) * prod(window.kernel) > _MAX_READS:
+        raise ValueError(f"node {node.label}: windows of {window.kernel} on an image {shape[1:]} are too large")
+    return window
 
 
 def _sum_in_order(parts: Array) -> Array:

@@ -86,11 +86,11 @@ class Transpose(Elementwise):
 
     def keeps_batch(self, specs: tuple[TensorSpec, ...]) -> bool:
         """Tell whether axis 0 stays first."""
-        return self.permutation[0] == 0
+        return self.permutation[:1] == (0,)
 
     def compute(self, values: tuple[Array, ...]) -> Array:
         """Permute."""
-        return np.ascontiguousarray(values[0].transpose(self.permutation))
+        return np.asarray(values[0].transpose(self.permutation), order="C")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -140,7 +140,7 @@ class Concat(Elementwise):
 
 def build_reshape(node: RawNode, pattern: Pattern) -> None:
     """Build a Reshape with a constant shape."""
-    source = pattern.operand(node.inputs[0]).spec.shape
+    source = pattern.shape(node.inputs[0])
     wanted = [int(v) for v in pattern.constant(node, 1).reshape(-1)]
     if not node.attributes.get("allowzero", 0):
         wanted = [source[i] if v == 0 and i < len(source) else v for i, v in enumerate(wanted)]
@@ -156,7 +156,7 @@ def build_reshape(node: RawNode, pattern: Pattern) -> None:
 
 def build_flatten(node: RawNode, pattern: Pattern) -> None:
     """Build a Flatten."""
-    source = pattern.operand(node.inputs[0]).spec.shape
+    source = pattern.shape(node.inputs[0])
     axis = int(node.attributes.get("axis", 1))
     axis = axis + len(source) if axis < 0 else axis
     _add_reshape(node, pattern, (prod(source[:axis]), prod(source[axis:])))
@@ -164,7 +164,7 @@ def build_flatten(node: RawNode, pattern: Pattern) -> None:
 
 def build_squeeze(node: RawNode, pattern: Pattern) -> None:
     """Build a Squeeze."""
-    source = pattern.operand(node.inputs[0]).spec.shape
+    source = pattern.shape(node.inputs[0])
     axes = _axes(node, pattern, len(source))
     if axes is None:
         axes = [i for i, size in enumerate(source) if size == 1]
@@ -175,26 +175,35 @@ def build_squeeze(node: RawNode, pattern: Pattern) -> None:
 
 def build_unsqueeze(node: RawNode, pattern: Pattern) -> None:
     """Build an Unsqueeze."""
-    source = pattern.operand(node.inputs[0]).spec.shape
+    source = pattern.shape(node.inputs[0])
     given = _axes(node, pattern, None)
     if given is None:
         raise ValueError(f"node {node.label}: axes must be given")
     rank = len(source) + len(given)
     axes = [axis % rank for axis in given]
+    if len(set(axes)) != len(axes) or any(not -rank <= axis < rank for axis in given):
+        raise ValueError(f"node {node.label}: axes {given} must be {len(given)} of {rank}")
     rest = iter(source)
     _add_reshape(node, pattern, tuple(1 if i in axes else next(rest) for i in range(rank)))
 
 
 def build_identity(node: RawNode, pattern: Pattern) -> None:
-    """Build an Identity, or a Dropout, which does nothing in inference."""
-    if len([name for name in node.outputs if name]) > 1:
-        raise ValueError(f"node {node.label}: the mask output is not computed in inference")
-    _add_reshape(node, pattern, pattern.operand(node.inputs[0]).spec.shape)
+    """Build an Identity, or a Dropout, which does nothing in inference, and whose mask is then all true."""
+    shape = pattern.shape(node.inputs[0])
+    if node.operator == "Dropout":
+        training = node.present(2) and bool(pattern.constant(node, 2).any())
+        if training and (not node.present(1) or pattern.constant(node, 1).any()):
+            raise ValueError(
+                f"node {node.label}: training mode is not inference; export the network in evaluation mode"
+            )
+        if len(node.outputs) > 1 and node.outputs[1]:
+            pattern.constants[node.outputs[1]] = np.broadcast_to(np.True_, shape)
+    _add_reshape(node, pattern, shape)
 
 
 def build_transpose(node: RawNode, pattern: Pattern) -> None:
     """Build a Transpose."""
-    rank = len(pattern.operand(node.inputs[0]).spec.shape)
+    rank = len(pattern.shape(node.inputs[0]))
     permutation = tuple(node.attributes.get("perm", range(rank - 1, -1, -1)))
     pattern.add(Transpose(**Transpose.fields(node, pattern, 1), permutation=permutation))
 
@@ -229,7 +238,7 @@ def build_qlinear_concat(node: RawNode, pattern: Pattern) -> None:
 
 def _add_reshape(node: RawNode, pattern: Pattern, target: Shape) -> None:
     """Append a Reshape."""
-    source = pattern.operand(node.inputs[0]).spec.shape
+    source = pattern.shape(node.inputs[0])
     pattern.add(Reshape(**Reshape.fields(node, pattern, 1), source=source, target=target))
 
 

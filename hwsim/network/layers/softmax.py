@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Softmax: in float32, or by TFLite's integer kernel; com.microsoft QLinearSoftmax."""
+"""Softmax: in float32, by TFLite's or I-ViT's integer kernels; com.microsoft QLinearSoftmax."""
 
 import math
 from dataclasses import dataclass
@@ -8,10 +8,13 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from hwsim.network.affine import AffineQuantization
 from hwsim.network.fixed_point import exp_on_negative_values, reciprocal
+from hwsim.network.float_softmax import online_softmax, softmax, two_pass_softmax
 from hwsim.network.graph import Engine, TensorSpec
-from hwsim.network.layers.elementwise import Elementwise
 from hwsim.network.layers.multiply_accumulate import Form
+from hwsim.network.layers.nonlinear import Kind, Nonlinear, from_rows, to_rows
+from hwsim.network.nonlinear import NonlinearKernels, NonlinearSpec, SoftmaxKind
 from hwsim.network.pattern import Pattern, RawNode, input_and_output
 from hwsim.network.requantize import (
     Rule,
@@ -30,62 +33,58 @@ __all__ = [
 Array = npt.NDArray[Any]
 FloatArray = npt.NDArray[np.float32]
 
-# exp(x) on |x| <= ln(2)/2. Source: onnxruntime mlas/lib/compute.cpp, MlasExpConstants.
-_POLYNOMIAL = tuple(
-    np.float32(float.fromhex(text))
-    for text in ("0x1.694p-10", "0x1.125edcp-7", "0x1.555b5ap-5", "0x1.55545p-3", "0x1.fffff6p-2", "0x1p0", "0x1p0")
-)
-_LOWER = np.float32(-88.3762626647949)
-_LOG2_RECIPROCAL = np.float32(1.44269504088896341)
-_LOG2_HIGH = np.float32(-6.93145752e-1)
-_LOG2_LOW = np.float32(-1.42860677e-6)
-_ROUNDING_BIAS = np.float32(12582912.0)  # 1.5 * 2**23: adding it leaves the nearest integer in the low bits
-
 _DIFF_INTEGER_BITS = 5  # tflite/kernels/internal/reference/softmax.h, kScaledDiffIntegerBits
 _ACCUMULATION_INTEGER_BITS = 12  # there, kAccumulationIntegerBits
+_LEAST_SCALE = 2.0**-24  # of a QLinearSoftmax, whose product of 23 bits and 1 / scale has to fit 63
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Softmax(Elementwise):
-    """exp(x) over its sum, along an axis.
+class Softmax(Nonlinear):
+    """exp(x) over its sum, along an axis; in opset 12 and before all axes from it on count as one.
 
     Parameters
     ----------
-    axis : int
-    flatten : bool
-        Whether all axes from `axis` on count as one (opset 12 and before).
     form : Form
         QOPERATOR follows ONNX Runtime's QLinearSoftmax, which is all in integers but for its table.
     """
 
     kind: ClassVar[str] = "softmax"
 
-    axis: int
-    flatten: bool = False
     form: Form = Form.QDQ
 
     def keeps_batch(self, specs: tuple[TensorSpec, ...]) -> bool:
         """Tell whether the sum does not run over the batch."""
         return self.axis % len(specs[0].shape) != 0
 
-    def compute(self, values: tuple[Array, ...]) -> Array:
-        """Compute in float32 as ONNX Runtime on x86 with AVX-512 does.
+    def chosen(self, spec: NonlinearSpec) -> SoftmaxKind:
+        """Return the kind of softmax."""
+        return spec.softmax
 
-        The maximum is subtracted; exp is a polynomial of degree 6 with fused multiply-adds; the sum runs in 16 lanes,
-        folded to 8 and then pairwise; each exp is multiplied by the float32 reciprocal of the sum.
+    def float_rows(self, kind: Kind, rows: FloatArray, tile: int) -> FloatArray:
+        """Compute in float32 (see `hwsim.network.float_softmax`)."""
+        if kind is SoftmaxKind.ONLINE:
+            return online_softmax(rows, tile)
+        return two_pass_softmax(rows) if kind is SoftmaxKind.TWO_PASS else softmax(rows)
 
-        Source: onnxruntime mlas/lib/compute.cpp and x86_64/TransKernelAvx512F.S; the order of the sum was measured.
-        """
-        rows, shape, back = self._rows(values[0].astype(np.float32, copy=False))
-        exps = _exp(rows - rows.max(axis=-1, keepdims=True))
-        result = exps * (np.float32(1) / _sum_16_lanes(exps))[:, np.newaxis]
-        return self._unrows(result, shape, back)
+    def code_rows(
+        self,
+        kernels: NonlinearKernels,
+        kind: Kind,
+        rows: Array,
+        source: AffineQuantization,
+        output: AffineQuantization,
+    ) -> Array:
+        """Compute by an integer kernel."""
+        assert isinstance(kind, SoftmaxKind)
+        return kernels.softmax(kind, rows, source, output)
 
     def run(self, values: tuple[Array, ...], engine: Engine, rule: Rule) -> tuple[Array, ...]:
-        """Compute on codes or values, as the rule says."""
-        if self.form is Form.QOPERATOR and rule is Rule.ONNX:
+        """Compute on codes or values, as the engine's machine does and the rule says."""
+        in_floats = engine.nonlinear.softmax is SoftmaxKind.FLOAT
+        if self.form is Form.QOPERATOR and rule is Rule.ONNX and in_floats:
             return (self._run_qlinear(values[0]),)
-        return Elementwise.run(self, values, engine, rule)
+        # A slotted dataclass is made twice, which breaks the short form of super().
+        return Nonlinear.run(self, values, engine, rule)
 
     def _run_qlinear(self, codes: Array) -> Array:
         """Compute on codes as ONNX Runtime does: a table of exponentials, integer sum and division, half up.
@@ -95,7 +94,7 @@ class Softmax(Elementwise):
         source, output = self.quantizations[0], self.output_quantization
         assert source is not None
         assert output is not None
-        rows, shape, back = self._rows(codes.astype(np.int64))
+        rows, shape, back = to_rows(codes.astype(np.int64), self.axis, self.flatten)
         unit = min((2.0**32 - 1) / rows.shape[-1], float(0x7FFFFF))  # the sum fits 32 bits
         difference = (rows - rows.max(axis=-1, keepdims=True)).astype(np.float64)
         table = np.rint(unit * np.exp(difference * np.float64(source.scale))).astype(np.int64)
@@ -103,7 +102,7 @@ class Softmax(Elementwise):
         steps = math.floor(np.float32(1) / output.scale)
         quotient = (table * steps + total // 2) // total + output.zero_point
         result = np.clip(quotient, output.low, output.high).astype(codes.dtype)
-        return self._unrows(result, shape, back)
+        return from_rows(result, shape, back)
 
     def compute_tflite(self, operands: tuple[Array, ...]) -> Array:
         """Compute on codes by TFLite's reference kernel.
@@ -119,7 +118,7 @@ class Softmax(Elementwise):
                 f"layer {self.name!r}: the TFLite rule needs a Softmax output of 8 bits with scale 1/256 and "
                 f"zero point {output.low}, not {float(output.scale)} and {int(output.zero_point)}"
             )
-        rows, shape, back = self._rows(operands[0].astype(np.int64))
+        rows, shape, back = to_rows(operands[0].astype(np.int64), self.axis, self.flatten)
         real = min(float(source.scale) * (1 << (31 - _DIFF_INTEGER_BITS)), float(2**31 - 1))
         multiplier, left_shift = quantize_multiplier(real)
         radius = math.floor(((1 << _DIFF_INTEGER_BITS) - 1) * 2.0 ** (31 - _DIFF_INTEGER_BITS) / 2.0**left_shift)
@@ -133,20 +132,7 @@ class Softmax(Elementwise):
         product = saturating_rounding_doubling_high_multiply(exps, inverse)
         codes = rounding_divide_by_power_of_two(product, bits_over_unit + 31 - 8) + output.low
         codes = np.where(counts, np.clip(codes, output.low, output.high), output.low)
-        return self._unrows(codes.astype(operands[0].dtype), shape, back)
-
-    def _rows(self, x: Array) -> tuple[Array, tuple[int, ...], int]:
-        """Bring the axis last and everything else to one axis of rows."""
-        axis = self.axis % x.ndim
-        if self.flatten:
-            return x.reshape(math.prod(x.shape[:axis]), -1), x.shape, -1
-        moved = np.moveaxis(x, axis, -1)
-        return np.ascontiguousarray(moved).reshape(-1, x.shape[axis]), moved.shape, axis
-
-    @staticmethod
-    def _unrows(rows: Array, shape: tuple[int, ...], axis: int) -> Array:
-        """Undo `_rows`."""
-        return np.ascontiguousarray(np.moveaxis(rows.reshape(shape), -1, axis))
+        return from_rows(codes.astype(operands[0].dtype), shape, back)
 
 
 def build_softmax(node: RawNode, pattern: Pattern) -> None:
@@ -160,6 +146,10 @@ def build_qlinear_softmax(node: RawNode, pattern: Pattern) -> None:
     """Build a com.microsoft QLinearSoftmax: X, its scale and zero point, Y's scale and zero point."""
     x = pattern.plain(node.inputs[0])
     scales = input_and_output(node, pattern, x.spec.dtype)
+    if not float(scales[1].scale) >= _LEAST_SCALE:
+        raise ValueError(
+            f"node {node.label}: Y's scale must be at least {_LEAST_SCALE}, not {float(scales[1].scale)!r}"
+        )
     pattern.add(
         Softmax(
             name=node.name,
@@ -173,32 +163,3 @@ def build_qlinear_softmax(node: RawNode, pattern: Pattern) -> None:
             form=Form.QOPERATOR,
         )
     )
-
-
-def _fma(a: FloatArray, b: FloatArray, c: FloatArray) -> FloatArray:
-    """Fused multiply-add: the product is exact in float64; a second rounding changes one result in 2**29."""
-    return (a.astype(np.float64) * b + c).astype(np.float32)
-
-
-def _exp(x: FloatArray) -> FloatArray:
-    """Return the exponential of numbers not above 0, with the bits of MLAS."""
-    clamped = np.maximum(x, _LOWER)
-    turns = _fma(clamped, np.asarray(_LOG2_RECIPROCAL), np.asarray(_ROUNDING_BIAS)) - _ROUNDING_BIAS
-    rest = _fma(turns, np.asarray(_LOG2_HIGH), clamped)
-    rest = _fma(turns, np.asarray(_LOG2_LOW), rest)
-    result = np.full_like(rest, _POLYNOMIAL[0])
-    for coefficient in _POLYNOMIAL[1:]:
-        result = _fma(result, rest, np.asarray(coefficient))
-    return np.ldexp(result, turns.astype(np.int32))
-
-
-def _sum_16_lanes(rows: FloatArray) -> FloatArray:
-    """Add along the last axis in 16 lanes, fold to 8, then pairwise."""
-    padded = np.pad(rows, ((0, 0), (0, -rows.shape[1] % 16)))
-    lanes = np.zeros((rows.shape[0], 16), np.float32)
-    for start in range(0, padded.shape[1], 16):
-        lanes += padded[:, start : start + 16]
-    lanes = lanes[:, :8] + lanes[:, 8:]
-    while lanes.shape[1] > 1:
-        lanes = lanes[:, 0::2] + lanes[:, 1::2]
-    return lanes[:, 0]

@@ -162,15 +162,28 @@ def test_gemm_qgemm_equals_onnxruntime(
     models.assert_same(path, {"x": x})
 
 
-@pytest.mark.parametrize(
-    ("names", "shape", "message"),
-    [
-        (["w", "x"], (9, 4), r"node 'y' \(MatMul\): the first operand must not be a constant"),
-        (["x", "w"], (5, 9), "operands .* do not share their inner axis|shapes do not fit"),
-    ],
-)
-def test_gemm_operands_wrong(models: Any, names: list[str], shape: Any, message: str) -> None:
-    node = helper.make_node("MatMul", names, ["y"])
-    path = models.save([node], {"x": [4, 4]}, ["y"], {"w": np.ones(shape, np.float32)})
-    with pytest.raises(ValueError, match=message):
+def test_gemm_operands_wrong(models: Any) -> None:
+    node = helper.make_node("MatMul", ["x", "w"], ["y"])
+    path = models.save([node], {"x": [4, 4]}, ["y"], {"w": np.ones((5, 9), np.float32)})
+    with pytest.raises(ValueError, match=r"operands .* do not share their inner axis|shapes do not fit"):
         network.read(path)
+
+
+@pytest.mark.parametrize("rank", [2, 3])
+def test_gemm_constant_first_operand_equals_runtime(models: Any, rng: np.random.Generator, rank: int) -> None:
+    node = helper.make_node("MatMul", ["w", "x"], ["y"])
+    weight = rng.integers(-9, 10, (5, 4)).astype(np.float32)  # whole numbers: any order of additions is exact
+    shape = (3, 4, 6)[-rank:]
+    path = models.save([node], {"x": shape}, ["y"], {"w": weight})
+    models.assert_same(path, {"x": rng.integers(-9, 10, shape).astype(np.float32)})
+
+
+@pytest.mark.parametrize("beta", [1.0, 0.5])
+@pytest.mark.parametrize("transposed", [0, 1])
+def test_gemm_all_operands_vary_equals_runtime(
+    models: Any, rng: np.random.Generator, transposed: int, beta: float
+) -> None:
+    node = helper.make_node("Gemm", ["a", "b", "c"], ["y"], transB=transposed, alpha=2.0, beta=beta)
+    shapes = {"a": (4, 3), "b": (5, 3) if transposed else (3, 5), "c": (4, 1)}
+    path = models.save([node], shapes, ["y"], {})
+    models.assert_same(path, {k: rng.integers(-9, 10, v).astype(np.float32) for k, v in shapes.items()})

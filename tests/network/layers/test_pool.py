@@ -93,8 +93,29 @@ def test_pool_average_rounds_half_away_by_the_tflite_rule(models: Any, qdq: Any)
     assert y.ravel().tolist() == [1, -1, 127]
 
 
-def test_pool_indices_output_wrong(models: Any) -> None:
-    node = helper.make_node("MaxPool", ["x"], ["y", "indices"], kernel_shape=[2, 2])
-    path = models.save([node], {"x": [1, 1, 4, 4]}, ["y", "indices"], {}, types={"indices": TensorProto.INT64})
-    with pytest.raises(ValueError, match=r"node 'y' \(MaxPool\): the Indices output is not computed"):
-        network.read(path)
+@pytest.mark.parametrize(
+    "attributes", [{"kernel_shape": [2, 2]}, {"kernel_shape": [3, 2], "strides": [2, 1], "pads": [1, 1, 1, 0]}]
+)
+@pytest.mark.parametrize("storage_order", [0, 1])
+def test_pool_finds_indices(
+    models: Any, rng: np.random.Generator, attributes: dict[str, Any], storage_order: int
+) -> None:
+    node = helper.make_node("MaxPool", ["x"], ["y", "indices"], storage_order=storage_order, **attributes)
+    path = models.save([node], {"x": [2, 3, 6, 5]}, ["y", "indices"], {}, types={"indices": TensorProto.INT64})
+    net = models.assert_same(path, {"x": rng.integers(-9, 9, (2, 3, 6, 5)).astype(np.float32)})
+    assert not net.batchable  # indices count over the whole batch
+
+
+@pytest.mark.parametrize(("size", "pads", "include"), [(2, 1, 1), (2, 1, 0), (5, 0, 0), (7, 1, 1)])
+def test_pool_averages_windows_over_the_edge(
+    models: Any, rng: np.random.Generator, size: int, pads: int, include: int
+) -> None:
+    node = helper.make_node(
+        "AveragePool", ["x"], ["y"], kernel_shape=[3, 3], strides=[3, 3], pads=[pads] * 4, ceil_mode=1,
+        count_include_pad=include,
+    )  # fmt: skip
+    path = models.save([node], {"x": [1, 2, size, size]}, ["y"], {}, opset=22, ir_version=10)
+    x = rng.integers(-9, 9, (1, 2, size, size)).astype(np.float32)
+    torch = pytest.importorskip("torch")
+    pool = torch.nn.AvgPool2d(3, 3, pads, ceil_mode=True, count_include_pad=bool(include))
+    np.testing.assert_array_equal(network.run(network.read(path), {"x": x})["y"], pool(torch.from_numpy(x)).numpy())

@@ -100,9 +100,12 @@ def test_array_latency_is_measured(streamed_through: Any, kind: ArrayKind) -> No
     operands = _operands(unit, rows if kind.keeps_outputs else 1, 2 if kind.keeps_outputs else 3, 1)
     operands["a"] = operands["a"][: 1 if kind is ArrayKind.INPUT_STATIONARY else None]
     stream = program(geometry, unit, **operands)
-    _, cycles = streamed_through(Array(geometry, unit), stream.beats, len(stream.outputs))
     after = rows - 1 if kind.keeps_outputs else 0
-    assert cycles == len(stream.beats) + array_latency(geometry) + after
+    for pipeline in (1, 4):
+        array = Array(geometry, unit, pipeline=pipeline)
+        _, cycles = streamed_through(array, stream.beats, len(stream.outputs))
+        assert array.latency == array_latency(geometry, pipeline)
+        assert cycles == len(stream.beats) + array.latency + after
 
 
 def test_array_partial_sums_wrong() -> None:
@@ -124,6 +127,12 @@ def test_array_arguments_wrong() -> None:
         Array(geometry, "int8")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"^architecture must be an Architecture, not 'tool'$"):
         Array(geometry, unit, "tool")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"^pipeline must be in 1\.\.32 for int8_l1_int32 \(.*\), not 0$"):
+        Array(geometry, unit, pipeline=0)
+    with pytest.raises(TypeError, match=r"^pipeline must be an int, not True$"):
+        Array(geometry, unit, pipeline=True)
+    with pytest.raises(ValueError, match=r"^geometry must have at most 256 rows and columns, not broadcast_257x2$"):
+        Array(_geometry(ArrayKind.BROADCAST, 257, 2), unit)
     with pytest.raises(ValueError, match=r"^lanes must be in 1\.\.1024, not 2048$"):
         Array(_geometry(ArrayKind.CUBE, 1, 1), datapath.named("int8_l1024"), Architecture())
 

@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a tile of a product needs of each tensor: rows, lengths, and bits in the DRAM and on chip."""
+
+from dataclasses import replace
+from enum import Enum
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.accelerator.footprint import Footprint, footprint
+from hwsim.datapath.unit import ScalarSpec
+from hwsim.formats import BlockSpec
+
+__all__ = [
+    "Form",
+    "Image",
+    "Lines",
+    "Matrix",
+    "Operand",
+    "Pieces",
+    "Place",
+    "Spans",
+    "Whole",
+    "sized",
+]
+
+Form = ScalarSpec | BlockSpec | int
+"""How elements are kept: a format, or plain bits of each."""
+Ints = NDArray[np.int64]
+_FLOAT32_BITS = 32  # of a tensor's scale
+
+
+class Place(Enum):
+    """Where a tensor is around a layer.
+
+    CHIP: whole in a memory on chip, nothing crosses the DRAM.
+    KEPT: whole on chip as well, but an input comes from the DRAM, tile by tile at its first use, and an output also
+    goes there.
+    DRAM: in the DRAM; on chip there are tiles alone.
+    """
+
+    CHIP = "chip"
+    KEPT = "kept"
+    DRAM = "dram"
+
+
+class Spans(NamedTuple):
+    """Rows that tiles need, for each of several sizes: of the largest, of all, of the first and of the last one."""
+
+    largest: Ints
+    summed: Ints
+    first: Ints
+    last: Ints
+
+
+def _spans(view: "Whole | Lines | Image", total: int, sizes: list[int]) -> Spans:
+    rows = [view.rows(np.append(np.arange(0, total, size), total), fresh=False) for size in sizes]
+    return Spans(*np.array([(each.max(), each.sum(), each[0], each[-1]) for each in rows], np.int64).T)
+
+
+class Matrix(NamedTuple):
+    """Rows of a matrix: a tile needs its own rows, of its own part of K."""
+
+    def rows(self, bounds: Ints, *, fresh: bool) -> Ints:
+        """Return the rows that each tile between neighbouring bounds needs; `fresh`: that none before it had."""
+        del fresh
+        return np.diff(bounds)
+
+    def spans(self, total: int, sizes: list[int]) -> Spans:
+        """Return the rows of tiles of several sizes."""
+        each = np.array(sizes, np.int64)
+        return Spans(each, np.full_like(each, total), each, total - (-(-total // each) - 1) * each)
+
+    def lengths(self, bounds: Ints, *, fresh: bool) -> Ints:
+        """Return how much of a row each part of K needs."""
+        del fresh
+        return np.diff(bounds)
+
+
+class Whole(NamedTuple):
+    """So many rows of a length, whatever the tile."""
+
+    row_count: int
+    length: int
+
+    def rows(self, bounds: Ints, *, fresh: bool) -> Ints:
+        """Return all rows."""
+        del bounds, fresh
+        return np.array([self.row_count])
+
+    def spans(self, total: int, sizes: list[int]) -> Spans:
+        """Return the rows of tiles of several sizes."""
+        return _spans(self, total, sizes)
+
+    def lengths(self, bounds: Ints, *, fresh: bool) -> Ints:
+        """Return the length."""
+        del bounds, fresh
+        return np.array([self.length])
+
+
+class Lines(NamedTuple):
+    """Outputs of rows that stand for several neighbours in a line, the last of a line for fewer; channels are not cut.
+
+    per_line : rows of the product for each line
+    width : outputs in a line
+    neighbours : outputs that a row stands for
+    channels : of a group
+    """
+
+    per_line: int
+    width: int
+    neighbours: int
+    channels: int
+
+    def rows(self, bounds: Ints, *, fresh: bool) -> Ints:
+        """Return the outputs of each tile."""
+        del fresh
+        lines, place = np.divmod(bounds, self.per_line)
+        outputs: Ints = np.diff(lines * self.width + np.minimum(place * self.neighbours, self.width))
+        return outputs
+
+    def spans(self, total: int, sizes: list[int]) -> Spans:
+        """Return the rows of tiles of several sizes."""
+        return _spans(self, total, sizes)
+
+    def lengths(self, bounds: Ints, *, fresh: bool) -> Ints:
+        """Return a group's channels."""
+        del bounds, fresh
+        return np.array([self.channels])
+
+
+class Image(NamedTuple):
+    """The input of a convolution: a tile of its output needs whole lines of the image, and whole channels.
+
+    Lines are those of the first spatial axis, from the first that a tile's windows touch to the last, padding apart;
+    what strides skip at the end is brought along with the tile before it.
+
+    lines, pixels : of an image, and of a line (all other spatial axes)
+    out_lines, per_line : lines of the output, and rows of the product for each
+    stride, pad, extent : of the window, along the first spatial axis
+    taps : elements of K for each channel
+    channels : of a group, where K is never cut; else 0
+    """
+
+    lines: int
+    pixels: int
+    out_lines: int
+    per_line: int
+    stride: int
+    pad: int
+    extent: int
+    taps: int
+    channels: int = 0
+
+    def rows(self, bounds: Ints, *, fresh: bool) -> Ints:
+        """Return the pixels that each tile between neighbouring bounds needs; `fresh`: that none before it had."""
+        image, place = np.divmod(bounds[1:] - 1, self.out_lines * self.per_line)
+        line = place // self.per_line
+        end = np.maximum(line * self.stride + self.extent, (line + 1) * self.stride) - self.pad
+        last = image * self.lines + np.where(line == self.out_lines - 1, self.lines, np.clip(end, 0, self.lines))
+        if fresh:
+            new: Ints = np.diff(last, prepend=0) * self.pixels
+            return new
+        image, place = np.divmod(bounds[:-1], self.out_lines * self.per_line)
+        line = place // self.per_line
+        begin = np.where(line == 0, 0, np.clip(line * self.stride - self.pad, 0, self.lines))
+        pixels: Ints = (last - image * self.lines - begin) * self.pixels
+        return pixels
+
+    def spans(self, total: int, sizes: list[int]) -> Spans:
+        """Return the rows of tiles of several sizes."""
+        return _spans(self, total, sizes)
+
+    def lengths(self, bounds: Ints, *, fresh: bool) -> Ints:
+        """Return the channels of each part of K."""
+        if self.channels:
+            return np.array([self.channels])
+        ends = -(-bounds // self.taps)
+        channels: Ints = np.diff(ends) if fresh else ends[1:] - bounds[:-1] // self.taps
+        return channels
+
+
+class Pieces(NamedTuple):
+    """Bits of pieces: arrays as the fields of `Footprint`."""
+
+    element_bits: Ints
+    scale_bits: Ints
+    index_bits: Ints
+
+    @property
+    def bits(self) -> Ints:
+        """All of each."""
+        return self.element_bits + self.scale_bits + self.index_bits
+
+
+class Operand(NamedTuple):
+    """A tensor of a product.
+
+    memory : "activation" or "weight", the memory on chip
+    place : Place
+    view : what a tile needs of it
+    groups : groups that it has; fewer than the product's where it is the same for several
+    outside, stored : how it is kept in the DRAM, and on chip
+    joined : whether groups lie side by side in a row
+    """
+
+    memory: str
+    place: Place
+    view: Matrix | Whole | Lines | Image
+    groups: int
+    outside: Form
+    stored: Form
+    joined: bool = False
+
+    def pieces(self, form: Form, groups: int, along: Ints, k_bounds: Ints, *, fresh: bool = False) -> Pieces:
+        """Return the bits of each tile: arrays of shape (tiles along the rows, tiles along K)."""
+        rows = self.view.rows(along, fresh=fresh)
+        lengths = self.view.lengths(k_bounds, fresh=fresh)
+        groups = min(groups, self.groups)
+        rows, width = (rows, groups) if self.joined else (rows * groups, 1)
+        if not isinstance(form, BlockSpec):
+            bits = rows[:, np.newaxis] * (lengths * (width * (form if isinstance(form, int) else form.bits)))
+            return Pieces(bits, np.zeros_like(bits), np.zeros_like(bits))
+        sizes = lengths.tolist()
+        columns = {length: sized(form, rows, length * width) for length in set(sizes)}
+        parts = [np.stack([_column(columns[length][i], rows) for length in sizes], 1) for i in range(3)]
+        parts[1][0, 0] += _FLOAT32_BITS * form.tensor_scale  # comes with the first piece
+        return Pieces(*parts)
+
+
+def _column(bits: Any, rows: Ints) -> Ints:
+    column: Ints = np.broadcast_to(np.asarray(bits, np.int64), rows.shape)
+    return column
+
+
+def sized(form: Form, rows: Any, length: int) -> Footprint:
+    """Return the bits of rows of a length, without a tensor's scale; `rows` may be an array."""
+    if isinstance(form, int):
+        return Footprint(rows * length * form)
+    return footprint(_without_tensor_scale(form) if isinstance(form, BlockSpec) else form, rows, length)
+
+
+@lru_cache(maxsize=64)
+def _without_tensor_scale(form: BlockSpec) -> BlockSpec:
+    return replace(form, tensor_scale=False)

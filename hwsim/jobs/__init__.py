@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The jobs of the command line, from files to files."""
+
+from hwsim.jobs.simulation import SimulationReport, SimulationTask, accuracy, simulate_files
+
+__all__ = [
+    "SimulationReport",
+    "SimulationTask",
+    "accuracy",
+    "simulate_files",
+]

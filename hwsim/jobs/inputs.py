@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a network is run on: files of arrays, random images, the embedded digits; and where outputs go."""
+
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim import data
+from hwsim.network import Network, TensorSpec
+from hwsim.network.affine import code_range, storage_type
+from hwsim.network.layers.gather import Gather
+
+__all__ = [
+    "Job",
+    "check_outputs",
+    "job",
+    "npz",
+]
+
+_SEED = 2026
+
+
+class Job(NamedTuple):
+    """What a network is run on, its labels if there are any, and what to call it."""
+
+    values: Mapping[str, NDArray[Any]]
+    labels: NDArray[Any] | None
+    what: str
+
+
+def job(net: Network, model: Path | None, inputs: Path | None, random: int | None) -> Job:
+    """Return the inputs asked for; without any, the digits for the digits network.
+
+    Raises
+    ------
+    FileNotFoundError, TypeError, ValueError
+        If the file is missing or wrong, its labels do not fit, or nothing is asked for and the network is no digits
+        network.
+    """
+    if random is not None:
+        count = random if net.batchable else net.batch
+        return Job(_random_inputs(net, random), None, f"{count} random image{'s' * (count != 1)} (seed {_SEED})")
+    if inputs is not None:
+        values = dict(npz(inputs))
+        labels = values.pop("labels", None)
+        if labels is not None:
+            _check_labels(labels, net, values, inputs)
+        return Job(values, labels, f"the images of {inputs.name}")
+    if model is not None:
+        wanted = ", ".join(f"{spec.name} {spec.dtype}{list(spec.shape)}" for spec in net.inputs)
+        raise ValueError(
+            f"{model}: give its inputs ({wanted}) with --inputs FILE.npz, or --random COUNT; --cycles-only needs none"
+        )
+    images, labels = data.digits_test()
+    return Job({net.inputs[0].name: images}, labels, f"{len(images)} held-out handwritten digits")
+
+
+def check_outputs(file: Path) -> None:
+    """Raise FileNotFoundError or ValueError if the outputs cannot be written there."""
+    if file.is_dir():
+        raise ValueError(f"the outputs' file {str(file)!r} is a directory")
+    if file.suffix != ".npz":
+        raise ValueError(f"the outputs' file must end in .npz, not {file.name!r}")
+    if not file.parent.is_dir():
+        raise FileNotFoundError(f"no folder {str(file.parent)!r} to write {file.name!r} to")
+
+
+def npz(path: Path) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a .npz, or raise FileNotFoundError or ValueError with its name."""
+    if path.is_dir():
+        raise ValueError(f"{path}: is a directory, not a .npz file")
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {str(path)!r}")
+    try:
+        with path.open("rb") as stream:
+            arrays = np.load(stream)
+            if isinstance(arrays, np.lib.npyio.NpzFile):
+                return {name: arrays[name] for name in arrays.files}
+    except (BadZipFile, EOFError, OSError, RuntimeError, ValueError, zlib.error) as error:
+        raise ValueError(f"{path}: not a .npz file: {error}") from None
+    raise ValueError(f"{path}: must be a .npz with an array for each input, not a single array")
+
+
+def _check_labels(labels: NDArray[Any], net: Network, values: Mapping[str, NDArray[Any]], file: Path) -> None:
+    """Raise if the labels are no integers, or not one an image; inputs that do not fit are for `simulate` to name."""
+    if labels.dtype.kind not in "iu":
+        raise TypeError(f"{file}: labels must be integers, not {labels.dtype}")
+    spec = net.inputs[0]
+    shape = values[spec.name].shape if spec.name in values else ()
+    if spec.shape and len(shape) == len(spec.shape) and shape[1:] == spec.shape[1:] and labels.shape != shape[:1]:
+        raise ValueError(f"{file}: labels must have shape ({shape[0]},), one an image, not {labels.shape}")
+
+
+def _random_inputs(net: Network, count: int) -> dict[str, NDArray[Any]]:
+    """Draw `count` images in all, or one batch where the network takes no other number."""
+    generator = np.random.default_rng(_SEED)
+    values: dict[str, NDArray[Any]] = {}
+    for spec in net.inputs:
+        shape = (count, *spec.shape[1:]) if net.batchable else spec.shape
+        dtype = storage_type(spec.dtype)
+        if dtype.kind == "f":
+            values[spec.name] = generator.standard_normal(shape).astype(dtype)
+        elif dtype.kind == "b":
+            values[spec.name] = generator.integers(0, 2, shape).astype(bool)
+        else:
+            low, high = _range(net, spec)
+            values[spec.name] = generator.integers(low, high, shape, dtype, endpoint=True)
+    return values
+
+
+def _range(net: Network, spec: TensorSpec) -> tuple[int, int]:
+    """Return the least and the greatest code of an input; of one that is looked up in tables, an index of them all."""
+    rows = [
+        (net.specs(layer)[0].shape if table is None else table.shape)[layer.axis]
+        for layer in net.layers
+        if isinstance(layer, Gather) and layer.inputs[-1] == spec.name and layer.constants[1] is None
+        for table in layer.constants[:1]
+    ]
+    if rows:
+        return 0, min(rows) - 1
+    limits = np.iinfo(storage_type(spec.dtype))
+    return code_range(spec.dtype) or (int(limits.min), int(limits.max))

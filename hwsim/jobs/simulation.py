@@ -1,0 +1,293 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Simulate a network from a file: checks first, then the run, then what to say of it."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import rtl
+from hwsim import accelerator as accelerators
+from hwsim import data, network
+from hwsim.jobs.inputs import check_outputs, job, npz
+from hwsim.network.checkpoint import Checkpoint
+from hwsim.operands import Recorder
+from hwsim.result import SimulationResult
+from hwsim.simulation import check_prices, simulate
+
+__all__ = [
+    "SimulationReport",
+    "SimulationTask",
+    "accuracy",
+    "simulate_files",
+]
+
+_APART = (
+    ("--inputs", "--random"),
+    ("--errors", "--resume"),
+    ("--operands-to", "--resume"),
+    ("--sampled", "--errors"),
+    ("--sampled", "--operands-to"),
+    ("--sampled", "--resume"),
+)
+_WHO = {"exact": "simulated hardware", "sampled": "sampled"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SimulationReport:
+    """A simulation, and how well the network does.
+
+    accuracy : share of the labelled images that the simulated hardware gets right; None without labels
+    float_accuracy : the same of the float32 network; None where there is none to compare with
+    inputs : what the inputs were
+    """
+
+    result: SimulationResult
+    accuracy: float | None
+    float_accuracy: float | None
+    inputs: str
+
+    def lines(self) -> list[str]:
+        """Return what the table does not say, a sentence a line."""
+        result = self.result
+        if self.accuracy is not None:
+            against = "" if self.float_accuracy is None else f"; the float32 network {100 * self.float_accuracy:.2f} %"
+            first = f"accuracy on {self.inputs}: {_WHO[result.values]} {100 * self.accuracy:.2f} %{against}"
+        elif result.values == "none":
+            first = "cycles, traffic and energy only: no value was computed"
+        else:
+            first = f"inputs: {self.inputs}; no labels, so no accuracy"
+        if result.values == "sampled":
+            first += "; all but the sampled tiles in float32, so these are not the hardware's outputs"
+        lines = [first, _pass_line(result), _traffic_line(result), *_error_lines(result)]
+        return [*lines, f"energy of the units: {result.energy_note}", *result.assumptions]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all figures as JSON-ready values."""
+        figures: dict[str, Any] = json.loads(self.result.to_json())
+        return {"accuracy": self.accuracy, "float_accuracy": self.float_accuracy, "inputs": self.inputs, **figures}
+
+
+def _pass_line(result: SimulationResult) -> str:
+    """Say what a pass takes: cycles, time, energy part by part."""
+    energy = result.energy
+    total = "not known" if energy.total_pj is None else f"{energy.total_pj / 1e3:,.2f} nJ"
+    units = "?" if energy.units_pj is None else f"{energy.units_pj / 1e3:,.2f}"
+    registers = "?" if energy.registers_pj is None else f"{energy.registers_pj / 1e3:,.2f}"
+    wires = f"wires {energy.wires_pj / 1e3:,.2f}, " if energy.wires_pj else ""
+    what = "one image" if result.batch == 1 else f"{result.batch} images at once"
+    return (
+        f"{what}: {result.cycles:,} cycles, {result.latency_us:,.1f} us at {result.accelerator.clock_mhz} MHz, "
+        f"{100 * result.utilisation:.1f} % of the array; energy {total} (units {units}, "
+        f"registers {registers}, SRAM {energy.sram_pj / 1e3:,.2f}, DRAM {energy.dram_pj / 1e3:,.2f}, {wires}"
+        f"leakage {energy.leakage_pj / 1e3:,.2f})"
+    )
+
+
+def _traffic_line(result: SimulationResult) -> str:
+    """Say what was moved, scales and indices apart, and the rows of the DRAM that were opened."""
+    moved = [layer.traffic for layer in result.layers]
+    scales, indices = sum(each.scale_bits for each in moved), sum(each.index_bits for each in moved)
+    parts = (("scales", scales), ("sparse indices", indices))
+    shares = ", ".join(f"{bits / 1e3:,.1f} of {what}" for what, bits in parts if bits)
+    rows = sum(layer.dram_activations for layer in result.layers)
+    return (
+        f"traffic: {sum(each.sram_bits for each in moved) / 1e3:,.1f} kbit on chip, "
+        f"{sum(each.dram_bits for each in moved) / 1e3:,.1f} kbit of DRAM"
+        + (f" in {rows:,} row activations" if rows else "")
+        + (f"; of these {shares}" if shares else "")
+    )
+
+
+def _error_lines(result: SimulationResult) -> list[str]:
+    """Say which layer loses most against the float network, and where that rounds too."""
+    known = [
+        (layer.error.own.sqnr_db, layer)
+        for layer in result.layers
+        if layer.error is not None and layer.error.own.sqnr_db is not None
+    ]
+    lines = []
+    if known:
+        least, worst = min(known, key=lambda pair: pair[0])
+        last = [layer.error.accumulated for layer in result.layers if layer.error is not None][-1]
+        end = "equal to" if last.sqnr_db is None else f"{last.sqnr_db:.1f} dB SQNR against"
+        lines.append(
+            f"against float32: the last layer is {end} the float network; {worst.name} loses most by itself, "
+            f"{least:.1f} dB SQNR"
+        )
+    if result.float_on_codes:
+        lines.append(f"rounded in the float network too: {', '.join(result.float_on_codes)}")
+    return lines
+
+
+def accuracy(outputs: NDArray[Any], labels: NDArray[Any]) -> float:
+    """Return the share of rows whose largest output is at the label.
+
+    Raises
+    ------
+    ValueError
+        If there is not one row of outputs a label.
+    """
+    rows = outputs.reshape(outputs.shape[0], -1)
+    if labels.shape != (rows.shape[0],):
+        raise ValueError(f"labels must have shape ({rows.shape[0]},), one an image, not {labels.shape}")
+    return float(np.mean(rows.argmax(axis=1) == labels))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulationTask:
+    """What to simulate, and what to compute and write of it.
+
+    Parameters
+    ----------
+    model : Path or None
+        An ONNX file. None: the digits network, its int8 form where the accelerator's unit takes int8, else its float32
+        form.
+    accelerator : str or Path
+        A TOML file or a preset's name.
+    inputs : Path, optional
+        A .npz with an array for each input of the network and, for an accuracy, `labels`.
+    random : int, optional
+        In place of `inputs`: that many images of seeded random values over the whole range of the type (floats:
+        standard normal).
+    batch : int, optional
+        Images in a pass.
+    dimensions : mapping of str to int
+        Sizes of the network's symbolic dimensions.
+    calibration : Path, optional
+        A .npz on which the scales of a float32 network are chosen; without it the inputs (the digits have their own).
+    outputs : Path, optional
+        A .npz to write the outputs to; its folder must exist.
+    operands_to : Path, optional
+        A folder to write the operands of each layer to, a .npz a layer (`hwsim.operands.load`).
+    cycles_only : bool
+        Compute no value; takes neither inputs nor anything that is made of values.
+    sampled : int, optional
+        Compute so many tiles of each product, at least 2, and all else in float32.
+    errors : bool
+        Compare every layer with the float network.
+    resume : Path, optional
+        A folder in which finished layers are kept, and from which a run that was stopped goes on.
+
+    Raises
+    ------
+    ValueError
+        If options do not go together; by their names on the command line.
+    """
+
+    model: Path | None = None
+    accelerator: str | Path = "int8_16x16"
+    inputs: Path | None = None
+    random: int | None = None
+    batch: int | None = None
+    dimensions: Mapping[str, int] = field(default_factory=dict)
+    calibration: Path | None = None
+    outputs: Path | None = None
+    operands_to: Path | None = None
+    cycles_only: bool = False
+    sampled: int | None = None
+    errors: bool = False
+    resume: Path | None = None
+
+    def __post_init__(self) -> None:
+        names = ("inputs", "random", "calibration", "outputs", "operands_to", "sampled", "errors", "resume")
+        given = ["--" + name.replace("_", "-") for name in names if getattr(self, name) not in (None, False)]
+        if self.cycles_only and given:
+            raise ValueError(f"--cycles-only computes no value: leave out {', '.join(given)}")
+        for one, other in _APART:
+            if one in given and other in given:
+                raise ValueError(f"{one} and {other} cannot both be given")
+
+    @property
+    def is_digits(self) -> bool:
+        """Whether it is the embedded network on its embedded images."""
+        return self.model is None and self.inputs is None and self.random is None
+
+
+def simulate_files(task: SimulationTask, progress: Callable[[str], None] | None = None) -> SimulationReport:
+    """Simulate a network from a file, or the embedded digits network.
+
+    Parameters
+    ----------
+    task : SimulationTask
+    progress : callable, optional
+        Called with the name of each layer and, after some seconds, the share that is done and the time left.
+
+    Raises
+    ------
+    FileNotFoundError, TypeError, ValueError
+        For files that are missing or wrong, and for inputs that do not fit, before anything is run.
+    """
+    hardware = accelerators.read(task.accelerator)
+    _check_hardware(hardware, task.accelerator)
+    if task.outputs is not None:
+        check_outputs(task.outputs)
+    source = data.digits_model_path(quantized=_takes_int8(hardware)) if task.model is None else task.model
+    net = network.read(source, batch=task.batch, dimensions=task.dimensions)
+    if task.cycles_only:
+        result = simulate(net, hardware, values="none")
+        return SimulationReport(result=result, accuracy=None, float_accuracy=None, inputs="none")
+    work = job(net, task.model, task.inputs, task.random)
+    recorder = None if task.operands_to is None else Recorder(hardware.element)
+    result = simulate(
+        net,
+        hardware,
+        work.values,
+        calibration=_calibration(task, net),
+        values="exact" if task.sampled is None else "sampled",
+        progress=progress,
+        record=recorder,
+        against_float=task.errors,
+        resume=None if task.resume is None else Checkpoint(task.resume),
+        **({} if task.sampled is None else {"tiles": task.sampled}),
+    )
+    if recorder is not None and task.operands_to is not None:
+        recorder.write(task.operands_to)
+    if task.outputs is not None:
+        arrays: dict[str, Any] = {name: np.asarray(value) for name, value in result.outputs.items()}
+        np.savez(task.outputs, **arrays)
+    return SimulationReport(
+        result=result,
+        accuracy=None if work.labels is None else accuracy(next(iter(result.outputs.values())), work.labels),
+        float_accuracy=_digits_float_accuracy() if task.is_digits else None,
+        inputs=work.what,
+    )
+
+
+def _calibration(task: SimulationTask, net: network.Network) -> Mapping[str, NDArray[Any]] | None:
+    """Return what scales are chosen on; None for the inputs."""
+    if task.calibration is not None:
+        return npz(task.calibration)
+    return {net.inputs[0].name: data.digits_calibration()} if task.model is None else None
+
+
+def _digits_float_accuracy() -> float:
+    """Return how well the float32 digits network does."""
+    net = network.read(data.digits_model_path(quantized=False))
+    images, labels = data.digits_test()
+    return accuracy(next(iter(network.run(net, {net.inputs[0].name: images}).values())), labels)
+
+
+def _check_hardware(hardware: accelerators.Accelerator, where: str | Path) -> None:
+    """Raise, with the file and the key, if the accelerator names what cannot be built or priced."""
+    try:
+        rtl.depth(hardware.element, hardware.pipeline)
+    except ValueError as error:
+        raise ValueError(f"{where}: pipeline: {str(error).removeprefix('pipeline ')}") from None
+    try:
+        check_prices(hardware)
+    except (LookupError, ValueError) as error:
+        raise ValueError(f"{where}: {error.args[0]}") from None
+
+
+def _takes_int8(hardware: accelerators.Accelerator) -> bool:
+    """Whether the unit runs the int8 digits network."""
+    try:
+        accelerators.check_network(network.read(data.digits_model_path(quantized=True)), hardware.element, {})
+    except ValueError:
+        return False
+    return True
