@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Plan a whole network: what stays on chip, then layer by layer the best mapping."""
 
-from dataclasses import replace
-from functools import partial
-from typing import TypeGuard
+from dataclasses import dataclass, replace
 
 from hwsim.accelerator.mapping.arrangements import arrangements
 from hwsim.accelerator.mapping.assemble import product_plan
@@ -11,10 +9,11 @@ from hwsim.accelerator.mapping.layer_plan import AccessEnergies, LayerPlan
 from hwsim.accelerator.mapping.machine import Machine
 from hwsim.accelerator.mapping.operands import least_bits, plain_problem
 from hwsim.accelerator.mapping.problem import Problem
-from hwsim.accelerator.mapping.search import Found, search
+from hwsim.accelerator.mapping.search import Found, Rank, rank, search
 from hwsim.accelerator.mapping.storage import Storage, store
 from hwsim.accelerator.mapping.vector import vector_plan
 from hwsim.accelerator.spec import Accelerator
+from hwsim.accelerator.traffic import PORTS
 from hwsim.network import Layer, Network
 from hwsim.network.layers.conv import Conv
 from hwsim.network.layers.multiply_accumulate import MultiplyAccumulate
@@ -24,11 +23,16 @@ __all__ = [
 ]
 
 
+_TRIALS = 24  # other decisions on what stays on chip that are planned out
+
+
 def plan(network: Network, accelerator: Accelerator, energies: AccessEnergies) -> tuple[LayerPlan, ...]:
     """Plan a pass of a network's batch on an accelerator: no values, cycles and traffic alone.
 
-    Layers run one after the other. What is kept on chip between them is decided first (`storage.store`), then each
-    layer's mapping is searched for by `accelerator.mapping`; equal layers are searched for once.
+    Layers run one after the other. What is kept on chip between them is decided first: all that fits
+    (`storage.store`). Then each layer's mapping is searched for by `accelerator.mapping`; equal layers are searched for
+    once. Where tensors that stay on chip leave a layer too little room for its best mapping, each of them is tried in
+    the DRAM instead, the worst such layer first, and stays there if the whole network is better for it.
 
     Parameters
     ----------
@@ -47,68 +51,99 @@ def plan(network: Network, accelerator: Accelerator, energies: AccessEnergies) -
     ValueError
         If the smallest tiles of a layer do not fit the memories.
     """
-    machine = Machine(accelerator)
-    storage = store(network, accelerator, partial(_least, network, machine))
-    known: dict[object, Found | None] = {}
-    return tuple(
-        _layer(network, machine, energies, storage, known, index, layer) for index, layer in enumerate(network.layers)
-    )
+    if not network.layers:  # every output is an input or a constant
+        return ()
+    planner = _Planner(network, accelerator, energies)
+    best = planner.planned(frozenset())
+    trials, settled = 0, set[int]()
+    while trials < _TRIALS and (index := planner.tightest(best, settled)) is not None:
+        others = [planner.planned(best.spilled | {root}) for root in sorted(best.storage.live[index])]
+        trials += len(others)
+        better = min(others, key=lambda other: other.rank, default=best)
+        if better.rank < best.rank:
+            best = better
+        else:
+            settled.add(index)
+    return best.plans
 
 
-def _least(network: Network, machine: Machine, layer: Layer, storage: Storage) -> int:
-    """Return what a layer's tiles need at least of the activations' memory."""
-    if machine.keeps_outputs and all(map(storage.chip, (*layer.inputs, *layer.outputs))):
-        return 0
-    if _multiplies(layer, network):
-        return least_bits(machine, plain_problem(network, machine.accelerator, storage, layer, 0))
-    streams = sum(not storage.chip(name) for name in (*layer.inputs, *layer.outputs) if layer.kind != "reshape")
-    return 2 * machine.widths["activation"] * streams
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Planned:
+    """A network planned with some tensors spilled; its rank, and what each layer loses for want of room."""
+
+    spilled: frozenset[str]
+    storage: Storage
+    plans: tuple[LayerPlan, ...]
+    rank: Rank
+    losses: tuple[float, ...]
 
 
-def _layer(
-    network: Network,
-    machine: Machine,
-    energies: AccessEnergies,
-    storage: Storage,
-    known: dict[object, Found | None],
-    index: int,
-    layer: Layer,
-) -> LayerPlan:
-    if not _multiplies(layer, network):
-        return vector_plan(network, machine.accelerator, storage, layer)
-    problem = plain_problem(
-        network, machine.accelerator, storage, layer, machine.capacity - storage.resident_bits[index]
-    )
-    found = _found(machine, energies, known, layer, problem, network.tensors[layer.inputs[0]].shape)
-    return product_plan(machine.accelerator, energies, layer, problem.product, found)
+class _Planner:
+    """Plans a network, and remembers the mappings that were found."""
 
+    def __init__(self, network: Network, accelerator: Accelerator, energies: AccessEnergies) -> None:
+        self._network = network
+        self._accelerator = accelerator
+        self._energies = energies
+        self._machine = Machine(accelerator)
+        self._known: dict[object, Found | None] = {}
 
-def _multiplies(layer: Layer, network: Network) -> TypeGuard[MultiplyAccumulate]:
-    """Tell whether a layer has anything to multiply."""
-    product = layer.matmul_shape(network.specs(layer)) if isinstance(layer, MultiplyAccumulate) else None
-    return product is not None and product.macs > 0
+    def planned(self, spilled: frozenset[str]) -> _Planned:
+        """Plan all layers."""
+        storage = store(self._network, self._accelerator, self._least, spilled)
+        plans, losses = zip(*(self._layer(storage, *each) for each in enumerate(self._network.layers)), strict=True)
+        energy = sum(self._energy_pj(each) for each in plans)
+        cycles = sum(each.cycles for each in plans)
+        objective = self._accelerator.mapping.objective
+        return _Planned(
+            spilled=spilled, storage=storage, plans=plans, rank=rank(objective, cycles, energy, 0), losses=losses
+        )
 
+    def tightest(self, planned: _Planned, settled: set[int]) -> int | None:
+        """Return the layer that loses most for want of room, but for those that are settled."""
+        index = max(range(len(planned.losses)), key=lambda each: (each not in settled, planned.losses[each]))
+        return None if index in settled or planned.losses[index] <= 0 else index
 
-def _found(
-    machine: Machine,
-    energies: AccessEnergies,
-    known: dict[object, Found | None],
-    layer: Layer,
-    problem: Problem,
-    shape: tuple[int, ...],
-) -> Found:
-    """Return the best mapping, from an equal layer where there was one."""
-    window = layer.window if isinstance(layer, Conv) else None
-    roomy = replace(problem, activation_bits=machine.capacity)
-    for room in (roomy, problem):  # what fits with less is what is best with more, if it was found there
-        key = (room, window)
-        if key not in known:
-            problems = [room, *arrangements(machine, layer, room, shape)]
-            known[key] = search(machine, problems, energies)
-        found = known[key]
-        if found is not None and found.need <= problem.activation_bits:
-            return found
-    raise ValueError(
-        f"layer {layer.name!r}: no tiling of {problem.product} fits into {problem.activation_bits} bits of the "
-        f"activations' memory and {problem.weight_bits} of the weights'"
-    )
+    def _least(self, layer: Layer, storage: Storage) -> int:
+        """Return what a layer's tiles need at least of the activations' memory."""
+        if self._machine.keeps_outputs and all(map(storage.chip, (*layer.inputs, *layer.outputs))):
+            return 0
+        if isinstance(layer, MultiplyAccumulate):
+            return least_bits(self._machine, plain_problem(self._network, self._accelerator, storage, layer, 0))
+        streams = sum(not storage.chip(name) for name in (*layer.inputs, *layer.outputs) if layer.kind != "reshape")
+        return 2 * self._machine.widths["activation"] * streams
+
+    def _layer(self, storage: Storage, index: int, layer: Layer) -> tuple[LayerPlan, float]:
+        """Return a layer's plan, and by how much it would be better with all of the memory."""
+        if not isinstance(layer, MultiplyAccumulate):
+            return vector_plan(self._network, self._accelerator, storage, layer), 0.0
+        room = self._machine.capacity - storage.resident_bits(index)
+        problem = plain_problem(self._network, self._accelerator, storage, layer, room)
+        found, loss = self._found(layer, problem)
+        return product_plan(self._accelerator, self._energies, layer, problem.product, found), loss
+
+    def _found(self, layer: MultiplyAccumulate, problem: Problem) -> tuple[Found, float]:
+        """Return the best mapping, from an equal layer where there was one, and what want of room costs."""
+        window = layer.window if isinstance(layer, Conv) else None
+        shape = self._network.tensors[layer.inputs[0]].shape
+        roomy = replace(problem, activation_bits=self._machine.capacity)
+        best: Found | None = None
+        for room in (roomy, problem):  # what fits with less is what is best with more, if it was found there
+            key = (room, window)
+            if key not in self._known:
+                problems = [room, *arrangements(self._machine, layer, room, shape)]
+                self._known[key] = search(self._machine, problems, self._energies)
+            found = self._known[key]
+            best = best or found
+            if found is not None and found.need <= problem.activation_bits:
+                return found, found.rank[0] - best.rank[0] if best is not None else 0.0
+        raise ValueError(
+            f"layer {layer.name!r}: no tiling of {problem.product} fits into {problem.activation_bits} bits of the "
+            f"activations' memory and {problem.weight_bits} of the weights'"
+        )
+
+    def _energy_pj(self, plan: LayerPlan) -> float:
+        """Return what a layer takes: accesses, steps and idling; nothing for what is not known."""
+        energies, traffic = self._energies, plan.traffic
+        accesses = sum(traffic.port_bits(port) * price for port, price in zip(PORTS, energies[:5], strict=True))
+        return accesses + plan.steps * (energies.step_pj or 0.0) + plan.cycles * (energies.idle_pj_per_cycle or 0.0)

@@ -29,7 +29,7 @@ class Storage:
     sizes : bits of each on chip
     same : the tensor whose bits a tensor has: of a reshape, its input
     on_chip : tensors (by `same`) that are whole on chip from the first layer that has them to the last
-    resident_bits : what these take around each layer, layer by layer
+    live : of these, the ones that are there at each layer, layer by layer
     weights_resident : whether all weights stay on chip
     inputs : the network's, and the first layer that reads each
     outputs : the network's
@@ -38,7 +38,7 @@ class Storage:
     sizes: dict[str, Footprint]
     same: dict[str, str]
     on_chip: frozenset[str]
-    resident_bits: tuple[int, ...]
+    live: tuple[frozenset[str], ...]
     weights_resident: bool
     inputs: dict[str, str]
     outputs: frozenset[str]
@@ -46,6 +46,10 @@ class Storage:
     def chip(self, name: str) -> bool:
         """Tell whether a tensor is whole on chip."""
         return self.same[name] in self.on_chip
+
+    def resident_bits(self, index: int) -> int:
+        """Return what the tensors on chip take at a layer."""
+        return sum(self.sizes[root].bits for root in self.live[index] & self.on_chip)
 
 
 def weights_fit(network: Network, accelerator: Accelerator) -> bool:
@@ -74,7 +78,12 @@ def stored_size(accelerator: Accelerator, spec: TensorSpec, *, image: bool) -> F
     return sized(form, rows, channels) if isinstance(form, int) else footprint(form, rows, channels)
 
 
-def store(network: Network, accelerator: Accelerator, least: Callable[[Layer, Storage], int]) -> Storage:
+def store(
+    network: Network,
+    accelerator: Accelerator,
+    least: Callable[[Layer, Storage], int],
+    spilled: frozenset[str] = frozenset(),
+) -> Storage:
     """Decide what is spilled.
 
     A tensor is whole on chip from the layer that makes it to the last one that reads it (the network's inputs: from
@@ -87,6 +96,8 @@ def store(network: Network, accelerator: Accelerator, least: Callable[[Layer, St
     ----------
     least : callable
         Takes a layer and where tensors are; returns the bits that its tiles need at least of the activations' memory.
+    spilled : frozenset of str
+        Tensors (by `Storage.same`) that are spilled whether they fit or not.
 
     Raises
     ------
@@ -122,8 +133,8 @@ def store(network: Network, accelerator: Accelerator, least: Callable[[Layer, St
     storage = Storage(
         sizes=sizes,
         same=same,
-        on_chip=frozenset(ends),
-        resident_bits=(),
+        on_chip=frozenset(ends) - spilled,
+        live=(),
         weights_resident=weights_fit(network, accelerator),
         inputs={root: network.layers[begins[root]].name for root in ends if root in starts},
         outputs=frozenset(same.get(spec.name, spec.name) for spec in network.outputs),
@@ -131,7 +142,7 @@ def store(network: Network, accelerator: Accelerator, least: Callable[[Layer, St
     capacity = accelerator.activations.kilobytes * _KIB_BITS
     live: list[set[str]] = []
     opened: dict[int, list[str]] = {}
-    for root in ends:
+    for root in storage.on_chip:
         opened.setdefault(begins[root], []).append(root)
     now: set[str] = set()
     for index, layer in enumerate(network.layers):
@@ -148,8 +159,7 @@ def store(network: Network, accelerator: Accelerator, least: Callable[[Layer, St
             now.discard(gone)
             storage = replace(storage, on_chip=storage.on_chip - {gone})
         live.append(now)
-    bits = tuple(sum(sizes[root].bits for root in now & storage.on_chip) for now in live)
-    return replace(storage, resident_bits=bits)
+    return replace(storage, live=tuple(map(frozenset, live)))
 
 
 def _next_use(readers: list[int], index: int) -> int:

@@ -159,6 +159,25 @@ def test_plan_keeps_a_residual_branch_or_spills_it(tmp_path: Path) -> None:
         assert crossing == wanted
 
 
+def test_plan_spills_what_leaves_a_product_too_little_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside x, which fits, `second` has no room for a row of tiles of h, and would load h again and again."""
+    nodes = [
+        helper.make_node("MatMul", ["x", "w0"], ["h"], name="first"),
+        helper.make_node("MatMul", ["h", "w1"], ["z"], name="second"),
+        helper.make_node("Add", ["z", "x"], ["y"], name="sum"),
+    ]
+    net = network(tmp_path, nodes, {"x": (64, 128)}, {"y": (64, 128)}, {"w0": (128, 512), "w1": (512, 128)})
+    accelerator = int8(24, 128)
+    plans = {each.layer.name: each for each in plan(net, accelerator, ENERGIES)}
+    assert moves(plans["second"])["h", "dram"] == 64 * 512 * 8
+    assert moves(plans["sum"])["x", "dram"] == 64 * 128 * 32
+    monkeypatch.setattr("hwsim.accelerator.mapping.network_plan._TRIALS", 0)
+    kept = {each.layer.name: each for each in plan(net, accelerator, ENERGIES)}
+    assert ("x", "dram") not in moves(kept["sum"])
+    assert moves(kept["second"])["h", "dram"] > 64 * 512 * 8
+    assert sum(each.cycles for each in plans.values()) < sum(each.cycles for each in kept.values())
+
+
 def test_plan_without_room_is_an_error(tmp_path: Path) -> None:
     nodes = [helper.make_node("MatMul", ["x", "w"], ["z"], name="product")]
     net = network(tmp_path, nodes, {"x": (64, 4096)}, {"z": (64, 64)}, {"w": (4096, 64)})
