@@ -75,11 +75,11 @@ class UnitEngine:
 
     Quantized layers enter with their codes, and with their block scales where the unit takes these; else the sum of
     each block is rounded to the unit's output, multiplied by its scales and added in float32, in ascending order.
-    Operands of float layers are quantized to the unit's formats: the second one (weights) with a scale for each column in a scalar
-    format, the first with one scale for all, from calibration, so that a result does not depend on what else is in the
-    batch; block formats choose their scales block by block along K, under a tensor scale from calibration where the
-    format has one. Float activations of weights that are codes enter so too, or are cast to a unit's float16, bfloat16,
-    tfloat32 or float32.
+    Operands of float layers are quantized to the unit's formats: the second one (weights) with a scale for each column
+    in a scalar format, the first with one scale for all, from calibration, so that a result does not depend on what
+    else is in the batch; block formats choose their scales block by block along K, under a tensor scale from
+    calibration where the format has one. Float activations of weights that are codes enter so too, or are cast to a
+    unit's float16, bfloat16, tfloat32 or float32.
 
     Parameters
     ----------

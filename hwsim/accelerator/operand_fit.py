@@ -43,7 +43,8 @@ def fits(spec: OperandSpec, quantization: Quantization) -> bool:
 
     An integer format fits where it has every integer of the layer's; a block format where element, scale and block size
     are the same (an integer's binary point may lie elsewhere under a scale of powers of two). Codes with a scale for
-    each block also fit the format of their elements alone: then the scales are applied to the sum of each block (`scales_apart`).
+    each block also fit the format of their elements alone: then the scales are applied to the sum of each block
+    (`scales_apart`).
     """
     if isinstance(quantization, AffineQuantization):
         return _has_integers(spec, quantization)

@@ -24,6 +24,7 @@ __all__ = [
 
 
 _TRIALS = 24  # other decisions on what stays on chip that are planned out
+_WORTH = 0.01  # of all layers together: what one must lose for want of room
 
 
 def plan(network: Network, accelerator: Accelerator, energies: AccessEnergies) -> tuple[LayerPlan, ...]:
@@ -69,7 +70,7 @@ def plan(network: Network, accelerator: Accelerator, energies: AccessEnergies) -
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Planned:
-    """A network planned with some tensors spilled; its rank, and what each layer loses for want of room."""
+    """A network planned with some tensors spilled; its rank, and the share of it that each layer loses for room."""
 
     spilled: frozenset[str]
     storage: Storage
@@ -87,22 +88,27 @@ class _Planner:
         self._energies = energies
         self._machine = Machine(accelerator)
         self._known: dict[object, Found | None] = {}
+        self._plans: dict[tuple[int, Problem], tuple[LayerPlan, float]] = {}
 
     def planned(self, spilled: frozenset[str]) -> _Planned:
         """Plan all layers."""
         storage = store(self._network, self._accelerator, self._least, spilled)
         plans, losses = zip(*(self._layer(storage, *each) for each in enumerate(self._network.layers)), strict=True)
-        energy = sum(self._energy_pj(each) for each in plans)
-        cycles = sum(each.cycles for each in plans)
         objective = self._accelerator.mapping.objective
+        spent = [(each.cycles, self._energy_pj(each)) for each in plans]
+        whole = sum(rank(objective, *each, 0)[0] for each in spent) or 1
         return _Planned(
-            spilled=spilled, storage=storage, plans=plans, rank=rank(objective, cycles, energy, 0), losses=losses
+            spilled=spilled,
+            storage=storage,
+            plans=plans,
+            rank=rank(objective, *map(sum, zip(*spent, strict=True)), 0),
+            losses=tuple(loss / whole for loss in losses),
         )
 
     def tightest(self, planned: _Planned, settled: set[int]) -> int | None:
         """Return the layer that loses most for want of room, but for those that are settled."""
         index = max(range(len(planned.losses)), key=lambda each: (each not in settled, planned.losses[each]))
-        return None if index in settled or planned.losses[index] <= 0 else index
+        return None if index in settled or planned.losses[index] <= _WORTH else index
 
     def _least(self, layer: Layer, storage: Storage) -> int:
         """Return what a layer's tiles need at least of the activations' memory."""
@@ -119,8 +125,11 @@ class _Planner:
             return vector_plan(self._network, self._accelerator, storage, layer), 0.0
         room = self._machine.capacity - storage.resident_bits(index)
         problem = plain_problem(self._network, self._accelerator, storage, layer, room)
-        found, loss = self._found(layer, problem)
-        return product_plan(self._accelerator, self._energies, layer, problem.product, found), loss
+        if (index, problem) not in self._plans:
+            found, loss = self._found(layer, problem)
+            plan = product_plan(self._accelerator, self._energies, layer, problem.product, found)
+            self._plans[index, problem] = plan, loss
+        return self._plans[index, problem]
 
     def _found(self, layer: MultiplyAccumulate, problem: Problem) -> tuple[Found, float]:
         """Return the best mapping, from an equal layer where there was one, and what want of room costs."""
