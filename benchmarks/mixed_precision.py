@@ -51,7 +51,7 @@ def main() -> None:
         _compare("ResNet-8", resnet, moved, options.accelerator, quantities)
 
 
-def _compare(name: str, network: Network, images: np.ndarray, machine: str, quantities: tuple[str, ...]) -> None:  # type: ignore[type-arg]
+def _compare(name: str, network: Network, images: np.ndarray, machine: str, quantities: tuple[str, ...]) -> None:
     """Print a network's sensitivities and its assignments."""
     chosen = candidates(FORMATS)
     start = time.perf_counter()

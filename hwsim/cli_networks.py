@@ -143,7 +143,7 @@ def allocate(
 ) -> None:
     """Choose a format for each layer under a budget: measured sensitivities, an integer program, and simulation."""
     from hwsim import accelerator as accelerators
-    from hwsim import allocation
+    from hwsim import allocation, quantization
     from hwsim.network.onnx_reader import from_model
 
     if not budget:
@@ -152,12 +152,13 @@ def allocate(
         _check_output(output)
     chosen = allocation.candidates([name.strip() for name in formats.split(",") if name.strip()])
     asked = _quantities(budget)
-    if output is not None:
-        _check_writable([each.name for each in chosen])
     machine = accelerators.read(accelerator)
     given = _network(model, from_quantized=from_quantized)
     net = from_model(given)
     arrays = _calibration(model, calibration)
+    if output is not None:
+        for each in chosen:
+            quantization.check(given, quantization.Recipe(weights=each.name, activations=each.name), arrays)
     with progress(as_json) as step:
         costs = allocation.layer_costs(net, chosen, machine, step)
         limits = _limits(asked, costs)
@@ -267,14 +268,6 @@ def _limits(asked: Mapping[str, str], costs: "Costs") -> dict[str, float]:
             ) from None
         limits[quantity] = number / 100 * max(totals.values()) if limit.endswith("%") else number
     return limits
-
-
-def _check_writable(formats: list[str]) -> None:
-    """Raise where ONNX cannot carry a candidate."""
-    from hwsim.quantization import Recipe, carriers
-
-    for name in formats:
-        carriers.check(Recipe(weights=name, activations=name))
 
 
 def _write_mixed(

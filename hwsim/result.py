@@ -63,9 +63,9 @@ class Energy:
 class Difference:
     """How far a tensor's values on the hardware are from those in float32, over all images.
 
-    max_abs : the largest absolute difference
-    sqnr_db : 10 log10 of the float values' power over the differences'; None where either is zero
-    cosine : of the angle between both as vectors; None where either is zero
+    max_abs : the largest absolute difference; infinity or NaN where only one has such a value
+    sqnr_db : 10 log10 of the float values' power over the differences'; None where either is zero or not finite
+    cosine : of the angle between both as vectors; None where either is zero or not finite
     """
 
     max_abs: float

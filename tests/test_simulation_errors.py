@@ -12,8 +12,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 import hwsim
 from hwsim import data
-from hwsim.network import Network
+from hwsim.network import ExactEngine, Network, Rule, run
 from hwsim.simulation import FloatNetwork
+from hwsim.simulation.errors import ErrorMeter, _Sums
 
 
 def _float_model(path: Path) -> onnx.ModelProto:
@@ -164,3 +165,38 @@ def test_errors_of_the_first_layer_are_its_own() -> None:
     first = result.layers[0].error
     assert first is not None
     assert first.own == first.accumulated
+
+
+def test_errors_of_what_is_no_number() -> None:
+    """Equal infinities are no difference; one that stands alone is an infinite one, and JSON has None for it."""
+    for found, largest in (([1.0, np.inf], 0.0), ([1.0, 3.0], np.inf), ([np.nan, np.inf], np.nan)):
+        sums = _Sums()
+        sums.add(np.array(found), np.array([1.0, np.inf]))
+        difference = sums.difference()
+        assert difference.max_abs == largest or (np.isnan(largest) and np.isnan(difference.max_abs))
+        assert (difference.sqnr_db, difference.cosine) == (None, None)
+
+
+def test_errors_of_a_file_that_quantizes_dynamically(tmp_path: Path) -> None:
+    """Its scales are known when it runs only: those layers round in the float network too, and are named."""
+    value = helper.make_tensor_value_info
+    weights = np.random.default_rng(0).integers(-128, 127, (16, 8), np.int8)
+    graph = helper.make_graph(
+        [
+            helper.make_node("DynamicQuantizeLinear", ["x"], ["codes", "scale", "zero"], name="quantize"),
+            helper.make_node("MatMulInteger", ["codes", "w", "zero"], ["sums"], name="product"),
+            helper.make_node("Cast", ["sums"], ["floats"], to=TensorProto.FLOAT, name="cast"),
+            helper.make_node("Mul", ["floats", "scale"], ["y"], name="scaled"),
+        ],
+        "dynamic",
+        [value("x", TensorProto.FLOAT, [4, 16])],
+        [value("y", TensorProto.FLOAT, [4, 8])],
+        [numpy_helper.from_array(weights, "w")],
+    )
+    path = tmp_path / "dynamic.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    net = hwsim.network.read(path)
+    meter = ErrorMeter(net, ExactEngine(), Rule.ONNX)
+    run(net, {"x": np.random.default_rng(1).standard_normal((4, 16)).astype(np.float32)}, hook=meter)
+    assert meter.on_codes == ("quantize", "product")
+    assert all(error.accumulated.is_equal and error.own.is_equal for error in meter.errors().values())

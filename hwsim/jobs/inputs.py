@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hwsim import data
 from hwsim.network import Network, TensorSpec
-from hwsim.network.affine import code_range, storage_type
+from hwsim.network.affine import code_range, element_bits, storage_type
 from hwsim.network.layers.gather import Gather
 
 __all__ = [
@@ -123,5 +123,6 @@ def _range(net: Network, spec: TensorSpec) -> tuple[int, int]:
     ]
     if rows:
         return 0, min(rows) - 1
-    limits = np.iinfo(storage_type(spec.dtype))
-    return code_range(spec.dtype) or (int(limits.min), int(limits.max))
+    if spec.dtype.startswith(("int", "uint")):
+        return code_range(spec.dtype) or (int(np.iinfo(spec.dtype).min), int(np.iinfo(spec.dtype).max))
+    return 0, (1 << element_bits(spec.dtype)) - 1  # codes of small floats

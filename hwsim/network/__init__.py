@@ -5,6 +5,7 @@ from hwsim.network.affine import AffineQuantization
 from hwsim.network.calibration import calibrate
 from hwsim.network.checkpoint import Checkpoint
 from hwsim.network.execution import ExactEngine, run, trace
+from hwsim.network.float_quantization import BlockQuantization, FormatQuantization
 from hwsim.network.graph import Engine, Layer, MatmulShape, Network, TensorSpec
 from hwsim.network.onnx_reader import read
 from hwsim.network.requantize import Rule
@@ -12,9 +13,11 @@ from hwsim.network.weight_tensors import Weight, weights
 
 __all__ = [
     "AffineQuantization",
+    "BlockQuantization",
     "Checkpoint",
     "Engine",
     "ExactEngine",
+    "FormatQuantization",
     "Layer",
     "MatmulShape",
     "Network",

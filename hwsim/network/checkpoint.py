@@ -19,7 +19,6 @@ from hwsim.network.tensor_files import release
 
 __all__ = [
     "Checkpoint",
-    "arrays_of",
     "fingerprint",
 ]
 
@@ -157,18 +156,6 @@ def fingerprint(value: Any) -> str:
     for piece in _pieces(value):
         digest.update(piece)
     return digest.hexdigest()
-
-
-def arrays_of(value: Any) -> Iterator[Array]:
-    """Give the arrays in the fields of a layer."""
-    if isinstance(value, np.ndarray):
-        yield value
-    elif isinstance(value, (tuple, list)):
-        for each in value:
-            yield from arrays_of(each)
-    elif is_dataclass(value) and not isinstance(value, type):
-        for field in fields(value):
-            yield from arrays_of(getattr(value, field.name))
 
 
 def _pieces(value: Any) -> Iterator[bytes]:

@@ -3,6 +3,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -89,7 +90,7 @@ def codes_behind(pattern: Pattern, name: str, quantizers: Mapping[tuple[str, str
 
 
 def read_dequantize(node: RawNode, pattern: Pattern) -> Operand | None:
-    """Return the codes and the parameters of a DequantizeLinear; None where its scale is computed for a whole tensor.
+    """Return the codes and the parameters of a DequantizeLinear; None where these are no codes for a product.
 
     Raises
     ------
@@ -102,7 +103,7 @@ def read_dequantize(node: RawNode, pattern: Pattern) -> Operand | None:
     if node.attributes.get("block_size"):
         return _read_blocks(node, pattern, source)
     if not all(pattern.is_known(name) for name in node.inputs[1:] if name):
-        return None
+        return _dynamic(node, pattern, source)
     quantization = _scalar(node, pattern, source)
     return None if quantization is None else replace(source, quantization=quantization)
 
@@ -137,6 +138,34 @@ def _scalar(node: RawNode, pattern: Pattern, source: Operand) -> Quantization | 
     return _checked(
         node, FormatQuantization, format=element_format(dtype), dtype=dtype, scale=scales.scale, axis=scales.axis
     )
+
+
+def _dynamic(node: RawNode, pattern: Pattern, source: Operand) -> Operand | None:
+    """Return codes whose one scale, and maybe zero point, are computed by the network; None for other forms."""
+    dtype = source.spec.dtype
+    if source.constant is not None or not (dtype in CODE_RANGES or dtype in FLOAT_FORMATS):
+        return None
+    varying = []
+    for index in (1, 2):
+        given = pattern.plain(node.inputs[index]) if node.present(index) else None
+        if given is not None and prod(given.spec.shape) != 1:
+            return None
+        varying.append("" if given is None or given.constant is not None else given.spec.name)
+    kinds = ("float32", dtype)
+    if any(name and pattern.specs[name].dtype != kind for name, kind in zip(varying, kinds, strict=True)):
+        return None
+    scale = np.ones((), np.float32)
+    if not varying[0]:
+        scale = affine(node, _parameter(node, pattern, 1), None, "int8").scale
+    quantization: Quantization
+    if dtype in FLOAT_FORMATS:
+        if varying[1] or (node.present(2) and held(_parameter(node, pattern, 2)).any()):
+            return None
+        quantization = _checked(node, FormatQuantization, format=element_format(dtype), dtype=dtype, scale=scale)
+    else:
+        zero = _parameter(node, pattern, 2) if node.present(2) and not varying[1] else None
+        quantization = affine(node, scale, zero, dtype)
+    return replace(source, quantization=quantization, varying=(varying[0], varying[1]))
 
 
 def _parameter(node: RawNode, pattern: Pattern, index: int) -> Array:
@@ -198,7 +227,7 @@ def _block_scales(node: RawNode, pattern: Pattern) -> tuple[Operand, np.float32]
             return Operand(spec=spec, constant=value), np.float32(1)
         return pattern.plain(name), np.float32(1)
     found = read_dequantize(inner, pattern)
-    quantization = None if found is None else found.quantization
+    quantization = None if found is None or any(found.varying) else found.quantization
     if found is None or not isinstance(quantization, FormatQuantization) or quantization.axis is not None:
         return pattern.plain(name), np.float32(1)
     return replace(found, quantization=None), np.float32(quantization.scale)
@@ -244,7 +273,11 @@ def _moved(node: RawNode, pattern: Pattern) -> Operand | None:
     if inner is None or inner.quantization is None:
         return None
     if node.operator == "MaxPool":
-        ordered = isinstance(inner.quantization, AffineQuantization) and inner.quantization.axis is None
+        ordered = (
+            inner.varying == ("", "")
+            and isinstance(inner.quantization, AffineQuantization)
+            and inner.quantization.axis is None
+        )
         if not ordered or inner.constant is not None or inner.quantization.scale < 0:
             return None
         return Operand(spec=_codes_layer(node, pattern, inner), quantization=inner.quantization)
@@ -259,7 +292,7 @@ def _moved(node: RawNode, pattern: Pattern) -> Operand | None:
     if inner.constant is not None:
         spec = TensorSpec(name=node.outputs[0], shape=target, dtype=inner.spec.dtype)
         return Operand(spec=spec, constant=move(node, inner.constant, given), quantization=quantization)
-    return Operand(spec=_codes_layer(node, pattern, inner), quantization=quantization)
+    return Operand(spec=_codes_layer(node, pattern, inner), quantization=quantization, varying=inner.varying)
 
 
 def _codes_layer(node: RawNode, pattern: Pattern, inner: Operand) -> TensorSpec:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hwsim.network.affine import storage_type
-from hwsim.network.checkpoint import Checkpoint, arrays_of
+from hwsim.network.checkpoint import Checkpoint
 from hwsim.network.coded_product import coded_product
 from hwsim.network.graph import Engine, KOrder, Layer, Network, TensorSpec
 from hwsim.network.layers.multiply_accumulate import MultiplyAccumulate
@@ -198,7 +198,7 @@ def _run_once(job: _Job, arrays: Mapping[str, Array], portion: int) -> dict[str,
         operands = tuple(made[name] if name in made else given[name] for name in layer.inputs)
         results = layer.run(operands, job.engine, job.rule)
         del operands
-        for array in arrays_of(layer):
+        for array in network.mapped[index]:
             release(array)
         for name, value in zip(layer.outputs, results, strict=True):
             made[name] = np.asarray(value, order="C")  # in one layout, whether it comes from here or from a checkpoint

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from hwsim.network.affine import element_bits
 from hwsim.network.nonlinear import NonlinearKernels, NonlinearSpec
 from hwsim.network.requantize import Rule
+from hwsim.network.tensor_files import mapped_arrays
 
 __all__ = [
     "Engine",
@@ -195,6 +196,11 @@ class Network:
         if any(not spec.shape or spec.shape[0] != self.batch for spec in tensors):
             return False
         return all(layer.keeps_batch(self.specs(layer)) for layer in self.layers)
+
+    @cached_property
+    def mapped(self) -> tuple[tuple[Array, ...], ...]:
+        """Of each layer, the constants that are pages of a file (`hwsim.network.tensor_files`)."""
+        return tuple(tuple(mapped_arrays(layer)) for layer in self.layers)
 
     def layer(self, name: str) -> Layer:
         """Return a layer by its name.

@@ -21,8 +21,9 @@ from hwsim.network.layers.qonnx_nodes import DOMAINS as QONNX_DOMAINS
 from hwsim.network.pattern import MAX_AXES
 from hwsim.network.raw_nodes import raw_nodes
 from hwsim.network.recognition import recognized
+from hwsim.network.skeleton import skeleton
 from hwsim.network.static_shapes import StaticShapes
-from hwsim.network.tensor_files import map_tensors, skeleton
+from hwsim.network.tensor_files import map_tensors
 
 __all__ = [
     "from_model",

@@ -65,13 +65,15 @@ class RawNode:
 class Operand:
     """An input of a node: a tensor that varies, or a constant; codes where `quantization` is given.
 
-    `scales` is the tensor of its block scales, where these vary.
+    `scales` is the tensor of its block scales, where these vary. `varying` names the tensors of its scale and of its
+    zero point where these are computed (dynamic quantization); then `quantization` says the type of the codes only.
     """
 
     spec: TensorSpec
     constant: Array | None = None
     quantization: Any = None  # a hwsim.network.float_quantization.Quantization
     scales: TensorSpec | None = None
+    varying: tuple[str, str] = ("", "")
 
     @property
     def values(self) -> Array:

@@ -3,7 +3,7 @@
 
 from hwsim.quantization.float_form import float_form
 from hwsim.quantization.float_graph import opened
-from hwsim.quantization.quantizer import Quantized, quantize
+from hwsim.quantization.quantizer import Quantized, check, quantize
 from hwsim.quantization.recipe import Granularity, LayerFormats, Observer, Recipe, Scope
 from hwsim.quantization.report import LayerReport, Report, Step
 
@@ -17,6 +17,7 @@ __all__ = [
     "Report",
     "Scope",
     "Step",
+    "check",
     "float_form",
     "opened",
     "quantize",

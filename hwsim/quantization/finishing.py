@@ -15,7 +15,7 @@ from hwsim.quantization.float_graph import FloatGraph
 from hwsim.quantization.gptq import gptq
 from hwsim.quantization.grids import BlockGrid, Grid, activation_grid, weight_grid
 from hwsim.quantization.products import Product, products
-from hwsim.quantization.qdq import PASSING
+from hwsim.quantization.qdq import PASSING, bias_units
 from hwsim.quantization.ranges import Histogram, choose
 from hwsim.quantization.recipe import Granularity, Observer, Recipe, Scope, format_of
 from hwsim.quantization.sequential import Noise, Operands, side_by_side
@@ -23,6 +23,7 @@ from hwsim.quantization.sequential import Noise, Operands, side_by_side
 __all__ = [
     "Finished",
     "finish",
+    "varying",
     "watched",
 ]
 
@@ -54,11 +55,11 @@ def watched(graph: FloatGraph, network: Network, recipe: Recipe) -> frozenset[st
     """Return the tensors whose ranges are needed."""
     if recipe.scope is Scope.ALL:
         return frozenset(spec.name for spec in network.tensors.values() if spec.dtype == "float32")
-    found = {name for product in products(graph) for name, _ in _varying(product, recipe)}
+    found = {name for product in products(graph) for name, _ in varying(product, recipe)}
     return frozenset(name for name in found if name in network.tensors)
 
 
-def _varying(product: Product, recipe: Recipe) -> list[tuple[str, str | None]]:
+def varying(product: Product, recipe: Recipe) -> list[tuple[str, str | None]]:
     """Return the operands of a product that vary, each with the name of its format."""
     chosen = recipe.formats(product.name).activations
     first = [(product.input, chosen)]
@@ -111,7 +112,7 @@ def finish(
     if everything:
         result.tensors = _everywhere(graph, network, lambda name: grid(name, recipe.activations))
     for product in known.values():
-        found = [None if everything else grid(name, chosen) for name, chosen in _varying(product, recipe)]
+        found = [None if everything else grid(name, chosen) for name, chosen in varying(product, recipe)]
         result.activations[product.name] = (found[0], found[1] if len(found) > 1 else None)
 
     def visit(layer: MultiplyAccumulate, exact: Sequence[Array], coded: Sequence[Array]) -> MultiplyAccumulate:
@@ -157,17 +158,22 @@ def _layer(
     """Quantize the weights of a layer, correct its bias, and return it with both."""
     rows = np.ascontiguousarray(product.rows, np.float32)
     values = _weights(product, rows, coded, recipe, methods, result)
-    bias = product.bias.astype(np.float32)
+    bias = given = product.bias.astype(np.float32)
     if "correct_bias" in methods:
         wanted, found = _means(exact, rows), _means(coded, values)
         bias = (bias + wanted - found).astype(np.float32)
+    first = result.tensors.get(product.input, result.activations[product.name][0])
+    units = bias_units(product, bias, result.grids.get(product.name), first)
+    if units is not None:
+        bias = (units.codes * units.unit).astype(np.float32)
     result.weights[product.name] = values
     result.biases[product.name] = bias
     assert layer.weight is not None
     weight = values.reshape(layer.weight.shape) if product.is_conv else np.ascontiguousarray(values.T)
-    held = layer.bias_values if "correct_bias" not in methods else bias
-    separate = product.node.op_type == "MatMul" and layer.bias_values is None and held is not None
-    return replace(layer, weight=weight, bias_values=bias if separate else held)
+    if layer.bias_values is None and np.array_equal(bias, given):
+        return replace(layer, weight=weight)
+    # an Add that the reader kept as a layer of its own adds what was given
+    return replace(layer, weight=weight, bias_values=bias - given if layer.bias_values is None else bias)
 
 
 def _weights(

@@ -4,7 +4,7 @@
 import math
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import ml_dtypes
 import numpy as np
@@ -20,6 +20,8 @@ from hwsim.quantization.products import Product
 
 __all__ = [
     "PASSING",
+    "BiasUnits",
+    "bias_units",
     "quantize_blocks",
     "quantize_everywhere",
     "quantize_operand",
@@ -207,21 +209,33 @@ def _block_scales(product: Product, grid: Grid) -> str:
     return graph.append("DequantizeLinear", inputs, f"{name}.weight.scale")
 
 
-def write_bias(product: Product, weights: Grid | None, activations: Grid | None) -> None:
-    """Write a Conv's or Gemm's bias as int32 in units of the scales' product, where both are integers and it fits."""
-    if product.node.op_type == "MatMul" or weights is None or activations is None or weights.groups is not None:
-        return
-    if not (weights.is_affine and activations.is_affine) or not product.bias.any():
-        return
-    graph, name = product.graph, product.name
+class BiasUnits(NamedTuple):
+    """A bias as int32 codes, and the value of one unit of each."""
+
+    codes: npt.NDArray[np.float64]
+    unit: npt.NDArray[np.float32]
+
+
+def bias_units(
+    product: Product, bias: Array, weights: Grid | None, activations: Grid | BlockGrid | None
+) -> BiasUnits | None:
+    """Return a Conv's or Gemm's bias in units of the scales' product; None but for integers whose bias fits 32 bits."""
+    if product.node.op_type == "MatMul" or weights is None or weights.groups is not None or not bias.any():
+        return None
+    if not (weights.is_affine and isinstance(activations, Grid) and activations.is_affine):
+        return None
     unit = (activations.scale.reshape(()) * weights.scale.reshape(-1)).astype(np.float32)
     if np.any(unit < np.finfo(np.float32).tiny):
-        return
-    codes = np.rint(product.bias.astype(np.float64) / unit)
-    if np.abs(codes).max() >= 2**31:
-        return
-    held = graph.add_constant(f"{name}.bias.q", codes.astype(np.int32))
-    vector = unit.size > 1
-    scale = graph.add_constant(f"{name}.bias.scale", unit if vector else unit.reshape(()))
+        return None
+    codes = np.rint(bias.astype(np.float64) / unit)
+    return BiasUnits(codes, unit) if np.abs(codes).max() < 2**31 else None
+
+
+def write_bias(product: Product, units: BiasUnits) -> None:
+    """Write a bias as int32 and a DequantizeLinear."""
+    graph, name = product.graph, product.name
+    held = graph.add_constant(f"{name}.bias.q", units.codes.astype(np.int32))
+    vector = units.unit.size > 1
+    scale = graph.add_constant(f"{name}.bias.scale", units.unit if vector else units.unit.reshape(()))
     values = graph.append("DequantizeLinear", [held, scale], f"{name}.bias.dq", **({"axis": 0} if vector else {}))
     product.node.input[2] = values

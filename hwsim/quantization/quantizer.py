@@ -23,10 +23,11 @@ from hwsim.quantization.report import LayerReport, Report, Step
 from hwsim.quantization.rescaling import equalize, smooth, smoothable
 from hwsim.quantization.rotation import rotate
 from hwsim.quantization.sequential import Noise
-from hwsim.quantization.writing import written_model
+from hwsim.quantization.writing import check_blocks, written_model
 
 __all__ = [
     "Quantized",
+    "check",
     "quantize",
 ]
 
@@ -89,17 +90,8 @@ def quantize(
         For a model that cannot be read or is quantized already, inputs that do not fit, formats or layers that are
         unknown or cannot be written; all before any work.
     """
-    if written:
-        carriers.check(recipe)
-    graph = FloatGraph(opened(model), carriers.opset(recipe) if written else 13)
-    folded = simplify(graph)
-    known = {product.name for product in products(graph)}
-    unknown = sorted(set(recipe.layers) - known)
-    if unknown:
-        raise ValueError(f"layers must be among the products {', '.join(sorted(known))}, not {', '.join(unknown)}")
-    if not known:
-        raise ValueError("the network has no Conv, Gemm or MatMul that can be quantized")
-    work = _Work(graph, recipe, calibration, progress)
+    graph, folded, network = _prepared(model, recipe, calibration, written=written)
+    work = _Work(graph, network, recipe, calibration, progress)
     steps: list[Step] = []
     finished: Finished | None = None
     for name in ("", *recipe.steps):
@@ -113,7 +105,7 @@ def quantize(
     assert finished is not None
     layers = tuple(_layer_report(product, recipe, finished) for product in products(graph))
     left = tuple(f"{node.name} ({node.op_type})" for node in _left(graph))
-    result = written_model(graph, finished, recipe, work.shapes) if written else None
+    result = written_model(graph, finished, work.shapes) if written else None
     report = Report(
         output_sqnr_db=_output_noise(finished, work.outputs), layers=layers, steps=tuple(steps), folded=tuple(folded),
         left=left, opset=graph.opset if written else None, recipe=recipe.as_dict(),
@@ -121,12 +113,44 @@ def quantize(
     return Quantized(model=result, report=report)
 
 
+def check(model: str | os.PathLike[str] | onnx.ModelProto, recipe: Recipe, calibration: Mapping[str, Array]) -> None:
+    """Raise what `quantize` raises of a model and a recipe that cannot be written."""
+    _prepared(model, recipe, calibration, written=True)
+
+
+def _prepared(
+    model: str | os.PathLike[str] | onnx.ModelProto, recipe: Recipe, calibration: Mapping[str, Array], *, written: bool
+) -> tuple[FloatGraph, list[str], Network]:
+    """Return the float graph, what was folded in it, and its network; raise where the recipe does not go with it."""
+    if written:
+        carriers.check(recipe)
+    graph = FloatGraph(opened(model), carriers.opset(recipe) if written else 13)
+    folded = simplify(graph)
+    known = {product.name for product in products(graph)}
+    unknown = sorted(set(recipe.layers) - known)
+    if unknown:
+        raise ValueError(f"layers must be among the products {', '.join(sorted(known))}, not {', '.join(unknown)}")
+    if not known:
+        raise ValueError("the network has no Conv, Gemm or MatMul that can be quantized")
+    network = from_model(graph.to_model(), dimensions=_sizes(graph, calibration))
+    if written:
+        check_blocks(graph, recipe, {name: spec.shape for name, spec in network.tensors.items()})
+    return graph, folded, network
+
+
 class _Work:
     """A network with its calibration set, and what is known of it."""
 
-    def __init__(self, graph: FloatGraph, recipe: Recipe, calibration: Mapping[str, Array], progress: Progress) -> None:
+    def __init__(
+        self,
+        graph: FloatGraph,
+        network: Network,
+        recipe: Recipe,
+        calibration: Mapping[str, Array],
+        progress: Progress,
+    ) -> None:
         self._sizes = _sizes(graph, calibration)
-        self._network = network = from_model(graph.to_model(), dimensions=self._sizes)
+        self._network = network
         self._recipe = recipe
         self._progress = progress
         self._portions = _portions(network, calibration)

@@ -165,9 +165,12 @@ class Recipe:
         """Raise unless all formats are integers where every tensor is to be quantized."""
         if self.scope is not Scope.ALL:
             return
-        for chosen in (LayerFormats(weights=self.weights, activations=self.activations), *self.layers.values()):
-            if not isinstance(format_of(chosen.activations), IntegerSpec):
-                raise ValueError(f"scope all needs integer activations, not {chosen.activations}")
+        if not isinstance(format_of(self.activations), IntegerSpec):
+            raise ValueError(f"scope all needs integer activations, not {self.activations}")
+        others = [self.kv_cache, *(chosen.activations for chosen in self.layers.values())]
+        different = [name for name in others[self.kv_cache is None :] if name != self.activations]
+        if different:
+            raise ValueError(f"scope all has one format of activations, {self.activations}, not {different[0]} as well")
 
     def formats(self, layer: str) -> LayerFormats:
         """Return the formats of a layer."""

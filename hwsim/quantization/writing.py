@@ -3,14 +3,16 @@
 
 from collections.abc import Mapping
 
+import numpy as np
 import onnx
 
 from hwsim.formats import BlockSpec
-from hwsim.quantization.finishing import Finished
+from hwsim.quantization.finishing import Finished, varying
 from hwsim.quantization.float_graph import FloatGraph
 from hwsim.quantization.grids import BlockGrid, Grid
 from hwsim.quantization.products import Product, products
 from hwsim.quantization.qdq import (
+    bias_units,
     quantize_blocks,
     quantize_everywhere,
     quantize_operand,
@@ -20,13 +22,12 @@ from hwsim.quantization.qdq import (
 from hwsim.quantization.recipe import Recipe, format_of
 
 __all__ = [
+    "check_blocks",
     "written_model",
 ]
 
 
-def written_model(
-    graph: FloatGraph, finished: Finished, recipe: Recipe, shapes: Mapping[str, tuple[int, ...]]
-) -> onnx.ModelProto:
+def written_model(graph: FloatGraph, finished: Finished, shapes: Mapping[str, tuple[int, ...]]) -> onnx.ModelProto:
     """Write the codes and quantizers into the graph, and return it as a checked model."""
     found = products(graph)
     # All places are known before the first one is changed.
@@ -37,16 +38,17 @@ def written_model(
                 name = str(product.node.input[index])
                 axis = _k_axis(product, index, len(shapes[name])) if isinstance(grid, BlockGrid) else 0
                 wanted.setdefault((name, grid.spec.name, axis), (grid, []))[1].append((product.node, index))
-    _check_blocks(wanted, shapes)
     for product in found:
-        if product.has_weights and "correct_bias" in recipe.steps:
+        if product.has_weights and not np.array_equal(finished.biases[product.name], product.bias):
             product.set_bias(finished.biases[product.name])
     for product in found:
         if not product.has_weights or product.name not in finished.grids:
             continue
         weights = finished.grids[product.name]
         first = finished.tensors.get(product.input, finished.activations[product.name][0])
-        write_bias(product, weights, first if isinstance(first, Grid) else None)
+        units = bias_units(product, product.bias, weights, first)
+        if units is not None:
+            write_bias(product, units)
         write_weights(product, weights, weights.codes(finished.weights[product.name]))
     if finished.tensors:
         quantize_everywhere(graph, finished.tensors)
@@ -67,14 +69,15 @@ def _k_axis(product: Product, index: int, rank: int) -> int:
     return rank - 1 if index == 0 else rank - 2
 
 
-def _check_blocks(wanted: Mapping[tuple[str, str, int], object], shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Raise where blocks whose scales are chosen as the network runs do not divide an axis, with all of them."""
+def check_blocks(graph: FloatGraph, recipe: Recipe, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raise where blocks whose scales are chosen as the network runs do not divide the channels, with all of them."""
     wrong = []
-    for tensor, name, axis in wanted:
-        spec = format_of(name)
-        length = shapes[tensor][axis]
-        if isinstance(spec, BlockSpec) and length % spec.block_size:
-            wrong.append(f"{tensor} ({length} by {spec.block_size})")
+    for product in products(graph):
+        for index, (name, chosen) in enumerate(varying(product, recipe)):
+            spec = format_of(chosen)
+            length = shapes[name][_k_axis(product, index, len(shapes[name]))] // product.groups
+            if isinstance(spec, BlockSpec) and length % spec.block_size:
+                wrong.append(f"{name} ({length} by {spec.block_size})")
     if wrong:
         raise ValueError(
             f"blocks whose scales are chosen as the network runs must divide the channels, not so: {', '.join(wrong)}; "

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where accuracy gets lost: every layer's output on the hardware beside the float network's, as both run."""
 
-from math import log10, sqrt
+from math import inf, log10, sqrt
 from typing import Any
 
 import numpy as np
@@ -91,18 +91,20 @@ class _Sums:
     def add(self, found: Array, wanted: Array) -> None:
         """Take in a portion of the images."""
         x, y = (np.asarray(each, np.float64).ravel() for each in (found, wanted))
-        difference = x - y
-        self.largest = max(self.largest, float(np.abs(difference).max(initial=0.0)))
-        self.signal += float(y @ y)
-        self.noise += float(difference @ difference)
-        self.other += float(x @ x)
-        self.product += float(x @ y)
+        with np.errstate(invalid="ignore", over="ignore"):  # infinities and NaN are figures here: they end in none
+            difference = np.where(x == y, 0.0, x - y)
+            self.largest = float(np.maximum(self.largest, np.abs(difference).max(initial=0.0)))
+            self.signal += float(y @ y)
+            self.noise += float(difference @ difference)
+            self.other += float(x @ x)
+            self.product += float(x @ y)
 
     def difference(self) -> Difference:
         """Return the figures."""
-        powers = self.signal * self.other
+        ratio = 0.0 < self.signal < inf and 0.0 < self.noise < inf
+        angle = 0.0 < self.signal < inf and 0.0 < self.other < inf
         return Difference(
             max_abs=self.largest,
-            sqnr_db=10 * log10(self.signal / self.noise) if self.signal and self.noise else None,
-            cosine=self.product / sqrt(powers) if powers else None,
+            sqnr_db=10 * log10(self.signal / self.noise) if ratio else None,
+            cosine=self.product / (sqrt(self.signal) * sqrt(self.other)) if angle else None,
         )

@@ -27,9 +27,9 @@ class FloatNetwork:
     """The layers of a network in float32.
 
     Weights and biases have the values that the file gives them, codes times scale. A quantizer of integer codes still
-    clips to the range of its codes, for files leave a ReLU to it; it does not round. A layer whose float form is not
-    known here (one that takes or makes codes without saying so in the terms of `hwsim.network.layers`) is computed on
-    codes as it is.
+    clips to the range of its codes, for files leave a ReLU to it; it does not round. What has no such float form is
+    computed on codes as it is: scales that vary (dynamic quantization), integer products whose sums are the output, and
+    what makes codes of values in a way of its own.
 
     Parameters
     ----------
@@ -43,6 +43,7 @@ class FloatNetwork:
 
     def __init__(self, network: Network) -> None:
         self._quantizations = _quantizations(network)
+        self._types = {name: spec.dtype for name, spec in network.tensors.items()}
         self._engine = ExactEngine()
         self.on_codes = tuple(layer.name for layer in network.layers if self._needs_codes(layer))
 
@@ -70,9 +71,8 @@ class FloatNetwork:
             return (_unrounded(layer, values[0]),)
         if isinstance(layer, Dequantize):
             return values
-        return (self._elementwise(layer, values),) if isinstance(layer, Elementwise) else self._plain(layer, values)
-
-    def _plain(self, layer: Layer, values: tuple[Array, ...]) -> tuple[Array, ...]:
+        if isinstance(layer, Elementwise):
+            return (self._elementwise(layer, values),)
         return layer.run(values, self._engine, Rule.ONNX)
 
     def _elementwise(self, layer: Elementwise, values: tuple[Array, ...]) -> Array:
@@ -93,10 +93,21 @@ class FloatNetwork:
 
     def _needs_codes(self, layer: Layer) -> bool:
         if isinstance(layer, MultiplyAccumulate):
-            return any(layer.scale_inputs)
-        if isinstance(layer, (Elementwise, Quantize, QonnxQuantizer, Dequantize)):
+            return _varies(layer)
+        if isinstance(layer, (Quantize, QonnxQuantizer, Dequantize)):
             return False
-        return any(name in self._quantizations for name in (*layer.inputs, *layer.outputs))
+        known = [name in self._quantizations for name in (*layer.inputs, *layer.outputs)]
+        if any(known) and not isinstance(layer, Elementwise):
+            return True
+        # What makes codes of values, but does not say by which quantization.
+        taken = any(self._types[name] == "float32" for name in layer.inputs)
+        made = (name for name in layer.outputs if name not in self._quantizations)
+        return taken and any(self._types[name] != "float32" for name in made)
+
+
+def _varies(layer: MultiplyAccumulate) -> bool:
+    """Whether a product's codes have no values that are known before it runs."""
+    return layer.form is Form.INTEGER or any(layer.scale_inputs) or any(layer.varying_input)
 
 
 def _product(layer: MultiplyAccumulate, values: tuple[Array, ...]) -> Array:
@@ -193,6 +204,8 @@ def _quantizations(network: Network) -> dict[str, Any]:
 def _taken(layer: Layer) -> Iterable[tuple[str, Any]]:
     """Give the quantization that a layer takes each of its inputs in."""
     if isinstance(layer, MultiplyAccumulate):
+        if _varies(layer):
+            return
         yield layer.inputs[0], layer.a_quantization
         if layer.weight is None:
             yield layer.inputs[1], layer.b_quantization

@@ -12,7 +12,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "networks.md"
 def listed() -> list[str]:
     table = PAGE.read_text().split("## Operators of the standard")[1].split("\n\nAn operator")[0]
     rows = [line.split("|")[2] for line in table.splitlines() if line.startswith("| ")][1:]
-    text = re.sub(r"\([^)]*\)|: \[.*?\]\(.*?\)", "", ",".join(rows))
+    text = re.sub(r": \[.*?\]\(.*?\)|\([^)]*\)", "", ",".join(rows))
     return [name.strip() for name in text.split(",") if name.strip()]
 
 

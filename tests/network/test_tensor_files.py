@@ -16,7 +16,8 @@ from onnx import helper, numpy_helper
 
 from hwsim import network
 from hwsim.network.layers.multiply_accumulate import MultiplyAccumulate
-from hwsim.network.tensor_files import MAPPED_BYTES, map_tensors, release, skeleton
+from hwsim.network.skeleton import skeleton
+from hwsim.network.tensor_files import MAPPED_BYTES, map_tensors, release
 
 Array = npt.NDArray[Any]
 

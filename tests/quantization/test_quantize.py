@@ -211,6 +211,7 @@ def test_float_form_gives_the_network_back(digits: dict[str, Array]) -> None:
         ({"act_order": True}, r"^act_order must be False without gptq, not True$"),
         ({"weight_observer": "entropy"}, r"^weight_observer must be absmax or mse"),
         ({"scope": "all", "activations": "float8_e5m2"}, r"^scope all needs integer activations, not float8_e5m2$"),
+        ({"scope": "all", "kv_cache": "int4"}, r"^scope all has one format of activations, int8, not int4 as well$"),
         ({"weights": "float32x"}, r"unknown format 'float32x'"),
     ],
 )

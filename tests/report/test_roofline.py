@@ -14,15 +14,13 @@ from hwsim.report import roofline_plot, timeline_plot
 from hwsim.report.roofline import memories, points
 from hwsim.result import SimulationResult
 
-PRESETS = ("int8_16x16", "int8_16x16_ws_tflite", "mxfp4_4x4")
-
 
 def _simulate(accelerator: Accelerator) -> SimulationResult:
     net = hwsim.network.read(data.digits_model_path(quantized=accelerator.unit.name.startswith("int8")))
     return hwsim.simulate(net, accelerator, values="none")
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", hwsim.accelerator.presets())
 @pytest.mark.parametrize("kilobytes", [4, 64])
 def test_roofline_no_point_is_above_a_roof(preset: str, kilobytes: int) -> None:
     """A roof is what the hardware cannot do: a point above one would be a wrong count of cycles or of bits."""

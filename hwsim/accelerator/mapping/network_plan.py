@@ -101,7 +101,7 @@ class _Planner:
             spilled=spilled,
             storage=storage,
             plans=plans,
-            rank=rank(objective, *map(sum, zip(*spent, strict=True)), 0),
+            rank=rank(objective, sum(cycles for cycles, _ in spent), sum(energy for _, energy in spent), 0),
             losses=tuple(loss / whole for loss in losses),
         )
 

@@ -165,6 +165,7 @@ def _add(node: RawNode, pattern: Pattern, product: Product, bias: Operand | None
             output_quantization=None if tail is None else tail.quantization,
             activation=None if tail is None else tail.activation,
             scale_inputs=product.scale_inputs,
+            varying_input=product.varying_input,
             window=_window(node, a.spec.shape, weight),
             groups=int(node.attributes.get("group", 1)),
         )

@@ -222,6 +222,7 @@ def _add(
             output_quantization=None if tail is None else tail.quantization,
             activation=None if tail is None else tail.activation,
             scale_inputs=product.scale_inputs,
+            varying_input=product.varying_input,
             transpose_a=transpose_a,
         )
     )

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """GridSample: the input read at places that are computed; nearest, linear and cubic, any number of axes.
 
-Source: ONNX operator GridSample-22 and its reference.
+Source: ONNX operator GridSample-22; where its text is silent (cubic at a border) ONNX Runtime and torch.
 """
 
 from dataclasses import dataclass
@@ -59,8 +59,12 @@ class GridSample(Elementwise):
         return len(specs) == 2
 
     def compute(self, values: tuple[Array, ...]) -> Array:
+        """Read every place; of a place that is NaN the value is not said."""
+        with np.errstate(invalid="ignore"):
+            return self._read(*values)
+
+    def _read(self, x: Array, grid: Array) -> Array:
         """Read every place."""
-        x, grid = values
         sizes = x.shape[2:]
         around = grid.shape[1:-1]
         wide = np.moveaxis(x, 1, -1).astype(np.float64)  # (batch, spatial..., channel)
@@ -87,7 +91,7 @@ class GridSample(Elementwise):
         place = np.rint(place) if self.mode == "nearest" else place
         low, high = self._edges(size)
         outside = (place < low) | (place > high)
-        if self.padding == "border":
+        if self.padding == "border" and self.mode != "cubic":  # there each of the four elements is held inside
             return np.where(outside, np.clip(place, 0, size - 1), place)
         return np.where(outside, self._reflected(place, size), place) if self.padding == "reflection" else place
 

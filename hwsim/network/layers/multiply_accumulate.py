@@ -222,7 +222,7 @@ class MultiplyAccumulate(Layer):
 
     def check_blocks(self, specs: tuple[TensorSpec, ...]) -> None:
         """Raise ValueError unless the shapes of block scales are those of the operands but for one code a block."""
-        shapes = [spec.shape for spec in specs]
+        shapes = [spec.shape for spec in specs[: len(specs) - sum(self.varying_input)]]
         tensors = [shapes[0], shapes[1] if self.weight is None else self.weight.shape]
         varying = shapes[len(shapes) - sum(self.scale_inputs) :]
         for index, block in enumerate(self.blocks):
@@ -240,12 +240,14 @@ class MultiplyAccumulate(Layer):
     def _with_quantization(self, values: tuple[Array, ...]) -> tuple["MultiplyAccumulate", tuple[Array, ...]]:
         """Return the layer with the scale and zero point that its first operand has in this run, and its operands."""
         known = self.a_quantization
-        assert isinstance(known, AffineQuantization)
+        assert isinstance(known, AffineQuantization | FormatQuantization)
         varying = list(values[len(values) - sum(self.varying_input) :])
         scale = varying.pop(0).reshape(()).astype(np.float32) if self.varying_input[0] else known.scale
-        zero = varying.pop(0).reshape(()).astype(np.int64) if self.varying_input[1] else known.zero_point
+        own: Quantization
         try:
-            own = replace(known, scale=scale, zero_point=zero)
+            own = replace(known, scale=scale)
+            if self.varying_input[1] and isinstance(own, AffineQuantization):
+                own = replace(own, zero_point=varying.pop(0).reshape(()).astype(np.int64))
         except ValueError as error:
             raise ValueError(f"layer {self.name!r}: {error}") from None
         layer = replace(self, a_quantization=own, varying_input=(False, False))

@@ -30,10 +30,10 @@ class Product(NamedTuple):
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """The tensors that vary: operands, then block scales."""
+        """The tensors that vary: operands, then block scales, then scale and zero point of the first operand."""
         operands = [operand.spec.name for operand in (self.a, self.b) if operand.constant is None]
         scales = [operand.scales.name for operand in (self.a, self.b) if operand.scales is not None]
-        return (*operands, *scales)
+        return (*operands, *scales, *(name for name in self.a.varying if name))
 
     @property
     def scale_inputs(self) -> tuple[bool, bool]:
@@ -41,9 +41,15 @@ class Product(NamedTuple):
         return self.a.scales is not None, self.b.scales is not None
 
     @property
+    def varying_input(self) -> tuple[bool, bool]:
+        """Whether the scale, and the zero point of the first operand vary."""
+        scale, zero = self.a.varying
+        return bool(scale), bool(zero)
+
+    @property
     def unit(self) -> npt.NDArray[np.float64] | None:
-        """Value of one unit of the integer accumulator, in the QDQ form."""
-        if self.form is not Form.QDQ:
+        """Value of one unit of the integer accumulator, in the QDQ form where it is known."""
+        if self.form is not Form.QDQ or any(self.a.varying):
             return None
         return np.asarray(np.float64(self.a.quantization.scale) * self.b.quantization.scale.astype(np.float64))
 
@@ -72,6 +78,8 @@ def read_product(
     a, b = (pattern.coded(name) for name in names)
     if isinstance(a.quantization, AffineQuantization) and b.quantization is None and b.constant is not None:
         b = _whole_numbers(b)
+    if any(b.varying):
+        b = pattern.plain(names[1])
     if a.quantization is None or b.quantization is None:
         if a.quantization is None and b.quantization is not None and b.constant is not None:
             weight = _as_codes(b)
@@ -81,6 +89,8 @@ def read_product(
     if isinstance(a.quantization, AffineQuantization) and isinstance(b.quantization, AffineQuantization):
         if a.quantization.axis is None and _along_channels(b, b_axes[1]):
             return Product(Form.QDQ, a, b)
+        return _plain(node, pattern, names)
+    if a.varying[1]:  # a zero point that is part of no format
         return _plain(node, pattern, names)
     left, right = _as_codes(a), _as_codes(b)
     if left is None or right is None or not _fits(node, left, right, a_axis, b_axes):

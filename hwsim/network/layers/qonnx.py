@@ -235,7 +235,8 @@ class Trunc(QonnxQuantizer):
 
     def shapes(self) -> dict[str, Shape]:
         """Return the shapes of what broadcasts against the input."""
-        return {"scale": self.scale.shape, "zero point": self.zero_point.shape}
+        known = {"scale": self.scale.shape, "zero point": self.zero_point.shape}
+        return known | {"the power of two cut off": np.shape(self._step())}
 
     def levels(self, x: Array) -> Array:
         """Return the truncated integers as floats."""

@@ -212,7 +212,7 @@ def build_quantize(node: RawNode, pattern: Pattern) -> None:
 def build_dequantize(node: RawNode, pattern: Pattern) -> None:
     """Build a DequantizeLinear whose values somebody reads."""
     found = read_dequantize(node, pattern)
-    if found is None or found.scales is not None or found.constant is not None:
+    if found is None or found.scales is not None or found.constant is not None or any(found.varying):
         _add_conversion(node, pattern)
         return
     pattern.add(

@@ -389,7 +389,7 @@ def test_coded_float32_scales_of_blocks_may_vary(rng: np.random.Generator) -> No
     net = from_model(_model(nodes, inputs, 2, constants, 25))
     codes = rng.integers(-128, 128, (5, 64)).astype(np.int8)
     scales = rng.uniform(0.01, 0.1, (5, 2)).astype(np.float32)
-    given = {"x": codes, "s": scales}
+    given: dict[str, Any] = {"x": codes, "s": scales}
     exact = _exact(codes * np.repeat(scales.astype(np.float64), 32, axis=1), w, Fraction(1, 2))
     np.testing.assert_array_equal(network.run(net, given)["y"], exact)
     total = np.zeros((5, 6), np.float32)
@@ -398,3 +398,67 @@ def test_coded_float32_scales_of_blocks_may_vary(rng: np.random.Generator) -> No
         d = codes[:, part].astype(np.float64) @ w[part]
         total = total + (d * scales[:, block : block + 1].astype(np.float64)).astype(np.float32)
     np.testing.assert_array_equal(_on_unit(net, given, "int8_l8"), total * np.float32(0.5))
+
+
+def test_coded_scale_of_a_tensor_may_vary(rng: np.random.Generator) -> None:
+    e4m3 = ml_dtypes.float8_e4m3fn
+    w, zero = rng.normal(size=(24, 6)).astype(np.float32).astype(e4m3), np.zeros((), e4m3)
+    nodes = [
+        helper.make_node("Abs", ["x"], ["magnitude"]),
+        helper.make_node("ReduceMax", ["magnitude"], ["largest"], keepdims=0),
+        helper.make_node("Div", ["largest", "top"], ["s"]),
+        helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"]),
+        helper.make_node("DequantizeLinear", ["q", "s"], ["f"]),
+        helper.make_node("DequantizeLinear", ["w", "ws"], ["wf"]),
+        helper.make_node("MatMul", ["f", "wf"], ["y"]),
+    ]
+    constants = {"w": w, "ws": np.float32(0.5), "z": zero, "top": np.float32(448)}
+    net = from_model(_model(nodes, {"x": (TensorProto.FLOAT, (5, 24))}, 2, constants, 23))
+    assert net.layers[-1].inputs == ("q", "s")
+    x = rng.normal(size=(5, 24)).astype(np.float32)
+    scale = np.abs(x).max() / np.float32(448)
+    codes = (x / scale).astype(e4m3)
+    found = network.trace(net, {"x": x})
+    np.testing.assert_array_equal(found["q"], codes.view(np.uint8))
+    exact = _exact(codes.astype(np.float64), w.astype(np.float64), Fraction(float(scale)) / 2)
+    np.testing.assert_array_equal(found["y"], exact)
+    unit = datapath.named("float8_e4m3fn_l4_float32")
+    d = unit.output.decode(datapath.matmul(unit, codes.view(np.uint8), w.view(np.uint8)))
+    ours = _on_unit(net, {"x": x}, "float8_e4m3fn_l4_float32")
+    np.testing.assert_array_equal(ours, (d * (np.float64(scale) * 0.5)).astype(np.float32))
+
+
+def test_coded_mx_activations_quantized_by_the_network(rng: np.random.Generator) -> None:
+    w, wc, ws = _blocks(rng.normal(size=(64, 7)), "mxfp4", 0)
+    attributes: dict[str, Any] = {"block_size": 32, "axis": 1}
+    nodes = [
+        helper.make_node("Reshape", ["x", "shape"], ["blocks"]),
+        helper.make_node("Abs", ["blocks"], ["magnitude"]),
+        helper.make_node("ReduceMax", ["magnitude", "last"], ["largest"], keepdims=0),
+        helper.make_node("Mul", ["largest", "quarter"], ["ratio"]),  # OCP: the largest power of two over that of E2M1
+        helper.make_node("Cast", ["ratio"], ["s"], to=TensorProto.FLOAT8E8M0, round_mode="down"),
+        helper.make_node("QuantizeLinear", ["x", "s"], ["q"], output_dtype=TensorProto.FLOAT4E2M1, **attributes),
+        helper.make_node("DequantizeLinear", ["q", "s"], ["f"], output_dtype=TensorProto.FLOAT, **attributes),
+        helper.make_node(
+            "DequantizeLinear", ["w", "ws"], ["wf"], axis=0, block_size=32, output_dtype=TensorProto.FLOAT
+        ),
+        helper.make_node("MatMul", ["f", "wf"], ["y"]),
+    ]
+    constants = {
+        "w": wc,
+        "ws": ws,
+        "shape": np.array([5, 2, 32]),
+        "last": np.array([-1]),
+        "quarter": np.float32(0.25),
+    }
+    net = from_model(_model(nodes, {"x": (TensorProto.FLOAT, (5, 64))}, 2, constants))
+    assert net.layers[-1].inputs == ("q", "s")
+    x = rng.normal(size=(5, 64)).astype(np.float32)
+    ours = formats.quantize(x, "mxfp4", 1)
+    found = network.trace(net, {"x": x})
+    np.testing.assert_array_equal(found["s"], ours.scales)
+    np.testing.assert_array_equal(found["q"], ours.codes)
+    np.testing.assert_array_equal(found["y"], _exact(ours.dequantize(), w.dequantize()))
+    unit = datapath.named("mxfp4")
+    d = unit.output.decode(datapath.matmul(unit, ours, w)).astype(np.float32)
+    np.testing.assert_array_equal(_on_unit(net, {"x": x}, "mxfp4"), d)

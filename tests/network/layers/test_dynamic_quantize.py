@@ -99,3 +99,34 @@ def test_dynamic_quantize_convolution_equals_runtime(models: Any, rng: np.random
     weight = rng.integers(0, 256, (4, 3, 3, 3)).astype(np.uint8)
     path = models.save(nodes, {"x": [2, 3, 6, 6]}, ["y"], {"w": weight}, types={"y": TensorProto.INT32})
     models.assert_same(path, {"x": rng.normal(size=(2, 3, 6, 6)).astype(np.float32)})
+
+
+@pytest.mark.parametrize("operator", ["MatMul", "Conv"])
+def test_dynamic_quantize_dequantize_product_is_one_of_codes(
+    models: Any, rng: np.random.Generator, operator: str
+) -> None:
+    pads: dict[str, Any] = {} if operator == "MatMul" else {"pads": [1] * 4}
+    shape, weight = ((6, 24), (24, 5)) if operator == "MatMul" else ((2, 3, 6, 6), (4, 3, 3, 3))
+    nodes = [
+        helper.make_node("DynamicQuantizeLinear", ["x"], ["q", "s", "z"]),
+        helper.make_node("DequantizeLinear", ["q", "s", "z"], ["f"]),
+        helper.make_node("DequantizeLinear", ["w", "ws", "wz"], ["wf"]),
+        helper.make_node(operator, ["f", "wf"], ["y"], **pads),
+    ]
+    codes = rng.integers(-128, 128, weight).astype(np.int8)
+    constants = {"w": codes, "ws": np.float32(0.03), "wz": np.int8(2)}
+    path = models.save(nodes, {"x": shape}, ["y"], constants)
+    net = network.read(path)
+    assert [layer.kind for layer in net.layers] == ["quantize", "gemm" if operator == "MatMul" else "conv"]
+    x = {"x": (rng.normal(size=shape) + 0.7).astype(np.float32)}
+    exact = network.run(net, x)["y"]
+    expected = models.oracle(path, x, ["q", "s", "z"])
+    bound = 32 * np.spacing(np.abs(expected["y"]).max())  # ONNX Runtime rounds each of its float32 additions
+    assert np.abs(exact - expected["y"]).max() <= bound
+    if operator == "MatMul":
+        total = (expected["q"].astype(np.int64) - int(expected["z"])) @ (codes.astype(np.int64) - 2)
+        scale = np.float64(expected["s"]) * np.float64(np.float32(0.03))
+        np.testing.assert_array_equal(exact, (total * scale).astype(np.float32))
+    unit = datapath.named("uint8_by_int8_l8")
+    check_network(net, unit, {})
+    np.testing.assert_array_equal(network.run(net, x, engine=UnitEngine(unit, {}))["y"], exact)

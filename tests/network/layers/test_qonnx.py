@@ -207,3 +207,38 @@ def test_qonnx_network_equals_its_executor(name: str, scale: float, exact_output
         np.testing.assert_array_equal(found[output], expected)
     else:  # their float32 sums round at every step, ours once
         assert np.abs(found[output] - expected).max() <= 256 * np.spacing(np.abs(expected).max())
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "unit"),
+    [
+        ((3, 2, 3, 28), (2, 2, 1, 7), "float6_e3m2fn_by_minifloat_e2m2_l4_float32"),
+        ((4, 3, 7, 448), (3, 1, 3, 24), "float8_e4m3fn_by_minifloat_e3m1_l4_float32"),
+        ((2, 1, 1, 6), (4, 3, 9, 120), "float4_e2m1fn_by_minifloat_e4m3b9_l4_float32"),
+    ],
+)
+def test_qonnx_float_quant_product_runs_on_a_unit(a: tuple[int, ...], b: tuple[int, ...], unit: str) -> None:
+    rng = np.random.default_rng(6)
+    constants: dict[str, Any] = {"s": np.float32(0.25), "w": rng.normal(size=(12, 7)).astype(np.float32)}
+    for name, numbers in (("a", a), ("b", b)):
+        constants |= {f"{name}{index}": np.float32(value) for index, value in enumerate(numbers)}
+    flags: dict[str, Any] = {"has_inf": 0, "has_nan": 0, "has_subnormal": 1, "saturation": 1}
+    nodes = [
+        helper.make_node("FloatQuant", ["x", "s", "a0", "a1", "a2", "a3"], ["f"], domain=DOMAINS[2], **flags),
+        helper.make_node("FloatQuant", ["w", "s", "b0", "b1", "b2", "b3"], ["g"], domain=DOMAINS[2], **flags),
+        helper.make_node("MatMul", ["f", "g"], ["y"], name="product"),
+    ]
+    net = from_model(_model(nodes, {"x": (5, 12)}, {"y": 2}, constants))
+    _, product = net.layers
+    spec = datapath.named(unit)
+    assert product.a_quantization.format == spec.a  # type: ignore[attr-defined]
+    assert product.b_quantization.format == spec.b  # type: ignore[attr-defined]
+    check_network(net, spec, {})
+    x = {"x": rng.normal(size=(5, 12)).astype(np.float32)}
+    codes = network.trace(net, x)["f_codes"]
+    d = spec.output.decode(datapath.matmul(spec, codes, product.weight))  # type: ignore[attr-defined]
+    ours = network.run(net, x, engine=UnitEngine(spec, {}))["y"]
+    np.testing.assert_array_equal(ours, (d * 0.0625).astype(np.float32))
+    left = spec.element_a.decode(codes)
+    right = spec.element_b.decode(product.weight)  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(network.run(net, x)["y"], (left @ right * 0.0625).astype(np.float32))

@@ -41,7 +41,13 @@ UNARY: list[tuple[str, dict[str, Any], list[Array], tuple[float, int, str], str]
     ("DepthToSpace", {"blocksize": 2}, [], SAME, "move"),
     ("SpaceToDepth", {"blocksize": 2}, [], OTHER, "move"),
     ("Trilu", {}, [], OTHER, "move"),
-    ("InstanceNormalization", {}, [np.full(4, 0.5, np.float32), np.arange(4, dtype=np.float32)], OTHER, "normalization"),
+    (
+        "InstanceNormalization",
+        {},
+        [np.full(4, 0.5, np.float32), np.arange(4, dtype=np.float32)],
+        OTHER,
+        "normalization",
+    ),
     ("LRN", {"size": 3}, [], OTHER, "normalization"),
     ("LpNormalization", {"axis": 1}, [], (1 / 128, 0, "int8"), "normalization"),
     ("CumSum", {}, [np.array(3)], (0.2, 1, "int8"), "reduce"),
@@ -85,7 +91,7 @@ def codes_like(name: str) -> Array:
 def test_quantized_operators_are_one_layer_of_codes(
     models: Any, qdq: Any, operator: str, attributes: dict[str, Any], plain: list[Array], output: Any, kind: str
 ) -> None:
-    x = EXACT if operator == "ReduceSum" else ("x", None, 0.05, -100, "int8") if operator == "Sqrt" else X
+    x = EXACT if operator in ("CumSum", "ReduceSum") else ("x", None, 0.05, -100, "int8") if operator == "Sqrt" else X
     path, inputs = model_of(models, qdq, operator, [x], plain, output, attributes)
     if operator == "Sqrt":
         inputs = {"x": np.maximum(inputs["x"], -100)}

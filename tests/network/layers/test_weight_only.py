@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from onnx import helper
+from onnx import TensorProto, helper
 
 from hwsim import datapath, formats, network
 from hwsim.accelerator import UnitEngine, check_network
@@ -160,3 +160,19 @@ def test_weight_only_dequantized_channels_on_a_unit(models: Any, rng: np.random.
     np.testing.assert_array_equal(ours, (d * factor).astype(np.float32))
     with pytest.raises(ValueError, match=r"product \(float32 by int8\); the unit takes int4 by int4"):
         check_network(net, datapath.named("int4"), ranges)
+
+
+def test_weight_only_nbits_of_half_floats_equals_runtime(models: Any, rng: np.random.Generator) -> None:
+    k, n, size = 64, 6, 32
+    codes = rng.integers(0, 16, (n, k)).astype(np.uint8)
+    constants = {
+        "b": _packed(codes, 4).reshape(n, k // size, -1),
+        "s": (2.0 ** rng.integers(-3, 4, n * k // size)).astype(np.float16),
+    }
+    attributes: dict[str, Any] = {"K": k, "N": n, "bits": 4, "block_size": size}
+    node = helper.make_node("MatMulNBits", ["x", "b", "s"], ["y"], domain="com.microsoft", **attributes)
+    types = {"x": TensorProto.FLOAT16, "y": TensorProto.FLOAT16}
+    path = models.save([node], {"x": [5, k]}, ["y"], constants, types=types, rank=2)
+    x = rng.integers(-2, 3, (5, k)).astype(np.float16)
+    net = models.assert_same(path, {"x": x})
+    assert any(layer.kind == "gemm" and layer.form.value == "coded" for layer in net.layers)
