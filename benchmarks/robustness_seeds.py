@@ -148,6 +148,6 @@ def small_models() -> dict[str, bytes]:
     zoo = {
         "vit_block_tiny": network_zoo.BUILDERS["vit_block_tiny"](),
         "gpt2_tiny": network_zoo.gpt2(layers=1, width=16, heads=2, tokens=8, vocabulary=50),
-        "mobilenet_v2_tiny": network_zoo.BUILDERS["mobilenet_v2_tiny"](form="int8", divide=8),
+        "mobilenet_v2_tiny": network_zoo.BUILDERS["mobilenet_v2_tiny"](form="int8"),
     }
     return files | {f"{name}.onnx": model.SerializeToString() for name, model in zoo.items()}

@@ -2,7 +2,7 @@
 """What an accelerator's parts cost: its unit from the catalog, its memories, registers and wires from their models."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TypeVar
 
@@ -137,11 +137,15 @@ def _memory_preset(accelerator: Accelerator) -> Preset | None:
 
 
 def _sram(key: str, spec: SramSpec, accelerator: Accelerator, chosen: Preset | None) -> Sram:
-    """Price a memory; one whose read and write energies the user gives may be of any size."""
-    capacity, constants = spec.kilobytes * 1024, dict(spec.constants)
+    """Price a memory; one whose read and write energies the user gives may be of any size.
+
+    A bank is a memory of its own: a bit costs what it costs in one, and all of them leak. The wires that join banks are
+    left out.
+    """
+    capacity, constants = spec.kilobytes * 1024 // spec.banks, dict(spec.constants)
     if {"read_pj_per_bit", "write_pj_per_bit"} <= set(constants):
         own = Sram(
-            capacity_bytes=capacity, width_bits=spec.width_bits, node_nm=0, cell="", read_pj_per_bit=0.0,
+            capacity_bytes=spec.kilobytes * 1024, width_bits=spec.width_bits, node_nm=0, cell="", read_pj_per_bit=0.0,
             write_pj_per_bit=0.0, leakage_mw=None, access_ns=None, area_mm2=None, source="no model",
         )  # fmt: skip
         return overridden(own, constants, key)
@@ -153,6 +157,14 @@ def _sram(key: str, spec: SramSpec, accelerator: Accelerator, chosen: Preset | N
             known = sram(capacity, spec.width_bits, accelerator.sram_node_nm)
     except ValueError as error:
         raise ValueError(f"{key}: {error}") from None
+    if spec.banks > 1:
+        known = replace(
+            known,
+            capacity_bytes=spec.kilobytes * 1024,
+            leakage_mw=None if known.leakage_mw is None else spec.banks * known.leakage_mw,
+            area_mm2=None if known.area_mm2 is None else spec.banks * known.area_mm2,
+            source=f"{spec.banks} banks of {known.source}",
+        )
     return overridden(known, constants, key)
 
 

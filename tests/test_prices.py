@@ -48,6 +48,21 @@ def test_prices_default() -> None:
     assert (prices.dram, prices.registers, prices.wire) == (dram("lpddr4"), register(technology), None)
 
 
+def test_prices_of_banks() -> None:
+    """A bank is a memory of its own: its energy a bit, the leakage of all, and a port as wide as all together."""
+    own = _accelerator()
+    banked = replace(own, activations=replace(own.activations, banks=4))
+    priced, one = check_prices(banked).activations, sram(16384, 128, 22)
+    assert (priced.read_pj_per_bit, priced.write_pj_per_bit) == (one.read_pj_per_bit, one.write_pj_per_bit)
+    assert one.leakage_mw is not None
+    assert priced.leakage_mw == 4 * one.leakage_mw
+    assert (priced.capacity_bytes, banked.activations.port_bits) == (65536, 512)
+    narrow = replace(own, activations=replace(own.activations, width_bits=8))
+    wide = replace(own, activations=replace(own.activations, width_bits=8, banks=16))
+    cycles = [_simulate(each).cycles for each in (narrow, wide, own)]
+    assert cycles[0] > cycles[1] == cycles[2]  # 16 banks of 8 bits are a port of 128
+
+
 @pytest.mark.parametrize("name", ["cacti22", "horowitz45", "tpu_v4i_7"])
 def test_prices_preset(name: str) -> None:
     accelerator = _preset(name, wire=WireSpec(name="", length_mm=2.0))

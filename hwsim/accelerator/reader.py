@@ -61,8 +61,8 @@ _KEYS: dict[str, tuple[str, ...]] = {
     ),
     "array": ("dataflow", "rows", "columns", "depth", "count", "folds", "serial_bits"),
     "memory": ("preset", "activations", "weights", "dram", "registers", "wire"),
-    "memory.activations": ("kilobytes", "width_bits", "double_buffered", *_SRAM),
-    "memory.weights": ("kilobytes", "width_bits", "double_buffered", *_SRAM),
+    "memory.activations": ("kilobytes", "width_bits", "banks", "double_buffered", *_SRAM),
+    "memory.weights": ("kilobytes", "width_bits", "banks", "double_buffered", *_SRAM),
     "memory.dram": ("kind", "bits_per_cycle", *_DRAM),
     "memory.registers": ("clock_pj_per_cycle", "data_pj_per_toggle", "leakage_uw", "toggle_rate"),
     "memory.wire": ("name", "length_mm", *_WIRE),
@@ -184,6 +184,7 @@ def _accelerator(table: Mapping[str, Any], where: str) -> Accelerator:
             lambda: SramSpec(
                 kilobytes=integer(f"{path}.kilobytes"),
                 width_bits=integer(f"{path}.width_bits"),
+                banks=integer(f"{path}.banks", 1),
                 double_buffered=_flag(table, f"{path}.double_buffered", where, default=True),
                 constants=_constants(table, path, _SRAM),
             ),

@@ -127,9 +127,11 @@ class SramSpec:
     Parameters
     ----------
     kilobytes : int
-        Capacity in KiB, 1 to 1048576.
+        Capacity in KiB, 1 to 1048576, of all banks together.
     width_bits : int
-        Bits read or written at once, 8 to 4096.
+        Bits that a bank reads, and writes, at once, 8 to 4096.
+    banks : int
+        Equal banks that work at the same time, 1 to 64, a divisor of `kilobytes`.
     double_buffered : bool
         Whether half of it is filled, or emptied, while the array works on the other half.
     constants : tuple of (str, number)
@@ -138,13 +140,22 @@ class SramSpec:
 
     kilobytes: int
     width_bits: int
+    banks: int = 1
     double_buffered: bool = True
     constants: Constants = ()
 
     def __post_init__(self) -> None:
         check_int("kilobytes", self.kilobytes, 1, 1 << 20)
         check_int("width_bits", self.width_bits, 8, 4096)
+        check_int("banks", self.banks, 1, 64)
+        if self.kilobytes % self.banks:
+            raise ValueError(f"banks must divide the {self.kilobytes} kilobytes, not {self.banks}")
         check_bool("double_buffered", self.double_buffered)
+
+    @property
+    def port_bits(self) -> int:
+        """Bits that all banks read, and write, at once."""
+        return self.banks * self.width_bits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

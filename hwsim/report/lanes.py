@@ -73,7 +73,7 @@ def port_share(result: "SimulationResult", lane: str, span: Span) -> float:
     if lane in ("load", "store"):
         width = accelerator.dram.bits_per_cycle
     else:
-        width = (accelerator.activations if lane.startswith("activation") else accelerator.weights).width_bits
+        width = (accelerator.activations if lane.startswith("activation") else accelerator.weights).port_bits
     return span.bits / (max(span.cycles, 1) * width)
 
 

@@ -49,8 +49,8 @@ def memories(result: "SimulationResult") -> tuple[Memory, ...]:
     accelerator = result.accelerator
     return (
         Memory("DRAM", accelerator.dram.bits_per_cycle / 8, ("dram",)),
-        Memory("activation SRAM", accelerator.activations.width_bits / 8, ("activation_read", "activation_write")),
-        Memory("weight SRAM", accelerator.weights.width_bits / 8, ("weight_read", "weight_write")),
+        Memory("activation SRAM", accelerator.activations.port_bits / 8, ("activation_read", "activation_write")),
+        Memory("weight SRAM", accelerator.weights.port_bits / 8, ("weight_read", "weight_write")),
     )
 
 

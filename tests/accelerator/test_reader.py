@@ -82,6 +82,11 @@ def test_reader_defaults_and_every_key_of_arrays(tmp_path: Path) -> None:
         ("rows = 16", "rows = 16\nserial_bits = -1", "array: serial_bits must be in 0..64, not -1"),
         (
             "kilobytes = 64",
+            "kilobytes = 64\nbanks = 5",
+            "memory.activations: banks must divide the 64 kilobytes, not 5",
+        ),
+        (
+            "kilobytes = 64",
             "kilobytes = 64\ndouble_buffered = 1",
             "memory.activations.double_buffered must be true or false, not 1",
         ),

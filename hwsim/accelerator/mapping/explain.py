@@ -63,7 +63,7 @@ def _chosen(best: Found) -> str:
 def _limit(accelerator: Accelerator, best: Found) -> str:
     """Say what the time goes to."""
     walked = best.walked
-    activations, weights = accelerator.activations.width_bits, accelerator.weights.width_bits
+    activations, weights = accelerator.activations.port_bits, accelerator.weights.port_bits
     busy = {
         "the array": walked.costs.total.cycles,
         "DRAM bandwidth": -(-walked.bits.dram // accelerator.dram.bits_per_cycle),

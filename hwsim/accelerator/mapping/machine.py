@@ -71,8 +71,8 @@ class Machine:
             "weight": accelerator.weights.double_buffered,
         }
         self.widths = {
-            "activation": accelerator.activations.width_bits,
-            "weight": accelerator.weights.width_bits,
+            "activation": accelerator.activations.port_bits,
+            "weight": accelerator.weights.port_bits,
             "dram": accelerator.dram.bits_per_cycle,
         }
         self.capacity = accelerator.activations.kilobytes * _KIB_BITS

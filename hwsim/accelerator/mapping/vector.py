@@ -55,7 +55,7 @@ def vector_plan(network: Network, accelerator: Accelerator, storage: Storage, la
                 whole = sized(form, 1, network.tensors[name].elements) if isinstance(form, int) else size
                 moves += [move(name, "activation_read", size), move(name, "dram", whole)]
     traffic = Traffic(moves=tuple(moves))
-    width = accelerator.activations.width_bits
+    width = accelerator.activations.port_bits
     slowest = max(
         -(-traffic.dram_bits // accelerator.dram.bits_per_cycle),
         -(-traffic.activation_read_bits // width),

@@ -62,7 +62,7 @@ def walk(machine: Machine, problem: Problem, tiling: Tiling) -> Walked:
     into the other half of each double-buffered memory, and stores the outputs of the tile before; the array begins the
     next tile when all of that is done. A load into a memory that is not double-buffered, and a store from one, waits
     for the array, and the array for it. Nothing overlaps with the layers before and after. A memory reads and writes at
-    once, `width_bits` a cycle each way.
+    once, `SramSpec.port_bits` a cycle each way.
     """
     visits = Visits(problem.product, tiling)
     spent = costs(machine, problem, tiling, visits)
