@@ -57,10 +57,10 @@ def test_prices_of_banks() -> None:
     assert one.leakage_mw is not None
     assert priced.leakage_mw == 4 * one.leakage_mw
     assert (priced.capacity_bytes, banked.activations.port_bits) == (65536, 512)
-    narrow = replace(own, activations=replace(own.activations, width_bits=8))
-    wide = replace(own, activations=replace(own.activations, width_bits=8, banks=16))
+    narrow = replace(own, activations=replace(own.activations, width_bits=32))
+    wide = replace(own, activations=replace(own.activations, width_bits=32, banks=4))
     cycles = [_simulate(each).cycles for each in (narrow, wide, own)]
-    assert cycles[0] > cycles[1] == cycles[2]  # 16 banks of 8 bits are a port of 128
+    assert cycles[0] > cycles[1] == cycles[2]  # 4 banks of 32 bits are a port of 128
 
 
 @pytest.mark.parametrize("name", ["cacti22", "horowitz45", "tpu_v4i_7"])
