@@ -196,7 +196,7 @@ def _run_once(job: _Job, arrays: Mapping[str, Array], portion: int) -> dict[str,
             job.hook(name, value)
     for index, layer in enumerate(network.layers[first:], first):
         operands = tuple(made[name] if name in made else given[name] for name in layer.inputs)
-        results = layer.run(operands, job.engine, job.rule)
+        results = _results(job, layer, operands)
         del operands
         for array in network.mapped[index]:
             release(array)
@@ -210,6 +210,16 @@ def _run_once(job: _Job, arrays: Mapping[str, Array], portion: int) -> dict[str,
         if resume is not None:
             resume.keep(portion, index + 1, made)
     return {name: made[name] if name in made else given[name] for name in wanted}
+
+
+def _results(job: _Job, layer: Layer, operands: tuple[Array, ...]) -> tuple[Array, ...]:
+    """Run a layer; an error says which."""
+    try:
+        return layer.run(operands, job.engine, job.rule)
+    except ValueError as error:
+        if repr(layer.name) in str(error):
+            raise
+        raise ValueError(f"layer {layer.name!r} ({layer.operator}): {error}") from error
 
 
 def _checked(network: Network, inputs: Mapping[str, Array]) -> tuple[dict[str, Array], int]:

@@ -131,7 +131,7 @@ def to_rows(x: Array, axis: int, flatten: bool) -> tuple[Array, Shape, int]:
     """Bring an axis last and everything else to one axis of rows; with what `from_rows` needs."""
     place = axis % x.ndim
     if flatten:
-        return x.reshape(math.prod(x.shape[:place]), -1), x.shape, -1
+        return x.reshape(math.prod(x.shape[:place]), math.prod(x.shape[place:])), x.shape, -1
     moved = np.moveaxis(x, place, -1)
     return np.ascontiguousarray(moved).reshape(-1, x.shape[place]), moved.shape, place
 

@@ -110,12 +110,12 @@ class AveragePool(Elementwise):
         x = values[0].astype(np.float32, copy=False)
         view = windows(x, self.window, np.float32(0))
         count = len(self.window.kernel)
-        flat = view.reshape(*view.shape[: 2 + count], -1)
+        flat = view.reshape(*view.shape[: 2 + count], prod(self.window.kernel))
         covers = self.window.kernel == x.shape[2:] and not any(self.window.pads)
         if self.whole or (covers and set(self.window.strides) == {1}):
             total = _sum_lanes(flat)
         elif count >= 2 and self.window.strides[-1] <= 2:
-            rows = view.reshape(*view.shape[: 2 + count], -1, view.shape[-1])
+            rows = view.reshape(*view.shape[: 2 + count], prod(self.window.kernel[:-1]), view.shape[-1])
             total = _sum_in_order(np.moveaxis(_sum_in_order(np.moveaxis(rows, -2, 0)), -1, 0))
         else:
             total = _sum_in_order(np.moveaxis(flat, -1, 0))
