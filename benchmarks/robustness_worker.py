@@ -50,6 +50,17 @@ _NONLINEAR = (
     NonlinearSpec(softmax=SoftmaxKind.SHIFTMAX, gelu=GeluKind.SHIFT_GELU, layer_norm=LayerNormKind.I_LAYER_NORM),
     NonlinearSpec(softmax=SoftmaxKind.TWO_PASS),
 )
+_TABLES = b"""
+[nonlinear]
+softmax = "online"
+gelu = "float"
+layer_norm = "float"
+tile = 8
+
+[mapping]
+objective = "energy"
+limit = 200
+"""
 _UNDERFLOW = 1e-35  # where products in float32 lose bits that exact sums have
 _TIES = 0.05  # of the elements may be a code off: of few codes, that is much
 _OURS = (ValueError, TypeError, FileNotFoundError)
@@ -75,7 +86,8 @@ def sound_files(models: Path | None) -> dict[str, bytes]:
     if models is not None:
         files |= {path.name: path.read_bytes() for path in sorted(models.rglob("*.onnx"))}
     presets = Path(accelerator.__file__).with_name("presets")
-    return files | {path.name: path.read_bytes() for path in sorted(presets.glob("*.toml"))}
+    files |= {path.name: path.read_bytes() for path in sorted(presets.glob("*.toml"))}
+    return files | {"every_table.toml": files["int8_16x16.toml"] + _TABLES}
 
 
 class _Bench:
