@@ -57,7 +57,7 @@ def summary(found: list[Outcome]) -> str:
     for one in totals.wrong:
         seen[one.text[:_ALIKE]] += 1
         if seen[one.text[:_ALIKE]] <= _LISTED:
-            lines.append(f"  file {one.index} ({one.base}, {one.damage}): {one.kind}: {one.text}")
+            lines.append(f"  file {one.number} ({one.base}, {one.damage}): {one.kind}: {one.text}")
     return "\n".join(lines)
 
 

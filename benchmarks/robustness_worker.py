@@ -72,7 +72,7 @@ Arrays = dict[str, NDArray[Any]]
 class Outcome(NamedTuple):
     """What became of a file."""
 
-    index: int
+    number: int
     base: str
     damage: str
     kind: str

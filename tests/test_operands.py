@@ -179,9 +179,7 @@ def test_operands_recorded_of_a_network_multiply_to_its_products(tmp_path: Path)
     layers = record(net, _INT8, inputs, tmp_path)
     products: dict[str, np.ndarray] = {}
 
-    class Engine:
-        k_order = "channel_first"
-
+    class Engine(network.ExactEngine):
         def matmul(self, layer: network.Layer, a: np.ndarray, b: np.ndarray) -> np.ndarray:
             products[layer.name] = a.astype(np.int64) @ b.astype(np.int64)
             return products[layer.name]

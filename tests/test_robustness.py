@@ -15,7 +15,7 @@ def test_robustness_of_a_sample() -> None:
 
     found = list(outcomes(SAMPLE, None, 1, 1))
     kinds = {one.kind for one in found}
-    assert sorted(one.index for one in found) == list(range(SAMPLE))
+    assert sorted(one.number for one in found) == list(range(SAMPLE))
     assert kinds == {"refused", "same", "equal", "sound"}, summary(found)
 
 

@@ -89,7 +89,7 @@ def onnxruntime_order(layer: Conv, codes: Array, bias: Array) -> Array:
     of 128 that double as long as the output has no more than half the 128 columns of a tile; for a single filter
     (depthwise) products without fusion, summed four by four.
     """
-    assert layer.a_quantization is not None
+    assert isinstance(layer.a_quantization, network.AffineQuantization)
     assert layer.b_quantization is not None
     assert layer.output_quantization is not None
     a, b = layer.operands((codes,), "channel_first")

@@ -86,6 +86,12 @@ def _encoder() -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
 
 
+def _real() -> Array:
+    """Return what onnx's reference makes of the input."""
+    outputs: Any = ReferenceEvaluator(_encoder()).run(None, {"x": _input()})
+    return np.asarray(outputs[0])
+
+
 def _input() -> Array:
     return np.random.default_rng(5).normal(size=(1, TOKENS, WIDTH)).astype(np.float32)
 
@@ -155,7 +161,7 @@ def test_nonlinear_encoder_has_quantized_layers(quantized: network.Network) -> N
     "spec", SPECS, ids=lambda spec: f"{spec.softmax.value}-{spec.gelu.value}-{spec.layer_norm.value}"
 )
 def test_nonlinear_encoder_is_near_the_float_network(quantized: network.Network, spec: NonlinearSpec) -> None:
-    real = ReferenceEvaluator(_encoder()).run(None, {"x": _input()})[0]
+    real = _real()
     check(quantized, spec, KERNELS)
     y = network.run(quantized, {"x": _input()}, engine=Machine(spec))["y_near"]
     noise = float(np.square(y - real).sum())
@@ -190,7 +196,7 @@ def test_nonlinear_float_layers_without_quantization_wrong(tmp_path: Path) -> No
 
 def test_nonlinear_float_kinds_of_float_layers(tmp_path: Path) -> None:
     net = _read(_encoder(), tmp_path)
-    real = ReferenceEvaluator(_encoder()).run(None, {"x": _input()})[0]
+    real = _real()
     for kind in (SoftmaxKind.FLOAT, SoftmaxKind.ONLINE, SoftmaxKind.TWO_PASS):
         for tile in (1, 5, 64):
             spec = NonlinearSpec(softmax=kind, tile=tile)
@@ -264,7 +270,7 @@ def test_nonlinear_online_attention_is_one_pass_over_tiles(tmp_path: Path, tile:
                 partial = (exps @ values[0, head, start : start + tile])[0]
                 out, top = partial if start == 0 else out * kept + partial, new
             np.testing.assert_allclose(heads, out / total, rtol=3e-7, atol=3e-7)  # the order in which numpy multiplies
-    real = ReferenceEvaluator(_encoder()).run(None, {"x": _input()})[0]
+    real = _real()
     np.testing.assert_allclose(got["y"], real, rtol=0, atol=2e-5)
 
 

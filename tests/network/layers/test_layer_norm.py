@@ -154,7 +154,7 @@ def test_layer_norm_written_out_otherwise_stays(models: Any, axes: list[int], ou
         ({}, GAIN[:5], r"input 1 must broadcast to the normalized axes \(24,\), not \(5,\)"),
     ],
 )
-def test_layer_norm_wrong(models: Any, attributes: dict[str, int], gain: Any, message: str) -> None:
+def test_layer_norm_wrong(models: Any, attributes: dict[str, Any], gain: Any, message: str) -> None:
     nodes = [helper.make_node("LayerNormalization", ["x", "gain"], ["y"], **attributes)]
     with pytest.raises(ValueError, match=message):
         network.read(models.save(nodes, {"x": [2, 24]}, ["y"], {"gain": gain}, opset=17))
