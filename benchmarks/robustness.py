@@ -2,8 +2,8 @@
 """Damaged ONNX and TOML files: each has to give an error of ours or a correct result, in time and memory.
 
 Run ``python -m benchmarks.robustness [--files 10000] [--models FOLDER]``. A file is made from a sound one by a seed
-(`benchmarks.mutations`), read, simulated without values and, where it is small, run, exactly and on a unit of one of
-three accelerators. What counts as right:
+(`benchmarks.mutations`, `benchmarks.text_mutations`), read, simulated without values and, where it is small, run,
+exactly and on a unit of one of six accelerators. What counts as right:
 
 - refused: ValueError, TypeError or FileNotFoundError, its message naming the file, or what of it is wrong;
 - same: the outputs of the sound network, bit for bit;

@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from benchmarks.mutations import damaged_model, damaged_text
+from benchmarks.mutations import damaged_model
 from benchmarks.robustness_seeds import small_models
+from benchmarks.text_mutations import damaged_text
 from hwsim import accelerator, data, network, simulate
 from hwsim.network.affine import storage_type
 from hwsim.network.layers.multiply_accumulate import MultiplyAccumulate

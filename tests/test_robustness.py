@@ -20,8 +20,9 @@ def test_robustness_of_a_sample() -> None:
 
 
 def test_robustness_damage_is_seeded() -> None:
-    from benchmarks.mutations import damaged_model, damaged_text
+    from benchmarks.mutations import damaged_model
     from benchmarks.robustness_seeds import small_models
+    from benchmarks.text_mutations import damaged_text
 
     data = small_models()["qdq.onnx"]
     made = [damaged_model(data, np.random.default_rng([4, index])) for index in range(200)]

@@ -128,7 +128,10 @@ def run(
         _run_once(job, {k: v[i : i + step] for k, v in arrays.items()}, portion)
         for portion, i in enumerate(range(0, count, step))
     ]
-    return {name: np.concatenate([portion[name] for portion in portions]) for name in portions[0]}
+    return {
+        name: value if name in network.constants else np.concatenate([portion[name] for portion in portions])
+        for name, value in portions[0].items()
+    }
 
 
 def trace(

@@ -104,7 +104,7 @@ class FloatGraph:
     @property
     def opset(self) -> int:
         """Version of the standard operators."""
-        return next(entry.version for entry in self.model.opset_import if entry.domain in ("", "ai.onnx"))
+        return int(next(entry.version for entry in self.model.opset_import if entry.domain in ("", "ai.onnx")))
 
     def producer(self, tensor: str) -> onnx.NodeProto | None:
         """Return the node that makes a tensor; None for an input or a constant."""
