@@ -10,7 +10,7 @@ import numpy.typing as npt
 from hwsim.network.affine import storage_type
 from hwsim.network.checkpoint import Checkpoint
 from hwsim.network.coded_product import coded_product
-from hwsim.network.graph import Engine, KOrder, Layer, Network, TensorSpec
+from hwsim.network.graph import Engine, Images, KOrder, Layer, Network, TensorSpec
 from hwsim.network.layers.multiply_accumulate import MultiplyAccumulate
 from hwsim.network.nonlinear import NonlinearKernels, NonlinearSpec
 from hwsim.network.requantize import Rule
@@ -129,9 +129,14 @@ def run(
         for portion, i in enumerate(range(0, count, step))
     ]
     return {
-        name: value if name in network.constants else np.concatenate([portion[name] for portion in portions])
+        name: value if name in network.constants else _joined([portion[name] for portion in portions])
         for name, value in portions[0].items()
     }
+
+
+def _joined(parts: list[Array]) -> Array:
+    """Put the values of several passes one after the other along axis 0, which numbers get."""
+    return np.stack(parts) if parts[0].ndim == 0 else np.concatenate(parts)
 
 
 def trace(
@@ -154,7 +159,7 @@ def trace(
     """
     pieces: dict[str, list[Array]] = {}
     run(network, inputs, engine=engine, rule=rule, hook=lambda name, value: pieces.setdefault(name, []).append(value))
-    return {name: parts[0] if len(parts) == 1 else np.concatenate(parts) for name, parts in pieces.items()}
+    return {name: parts[0] if len(parts) == 1 else _joined(parts) for name, parts in pieces.items()}
 
 
 def _at_once(network: Network) -> int:
@@ -254,6 +259,11 @@ def _checked(network: Network, inputs: Mapping[str, Array]) -> tuple[dict[str, A
     assert count is not None
     if count == 0 or (not network.batchable and count % network.batch):
         raise ValueError(f"axis 0 must be a positive multiple of the batch {network.batch}, not {count}")
+    if count != network.batch and network.images is Images.OPEN and not network.batchable:
+        raise ValueError(
+            f"network {network.name!r} does not keep the {count} images of axis 0 apart, whose number the file leaves "
+            f"open: read it with batch={count} for all at once, or batch=1 for one after the other"
+        )
     return arrays, count
 
 

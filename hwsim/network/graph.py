@@ -5,6 +5,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from functools import cached_property
 from math import prod
 from typing import Any, ClassVar, NamedTuple, Protocol
@@ -19,6 +20,7 @@ from hwsim.network.tensor_files import mapped_arrays
 
 __all__ = [
     "Engine",
+    "Images",
     "KOrder",
     "Layer",
     "MatmulShape",
@@ -146,6 +148,24 @@ class Layer(ABC):
         return 0
 
 
+class Images(Enum):
+    """Where the number of images of a pass comes from: axis 0 of the inputs.
+
+    Members
+    -------
+    FIXED
+        The file.
+    GIVEN
+        The file leaves it open, and the reader was told.
+    OPEN
+        The file leaves it open, and nobody said: it was read with 1.
+    """
+
+    FIXED = "fixed"
+    GIVEN = "given"
+    OPEN = "open"
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Network:
     """A network ready to run: layers in an order in which each comes after those it reads.
@@ -160,6 +180,9 @@ class Network:
         Every tensor that varies with the input, by its ONNX name.
     constants : mapping of str to ndarray
         Outputs that do not depend on any input.
+    images : Images
+    keeps_images : bool
+        False where the network, read with another number of images, is not the same but for that.
     """
 
     name: str
@@ -168,6 +191,8 @@ class Network:
     outputs: tuple[TensorSpec, ...]
     tensors: Mapping[str, TensorSpec]
     constants: Mapping[str, Array]
+    images: Images = Images.FIXED
+    keeps_images: bool = True
 
     @cached_property
     def graph(self) -> "nx.DiGraph[str]":
@@ -193,7 +218,7 @@ class Network:
     def batchable(self) -> bool:
         """Whether any number of images can go through at once: axis 0 is the batch from end to end."""
         tensors = [*self.inputs, *self.tensors.values()]
-        if any(not spec.shape or spec.shape[0] != self.batch for spec in tensors):
+        if not self.keeps_images or any(not spec.shape or spec.shape[0] != self.batch for spec in tensors):
             return False
         return all(layer.keeps_batch(self.specs(layer)) for layer in self.layers)
 

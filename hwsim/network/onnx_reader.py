@@ -4,6 +4,7 @@
 import mmap
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from hwsim.network.element_types import element_type
 from hwsim.network.folding import fold
 from hwsim.network.function_bodies import with_bodies
 from hwsim.network.fuse import BUILDERS, Fused, fuse
-from hwsim.network.graph import Network, TensorSpec
+from hwsim.network.graph import Images, Network, TensorSpec
 from hwsim.network.layers.qonnx_nodes import DOMAINS as QONNX_DOMAINS
 from hwsim.network.pattern import MAX_AXES
 from hwsim.network.raw_nodes import raw_nodes
@@ -43,7 +44,8 @@ def read(
     ----------
     path : path-like
     batch : int, optional
-        Size of a first axis that the file leaves open; 1 unless given. A run may still take any number of images.
+        Size of a first axis that the file leaves open; 1 unless given. A run may still take any number of images where
+        the network keeps them apart (`Network.batchable`): it is read a second time, at another size, to see that.
     dimensions : mapping of str to int, optional
         Sizes of other axes that the file names but does not fix.
 
@@ -68,7 +70,7 @@ def read(
     file = Path(path)
     model, mapped = load(file)
     try:
-        return _network(model, mapped, batch, dict(dimensions or {}), file.stem)
+        return _read(model, mapped, batch, dict(dimensions or {}), file.stem)
     except ValueError as error:
         raise ValueError(f"{file}: {_line(error)}") from error.__cause__
 
@@ -81,7 +83,7 @@ def from_model(
     own = onnx.ModelProto()
     own.CopyFrom(model)
     _import_unsupported(own)
-    return _network(_checked(own, "this"), {}, batch, dict(dimensions or {}), "model")
+    return _read(_checked(own, "this"), {}, batch, dict(dimensions or {}), "model")
 
 
 def _check_batch(batch: int | None) -> None:
@@ -171,6 +173,33 @@ def _import_unsupported(model: onnx.ModelProto) -> None:
     }
     for domain in sorted(unsupported - imported):
         model.opset_import.append(onnx.helper.make_opsetid(domain, 1))
+
+
+def _read(
+    model: onnx.ModelProto, mapped: dict[str, Any], batch: int | None, dimensions: dict[str, int], name: str
+) -> Network:
+    """Make the network; where the number of images is open, with another number too, to see if it keeps them apart."""
+    held = {tensor.name for tensor in model.graph.initializer} | set(mapped)
+    first = [info.type.tensor_type.shape.dim[:1] for info in model.graph.input if info.name not in held]
+    opened = {dim.dim_param for dims in first for dim in dims if dim.WhichOneof("value") != "dim_value"}
+    if not opened - set(dimensions):
+        return _network(model, mapped, batch, dimensions, name)
+    again = onnx.ModelProto()
+    again.CopyFrom(model)
+    network = _network(model, mapped, batch, dimensions, name)
+    apart = network.batchable and _keeps_images(network, again, mapped, dimensions)
+    return replace(network, images=Images.OPEN if batch is None else Images.GIVEN, keeps_images=apart)
+
+
+def _keeps_images(network: Network, model: onnx.ModelProto, mapped: dict[str, Any], dimensions: dict[str, int]) -> bool:
+    """Tell whether a network of another number of images is the same but for that."""
+    try:
+        other = _network(model, mapped, 2 * network.batch + 1, dimensions, network.name)
+    except ValueError:
+        return False
+    kinds, others = ([(layer.kind, layer.operator) for layer in each.layers] for each in (network, other))
+    same = all(np.array_equal(value, other.constants.get(key)) for key, value in network.constants.items())
+    return kinds == others and same and other.batchable
 
 
 def _network(
