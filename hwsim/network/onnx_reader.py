@@ -198,7 +198,9 @@ def _keeps_images(network: Network, model: onnx.ModelProto, mapped: dict[str, An
     except ValueError:
         return False
     kinds, others = ([(layer.kind, layer.operator) for layer in each.layers] for each in (network, other))
-    same = all(np.array_equal(value, other.constants.get(key)) for key, value in network.constants.items())
+    same = network.constants.keys() == other.constants.keys() and all(
+        np.array_equal(value, other.constants[key]) for key, value in network.constants.items()
+    )
     return kinds == others and same and other.batchable
 
 

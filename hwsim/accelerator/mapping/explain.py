@@ -9,6 +9,7 @@ __all__ = [
     "explain",
 ]
 
+_MEMORIES = {"activation": "activations'", "weight": "weights'"}
 _AIMS = {Objective.LATENCY: "cycles", Objective.ENERGY: "energy", Objective.EDP: "cycles times energy"}
 
 
@@ -34,11 +35,17 @@ def _name(found: Found | Other) -> str:
     }.get(found.problem.arrangement, found.problem.arrangement)
 
 
+def _buffers(found: Found | Other) -> str:
+    """Say which memories are used as one buffer."""
+    names = " and ".join(f"the {_MEMORIES[memory]}" for memory in found.single)
+    return f", {names} memory as one buffer" if names else ""
+
+
 def _other(other: Other) -> str:
-    """Say what another arrangement takes."""
+    """Say what another arrangement takes, or other buffers."""
     least = "" if other.exact else " at least"
     energy = "" if other.energy_pj is None else f" and {other.energy_pj / 1000:.4g} nJ"
-    return f"{_name(other)} would take{least} {other.cycles} cycles{energy}"
+    return f"{_name(other)}{_buffers(other)} would take{least} {other.cycles} cycles{energy}"
 
 
 def _figures(found: Found) -> str:
@@ -53,10 +60,11 @@ def _chosen(best: Found) -> str:
     held = " and ".join(name for name, hold in (("a", tiling.hold_a), ("b", tiling.hold_b)) if hold)
     shared = f", {tiling.shared} shared out among the arrays" if tiling.shared else ""
     if best.walked.tiles == 1:
-        return f"{_name(best)}: one tile of {whole} (groups, m, k, n){shared}: {_figures(best)}"
+        return f"{_name(best)}: one tile of {whole} (groups, m, k, n){shared}{_buffers(best)}: {_figures(best)}"
     return (
         f"{_name(best)}: {best.walked.tiles} tiles of {sides} out of {whole} (groups, m, k, n), loops from the "
-        f"outermost {', '.join(('groups', *tiling.order))}{f', {held} held' if held else ''}{shared}: {_figures(best)}"
+        f"outermost {', '.join(('groups', *tiling.order))}{f', {held} held' if held else ''}{shared}{_buffers(best)}: "
+        f"{_figures(best)}"
     )
 
 

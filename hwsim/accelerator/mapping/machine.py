@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a tile of a product takes on an accelerator's arrays."""
 
+from copy import copy
 from typing import NamedTuple
 
 from hwsim.accelerator.arrays import schedule
@@ -57,7 +58,11 @@ class TileCost(NamedTuple):
 
 
 class Machine:
-    """An accelerator, and what the search asks of it again and again."""
+    """An accelerator, and what the search asks of it again and again.
+
+    doubled : whether the memory for "activation", and for "weight", is double-buffered
+    single : the memories that could be, but are used as one buffer
+    """
 
     def __init__(self, accelerator: Accelerator) -> None:
         array, unit = accelerator.array, accelerator.unit
@@ -84,6 +89,14 @@ class Machine:
             self.folds = Folds(array.rows, unit.width * array.rows, array.columns)
         self._reads: dict[tuple[str, int, int], Footprint] = {}
         self._costs: dict[tuple[MatmulShape, str], TileCost] = {}
+        self.single: tuple[str, ...] = ()
+
+    def undoubled(self, memories: tuple[str, ...]) -> "Machine":
+        """Return the same with memories ("activation", "weight") that are used as one buffer."""
+        machine = copy(self)
+        machine.doubled = self.doubled | dict.fromkeys(memories, False)
+        machine.single = memories
+        return machine
 
     def read(self, name: str, rows: int, length: int) -> Footprint:
         """Return the bits of rows of operand "a" or "b" as the array reads them once."""

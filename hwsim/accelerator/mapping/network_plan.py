@@ -2,12 +2,14 @@
 """Plan a whole network: what stays on chip, then layer by layer the best mapping."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 from hwsim.accelerator.mapping.arrangements import arrangements
 from hwsim.accelerator.mapping.assemble import product_plan
 from hwsim.accelerator.mapping.layer_plan import AccessEnergies, LayerPlan
 from hwsim.accelerator.mapping.machine import Machine
 from hwsim.accelerator.mapping.operands import least_bits, plain_problem
+from hwsim.accelerator.mapping.pieces import Place
 from hwsim.accelerator.mapping.problem import Problem
 from hwsim.accelerator.mapping.search import Found, Rank, rank, search
 from hwsim.accelerator.mapping.storage import Storage, store
@@ -24,6 +26,7 @@ __all__ = [
 
 
 _TRIALS = 24  # other decisions on what stays on chip that are planned out
+_WAITS = 1.02  # times what the array takes at least: from then on a mapping is limited by memories
 _WORTH = 0.01  # of all layers together: what one must lose for want of room
 
 
@@ -31,7 +34,8 @@ def plan(network: Network, accelerator: Accelerator, energies: AccessEnergies) -
     """Plan a pass of a network's batch on an accelerator: no values, cycles and traffic alone.
 
     Layers run one after the other. What is kept on chip between them is decided first: all that fits
-    (`storage.store`). Then each layer's mapping is searched for by `accelerator.mapping`; equal layers are searched for
+    (`storage.store`), beside the smallest tiles of the layer at hand, or beside the smallest that have all of K where
+    that is better. Then each layer's mapping is searched for by `accelerator.mapping`; equal layers are searched for
     once. Where tensors that stay on chip leave a layer too little room for its best mapping, each of them is tried in
     the DRAM instead, the worst such layer first, and stays there if the whole network is better for it.
 
@@ -55,10 +59,11 @@ def plan(network: Network, accelerator: Accelerator, energies: AccessEnergies) -
     if not network.layers:  # every output is an input or a constant
         return ()
     planner = _Planner(network, accelerator, energies)
-    best = planner.planned(frozenset())
+    best = min((planner.planned(frozenset(), whole=whole) for whole in (False, True)), key=lambda each: each.rank)
     trials, settled = 0, set[int]()
     while trials < _TRIALS and (index := planner.tightest(best, settled)) is not None:
-        others = [planner.planned(best.spilled | {root}) for root in sorted(best.storage.live[index])]
+        live = sorted(best.storage.live[index])
+        others = [planner.planned(best.spilled | {root}, whole=best.whole) for root in live]
         trials += len(others)
         better = min(others, key=lambda other: other.rank, default=best)
         if better.rank < best.rank:
@@ -70,9 +75,13 @@ def plan(network: Network, accelerator: Accelerator, energies: AccessEnergies) -
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Planned:
-    """A network planned with some tensors spilled; its rank, and the share of it that each layer loses for room."""
+    """A network planned with some tensors spilled; its rank, and the share of it that each layer loses for room.
+
+    `whole` is whether all of K was to have room in each layer.
+    """
 
     spilled: frozenset[str]
+    whole: bool
     storage: Storage
     plans: tuple[LayerPlan, ...]
     rank: Rank
@@ -90,15 +99,16 @@ class _Planner:
         self._known: dict[object, Found | None] = {}
         self._plans: dict[tuple[int, Problem], tuple[LayerPlan, float]] = {}
 
-    def planned(self, spilled: frozenset[str]) -> _Planned:
+    def planned(self, spilled: frozenset[str], *, whole: bool) -> _Planned:
         """Plan all layers."""
-        storage = store(self._network, self._accelerator, self._least, spilled)
+        storage = store(self._network, self._accelerator, partial(self._least, whole=whole), spilled)
         plans, losses = zip(*(self._layer(storage, *each) for each in enumerate(self._network.layers)), strict=True)
         objective = self._accelerator.mapping.objective
         spent = [(each.cycles, self._energy_pj(each)) for each in plans]
         whole = sum(rank(objective, *each, 0)[0] for each in spent) or 1
         return _Planned(
             spilled=spilled,
+            whole=whole,
             storage=storage,
             plans=plans,
             rank=rank(objective, sum(cycles for cycles, _ in spent), sum(energy for _, energy in spent), 0),
@@ -110,12 +120,14 @@ class _Planner:
         index = max(range(len(planned.losses)), key=lambda each: (each not in settled, planned.losses[each]))
         return None if index in settled or planned.losses[index] <= _WORTH else index
 
-    def _least(self, layer: Layer, storage: Storage) -> int:
-        """Return what a layer's tiles need at least of the activations' memory."""
+    def _least(self, layer: Layer, storage: Storage, *, whole: bool) -> int:
+        """Return what a layer's tiles need at least of the activations' memory, with all of K if that can be."""
         if self._machine.keeps_outputs and all(map(storage.chip, (*layer.inputs, *layer.outputs))):
             return 0
         if isinstance(layer, MultiplyAccumulate):
-            return least_bits(self._machine, plain_problem(self._network, self._accelerator, storage, layer, 0))
+            problem = plain_problem(self._network, self._accelerator, storage, layer, 0)
+            most = least_bits(self._machine, problem, whole=True) if whole else 0
+            return most if whole and most <= self._machine.capacity else least_bits(self._machine, problem)
         streams = sum(not storage.chip(name) for name in (*layer.inputs, *layer.outputs) if layer.kind != "reshape")
         return 2 * self._machine.widths["activation"] * streams
 
@@ -141,7 +153,7 @@ class _Planner:
             key = (room, window)
             if key not in self._known:
                 problems = [room, *arrangements(self._machine, layer, room, shape)]
-                self._known[key] = search(self._machine, problems, self._energies)
+                self._known[key] = self._searched(problems)
             found = self._known[key]
             best = best or found
             if found is not None and found.need <= problem.activation_bits:
@@ -150,6 +162,20 @@ class _Planner:
             f"layer {layer.name!r}: no tiling of {problem.product} fits into {problem.activation_bits} bits of the "
             f"activations' memory and {problem.weight_bits} of the weights'"
         )
+
+    def _searched(self, problems: list[Problem]) -> Found | None:
+        """Return the best mapping: of those, too, that use a double-buffered memory as one, if the array waits much."""
+        machine, plain = self._machine, problems[0]
+        found = search(machine, problems, self._energies)
+        if found is not None:
+            array = min(machine.cost(each.product, found.walked.tiling.shared).cycles for each in problems)
+            if found.walked.cycles <= _WAITS * array:
+                return found
+        tiled = {each.memory for each in (plain.a, plain.b, plain.out) if each.place is Place.DRAM}
+        doubled = [memory for memory in ("activation", "weight") if machine.doubled[memory] and memory in tiled]
+        for memories in ((memory,) for memory in doubled):
+            found = search(machine.undoubled(memories), problems, self._energies, found)
+        return found if len(doubled) < 2 else search(machine.undoubled((*doubled,)), problems, self._energies, found)
 
     def _energy_pj(self, plan: LayerPlan) -> float:
         """Return what a layer takes: accesses, steps and idling; nothing for what is not known."""

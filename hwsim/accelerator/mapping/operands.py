@@ -123,10 +123,16 @@ def _image(layer: Conv, shape: tuple[int, ...]) -> Image:
     )
 
 
-def least_bits(machine: Machine, problem: Problem) -> int:
-    """Return the bits of the activations' memory that the smallest tiles of a plain problem take."""
+def least_bits(machine: Machine, problem: Problem, *, whole: bool = False) -> int:
+    """Return the bits of the activations' memory that the smallest tiles of a plain problem take.
+
+    Parameters
+    ----------
+    whole : bool
+        Of those that have all of K.
+    """
     one, product = machine.folds, problem.product
-    k = k_fold(machine, problem)
+    k = product.k if whole else k_fold(machine, problem)
     bits = 0
     if not machine.keeps_outputs and product.k > one.k:
         bits += min(product.m, one.m) * min(product.n, one.n) * machine.sum_bits

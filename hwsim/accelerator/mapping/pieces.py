@@ -134,8 +134,8 @@ class Lines(NamedTuple):
 class Image(NamedTuple):
     """The input of a convolution: a tile of its output needs whole lines of the image, and whole channels.
 
-    Lines are those of the first spatial axis, from the first that a tile's windows touch to the last, padding apart;
-    what strides skip at the end is brought along with the tile before it.
+    Lines are those of the first spatial axis, from the first that a tile's windows touch to the last, padding apart.
+    Where an image is loaded once for all, what strides skip is brought along with the tile before it.
 
     lines, pixels : of an image, and of a line (all other spatial axes)
     out_lines, per_line : lines of the output, and rows of the product for each
@@ -158,14 +158,15 @@ class Image(NamedTuple):
         """Return the pixels that each tile between neighbouring bounds needs; `fresh`: that none before it had."""
         image, place = np.divmod(bounds[1:] - 1, self.out_lines * self.per_line)
         line = place // self.per_line
-        end = np.maximum(line * self.stride + self.extent, (line + 1) * self.stride) - self.pad
-        last = image * self.lines + np.where(line == self.out_lines - 1, self.lines, np.clip(end, 0, self.lines))
+        extent = max(self.extent, self.stride) if fresh else self.extent
+        last = image * self.lines + np.clip(line * self.stride + extent - self.pad, 0, self.lines)
         if fresh:
+            last = np.where(line == self.out_lines - 1, (image + 1) * self.lines, last)
             new: Ints = np.diff(last, prepend=0) * self.pixels
             return new
         image, place = np.divmod(bounds[:-1], self.out_lines * self.per_line)
         line = place // self.per_line
-        begin = np.where(line == 0, 0, np.clip(line * self.stride - self.pad, 0, self.lines))
+        begin = np.clip(line * self.stride - self.pad, 0, self.lines)
         pixels: Ints = (last - image * self.lines - begin) * self.pixels
         return pixels
 

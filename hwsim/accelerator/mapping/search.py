@@ -36,6 +36,7 @@ class Found(NamedTuple):
     exhaustive : whether none is better
     share : what any of those compared takes at least, of the objective, as a share of this one
     others : what the best of each other arrangement takes
+    single : double-buffered memories that are used as one buffer
     """
 
     problem: Problem
@@ -47,6 +48,7 @@ class Found(NamedTuple):
     exhaustive: bool = True
     share: float = 1.0
     others: "tuple[Other, ...]" = ()
+    single: tuple[str, ...] = ()
 
 
 class Other(NamedTuple):
@@ -56,6 +58,7 @@ class Other(NamedTuple):
     cycles: int
     energy_pj: float | None
     exact: bool
+    single: tuple[str, ...] = ()
 
 
 def energy_pj(energies: AccessEnergies, walked: Walked) -> float:
@@ -74,17 +77,20 @@ def rank(objective: Objective, cycles: Any, energy: Any, tiles: Any) -> Rank:
     return cycles * energy, cycles, tiles
 
 
-def search(machine: Machine, problems: Iterable[Problem], energies: AccessEnergies) -> Found | None:
+def search(
+    machine: Machine, problems: Iterable[Problem], energies: AccessEnergies, rival: Found | None = None
+) -> Found | None:
     """Return the best mapping of a product over its arrangements, or None where no tiling is legal.
 
     Arrangements come in order of what the array and its ports take for them; of one that cannot win the search ends as
-    soon as that is known: from these cycles where latency counts, or from what its tilings take at least.
+    soon as that is known: from these cycles where latency counts, or from what its tilings take at least. With a rival,
+    the best of another search of the product, that is returned unless one is better.
     """
     objective = machine.accelerator.mapping.objective
-    best: Found | None = None
-    others: list[Other] = []
-    tried, exhaustive = 0, True
-    bounds = []
+    best = rival
+    others: list[Other] = [] if rival is None else [*rival.others]
+    tried, exhaustive = (0, True) if rival is None else (rival.tried, rival.exhaustive)
+    bounds = [] if rival is None else [rival.share * rival.rank[0]]
     usual = [problem for problem in problems if not _mirrored(machine, problem)]
     for problem in sorted(usual, key=lambda each: min(_floor(machine, each, way) for way in _shares(machine, each))):
         here: Found | None = None
@@ -102,9 +108,9 @@ def search(machine: Machine, problems: Iterable[Problem], energies: AccessEnergi
                 bounds += [] if bound is None else [rank(objective, bound.cycles, bound.energy_pj, 0)[0]]
             least = min((each for each in (least, bound) if each is not None), key=lambda x: x.cycles, default=None)
         if here is not None:
-            others += [Other(best.problem, best.walked.cycles, best.energy_pj, exact=True)] if best else []
+            others += [Other(best.problem, best.walked.cycles, best.energy_pj, True, best.single)] if best else []
             best = here
-        elif least is not None:
+        elif least is not None and rival is None:
             others.append(least)
     if best is None:
         return None
@@ -164,7 +170,7 @@ def _best(
         energy = energy_pj(energies, walked)
         here = rank(objective, walked.cycles, energy, walked.tiles)
         if cutoff is None or here < cutoff:
-            best = Found(problem, walked, energy, int(tilings.need[index]), here)
+            best = Found(problem, walked, energy, int(tilings.need[index]), here, single=machine.single)
             cutoff = here
     return best, bound, len(tilings.tiles), exhaustive
 

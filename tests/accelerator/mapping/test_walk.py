@@ -71,8 +71,11 @@ class Simulation:
         order = ("groups", *tiling.order)
         return [dict(zip(order, place, strict=True)) for place in itertools.product(*(cuts[side] for side in order))]
 
-    def _elements(self, name: str, tile: dict[str, range]) -> set[tuple[int, ...]]:
-        """Return the elements of an operand that a tile needs: of an image whole lines and channels."""
+    def _elements(self, name: str, tile: dict[str, range], *, keep: bool) -> set[tuple[int, ...]]:
+        """Return the elements of an operand that a tile needs: of an image whole lines and channels.
+
+        Of lines that no window touches, those between windows, and where the image is loaded for good all others.
+        """
         sides = {"a": ("groups", "m", "k"), "b": ("groups", "n", "k")}[name]
         view = self.problem.a.view
         if name == "b" or not isinstance(view, Image):
@@ -82,9 +85,11 @@ class Simulation:
             image, line = divmod(row // view.per_line, view.out_lines)
             top = line * view.stride - view.pad
             lines = needed.setdefault(image, set())
-            lines.update(range(0 if line == 0 else top, top + max(view.extent, view.stride)))
-            if line == view.out_lines - 1:
+            lines.update(range(top, top + (max(view.extent, view.stride) if keep else view.extent)))
+            if keep and line == view.out_lines - 1:
                 lines.update(range(top, view.lines))
+            if row - view.per_line in tile["m"] and line > 0:
+                lines.update(range(top - view.stride, top))
         channels = {k // view.taps for k in tile["k"]}
         return {
             (group, image, line, pixel, channel)
@@ -113,8 +118,8 @@ class Simulation:
         for tile in tiles:
             loads = {}
             for name, operand in (("a", self.problem.a), ("b", self.problem.b)):
-                needs = self._elements(name, tile)
                 keep = operand.place is Place.KEPT or getattr(self.tiling, f"hold_{name}")
+                needs = self._elements(name, tile, keep=keep)
                 new = needs - held[name] if keep else (set() if needs == before[name] else needs)
                 held[name] |= needs
                 before[name] = needs
