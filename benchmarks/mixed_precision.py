@@ -6,19 +6,23 @@
 
 For each quantity (bits, area x time, energy, latency) and each format, the budget is what that format takes in every
 layer. Printed are the loss of the uniform format, of the optimum of the integer program (the sum of sensitivities it
-expects, and simulated), and of the assignment that simulation chooses from the first eight; each layer on its own
-unit, on the calibration set. ResNet-8 is the float form of the int8 network, and its images are shifts of one.
+expects, and simulated), and of the assignment that simulation chooses from the first eight and the uniform formats;
+each layer on its own unit, on the calibration set, where the chosen one cannot be worse; beside them the losses of the
+uniform format and of the chosen one on the digits that were held out, where it can. ResNet-8 is the float form of the
+int8 network, and its images are shifts of one, so that there is nothing to hold out.
 """
 
 import argparse
 import time
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from hwsim import accelerator, data
 from hwsim.allocation import (
     QUANTITIES,
+    Allocation,
     Probe,
     candidates,
     choose_by_simulation,
@@ -43,7 +47,8 @@ def main() -> None:
     quantities = ("energy",) if options.quick else QUANTITIES
     images = data.digits_calibration()[: 32 if options.quick else 300]
     network = read(data.digits_model_path(quantized=False))
-    _compare("digits", network, images, options.accelerator, quantities)
+    others = data.digits_test()[0]
+    _compare("digits", network, images, options.accelerator, quantities, others[:32] if options.quick else others)
     if options.models is not None:
         resnet = from_model(float_form(options.models / "resnet8_cifar10_int8_qdq.onnx"))
         picture = np.load(options.models / "golden_io.npz")["cifar10_class3/image_nchw_uint8"].astype(np.float32)
@@ -51,7 +56,23 @@ def main() -> None:
         _compare("ResNet-8", resnet, moved, options.accelerator, quantities)
 
 
-def _compare(name: str, network: Network, images: np.ndarray, machine: str, quantities: tuple[str, ...]) -> None:
+class _Line(NamedTuple):
+    """Losses of a uniform format and of what was chosen in its place; on held-out images where there are any."""
+
+    uniform: str
+    chosen: Allocation
+    calibration: tuple[float, float]
+    held_out: tuple[float, float] | None
+
+
+def _compare(
+    name: str,
+    network: Network,
+    images: np.ndarray[Any, Any],
+    machine: str,
+    quantities: tuple[str, ...],
+    others: np.ndarray[Any, Any] | None = None,
+) -> None:
     """Print a network's sensitivities and its assignments."""
     chosen = candidates(FORMATS)
     start = time.perf_counter()
@@ -70,22 +91,48 @@ def _compare(name: str, network: Network, images: np.ndarray, machine: str, quan
     for row, layer in enumerate(costs.layers):
         pairs = zip(measured.values[row], estimated.values[row], strict=True)
         print(f"  {layer:<12}" + "".join(f"{f'{m:.2e} / {e:.1e}':>22}" for m, e in pairs))
-    heads = "".join(f"{each:>11}" for each in ("uniform", "expected", "optimum", "chosen"))
+    heads = "".join(f"{each:>10}" for each in ("uniform", "expected", "optimum", "chosen"))
+    heads += "".join(f"{each:>17}" for each in ("held-out uniform", "held-out chosen") if others is not None)
     print(f"  {'budget':<24}{'limit':>12}{heads}{'gap':>5}{'rank':>5}")
-    worse = 0
+    lines = []
     for quantity in quantities:
         for column, each in enumerate(FORMATS):
             limit = costs.total(quantity, [column] * len(costs.layers))
             choice = choose_by_simulation(probe, measured, costs, {quantity: limit})
-            same = probe.measure(dict.fromkeys(costs.layers, each))
-            worse += choice.loss > same
-            found = f"{same:>11.2e}{choice.optimum.objective:>11.2e}{choice.optimum_loss:>11.2e}{choice.loss:>11.2e}"
+            same = dict.fromkeys(costs.layers, each)
+            held = None
+            if others is not None:
+                given = {network.inputs[0].name: others}
+                held = probe.loss_on(same, given), probe.loss_on(choice.allocation.assignment, given)
+            line = _Line(each, choice.allocation, (probe.measure(same), choice.loss), held)
+            lines.append(line)
+            losses = (line.calibration[0], choice.optimum.objective, choice.optimum_loss, choice.loss)
             print(
-                f"  {quantity + ' of ' + each:<24}{limit:>12.5g}{found}{choice.optimum.gap:>5g}{choice.rank:>5}  "
+                f"  {quantity + ' of ' + each:<24}{limit:>12.5g}"
+                + "".join(f"{loss:>10.2e}" for loss in losses)
+                + "".join(f"{loss:>17.2e}" for loss in held or ())
+                + f"{choice.optimum.gap:>5g}{choice.rank:>5}  "
                 + " ".join(choice.allocation.assignment.values()),
                 flush=True,
             )
-    print(f"assignments worse than the uniform format whose budget they have: {worse}")
+    _summarize(lines)
+
+
+def _summarize(lines: list[_Line]) -> None:
+    """Print how often the choice is better, equal and worse than the uniform format whose budget it has."""
+    kinds = [set(line.chosen.assignment.values()) for line in lines]
+    itself = sum(kind == {line.uniform} for kind, line in zip(kinds, lines, strict=True))
+    another = sum(len(kind) == 1 for kind in kinds) - itself
+    print(
+        f"{len(lines)} budgets: that uniform format itself chosen in {itself}, another uniform one in {another}, "
+        f"a mixed assignment in {len(lines) - itself - another}"
+    )
+    for where in ("calibration", "held_out"):
+        pairs = [pair for pair in (getattr(line, where) for line in lines) if pair is not None]
+        if pairs:
+            better, worse = sum(new < old for old, new in pairs), sum(new > old for old, new in pairs)
+            label = where.replace("_", "-")
+            print(f"  {label}: better {better}, equal {len(pairs) - better - worse}, worse {worse}")
 
 
 if __name__ == "__main__":

@@ -113,6 +113,7 @@ def quantize(
     epilog="Examples:\n\n  hwsim allocate --formats int8,int6,int4 --budget energy=70%\n\n"
     "  hwsim allocate MODEL.onnx --calibration images.npz --formats int8,int4,mxfp4 --budget bits=mxfp4 "
     "--budget latency=int8\n\n"
+    "  hwsim allocate --formats int8,float8_e4m3fn,int4,mxfp4 --lanes 16 --budget energy=80%\n\n"
     "  hwsim allocate --formats int8,int4 --budget bits=40000 -o mixed.onnx --json"
 )
 def allocate(
@@ -130,6 +131,9 @@ def allocate(
     ] = None,
     calibration: _CALIBRATION = None,
     accelerator: Annotated[str, typer.Option(help="A TOML file or preset, whose unit is replaced.")] = "mxfp4_4x4",
+    lanes: Annotated[
+        int | None, typer.Option(help="Products a step of every unit; as many as fit 64 bits if not given.", min=1)
+    ] = None,
     loss: Annotated[str, typer.Option(help="kl of class probabilities, or noise of the outputs.")] = "kl",
     estimate: Annotated[
         bool, typer.Option("--estimate", help="Sensitivities from each layer's curvature, not measured.")
@@ -150,7 +154,7 @@ def allocate(
         raise ValueError("give at least one --budget QUANTITY=LIMIT")
     if output is not None:
         _check_output(output)
-    chosen = allocation.candidates([name.strip() for name in formats.split(",") if name.strip()])
+    chosen = allocation.candidates([name.strip() for name in formats.split(",") if name.strip()], lanes=lanes)
     asked = _quantities(budget)
     machine = accelerators.read(accelerator)
     given = _network(model, from_quantized=from_quantized)
@@ -173,7 +177,7 @@ def allocate(
 
     rows = allocation_rows(probe, sensitivities, costs, choice)
     if as_json:
-        print(json.dumps({**rows, "output": output and str(output)}))
+        print(json.dumps({**rows, "notes": costs.notes, "output": output and str(output)}))
         return
     terminal = console()
     terminal.print(allocation_table(rows))

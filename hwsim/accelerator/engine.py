@@ -9,7 +9,15 @@ from numpy.typing import NDArray
 
 from hwsim import formats
 from hwsim.accelerator.nonlinear import KERNELS
-from hwsim.accelerator.operand_fit import fits, format_name, is_wide_float, scales_apart, unit_codes, unit_scales
+from hwsim.accelerator.operand_fit import (
+    code_offset,
+    fits,
+    format_name,
+    is_wide_float,
+    scales_apart,
+    unit_codes,
+    unit_scales,
+)
 from hwsim.accelerator.portions import depends_on_place, in_portions
 from hwsim.datapath import DotProductUnit, matmul
 from hwsim.datapath.unit import ScalarSpec
@@ -146,9 +154,10 @@ class UnitEngine:
             unit_codes(unit.element_b, layer.b_quantization, b),
         )
         d = self._product(left, right, None, None)
-        if isinstance(unit.output, IntegerSpec):
-            return unit.output.unpack(d).significand
-        return unit.output.decode(d)
+        values = unit.output.unpack(d).significand if isinstance(unit.output, IntegerSpec) else unit.output.decode(d)
+        return _with_offsets(
+            values, a, b, code_offset(unit.a, layer.a_quantization), code_offset(unit.b, layer.b_quantization)
+        )
 
     def _coded(
         self, layer: MultiplyAccumulate, a: NDArray[Any], b: NDArray[Any], group: int = 0
@@ -212,6 +221,15 @@ class UnitEngine:
         return matmul(self.unit, a, b, a_scales=a_scales, b_scales=b_scales)
 
 
+def _with_offsets(values: NDArray[Any], a: NDArray[Any], b: NDArray[Any], of_a: int, of_b: int) -> NDArray[Any]:
+    """Return the product of codes from that of the codes less their offsets, which a zero point takes in as well."""
+    if of_a:
+        values = values + of_a * b.sum(axis=0, keepdims=True, dtype=np.int64)
+    if of_b:
+        values = values + of_b * (a.sum(axis=1, keepdims=True, dtype=np.int64) - a.shape[1] * of_a)
+    return values
+
+
 def _operand(
     spec: ScalarSpec | BlockSpec, quantization: Quantization, codes: NDArray[Any], scales: NDArray[Any] | None
 ) -> tuple[NDArray[Any], NDArray[Any] | None]:
@@ -239,7 +257,19 @@ def _scales_of(
 def _quantized(
     spec: ScalarSpec | BlockSpec, values: NDArray[Any], k_axis: int, largest: float, *, per_column: bool
 ) -> tuple[NDArray[Any], NDArray[Any] | None, NDArray[np.float64] | float]:
-    """Return codes, block scales if any, and the factor that the unit does not know of."""
+    """Return codes, block scales if any, and the factor that the unit does not know of.
+
+    Raises
+    ------
+    ValueError
+        Where the format has no negative values, and there are some.
+    """
+    element = spec.element if isinstance(spec, BlockSpec) else spec
+    if element.min_value >= 0 and values.size and values.min() < 0:
+        raise ValueError(
+            f"{spec.name} has no negative values, but float32 operands down to {values.min():.6g}: "
+            "quantize the network with a zero point, or take a signed unit"
+        )
     if isinstance(spec, BlockSpec):
         whole = np.float32(largest / (spec.element.max_value * spec.scale.max_value)) if spec.tensor_scale else None
         q = formats.quantize(values, spec, k_axis, scale=whole if whole is None or whole > 0 else np.float32(1))

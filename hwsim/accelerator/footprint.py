@@ -35,7 +35,7 @@ class Footprint(NamedTuple):
 
 
 def footprint(
-    spec: ScalarSpec | BlockSpec,
+    spec: ScalarSpec | BlockSpec | int,
     rows: int,
     length: int,
     *,
@@ -46,7 +46,7 @@ def footprint(
 
     Parameters
     ----------
-    spec : a scalar format or BlockSpec
+    spec : a scalar format, BlockSpec, or the plain bits of an element
         A last block that is not full has a whole scale. A scale of the tensor, or of each row where channels have one,
         takes 32 bits.
     rows, length : int
@@ -66,7 +66,7 @@ def footprint(
         groups, rest = divmod(length, sparsity.of)
         kept = groups * sparsity.kept + min(rest, sparsity.kept)
         index_bits = rows * kept * (sparsity.of - 1).bit_length()
-    element_bits = rows * kept * spec.bits
+    element_bits = rows * kept * (spec if isinstance(spec, int) else spec.bits)
     if not isinstance(spec, BlockSpec):
         return Footprint(element_bits, 0, index_bits)
     shared = spec.scale.bits + spec.zero_point * spec.element.bits + len(spec.others).bit_length()

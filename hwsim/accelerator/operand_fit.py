@@ -19,6 +19,7 @@ from hwsim.network.float_quantization import (
 )
 
 __all__ = [
+    "code_offset",
     "fits",
     "format_name",
     "is_wide_float",
@@ -41,13 +42,14 @@ def is_wide_float(spec: OperandSpec) -> bool:
 def fits(spec: OperandSpec, quantization: Quantization) -> bool:
     """Tell whether a unit's operand format is that of a layer's codes.
 
-    An integer format fits where it has every integer of the layer's; a block format where element, scale and block size
+    An integer format fits where it has every integer of the layer's, or of them less half their number (`code_offset`),
+    whose zero point moves along; a block format where element, scale and block size
     are the same (an integer's binary point may lie elsewhere under a scale of powers of two). Codes with a scale for
     each block also fit the format of their elements alone: then the scales are applied to the sum of each block
     (`scales_apart`).
     """
     if isinstance(quantization, AffineQuantization):
-        return _has_integers(spec, quantization)
+        return _has_integers(spec, quantization, code_offset(spec, quantization))
     if isinstance(quantization, FormatQuantization):
         return not isinstance(spec, BlockSpec) and _same_elements(spec, quantization.format)
     if not isinstance(spec, BlockSpec):
@@ -55,6 +57,17 @@ def fits(spec: OperandSpec, quantization: Quantization) -> bool:
     same = (spec.scale, spec.block_size, spec.block_rows) == (quantization.scale_format, quantization.block_size, 1)
     plain = not (spec.others or spec.zero_point or spec.channel_scale)
     return same and plain and _scale_shift(spec, quantization) is not None
+
+
+def code_offset(spec: OperandSpec, quantization: Quantization) -> int:
+    """Return what a signed unit takes off a layer's unsigned codes: uint8 codes less 128 are int8 codes, else 0.
+
+    The zero point loses as much, so values stay; what the unit multiplies are the codes of the other zero point.
+    """
+    if not isinstance(quantization, AffineQuantization) or not isinstance(spec, IntegerSpec):
+        return 0
+    half = (quantization.high + 1) // 2
+    return half if quantization.low == 0 and not _has_integers(spec, quantization, 0) and spec.signed else 0
 
 
 def format_name(quantization: Quantization) -> str:
@@ -83,7 +96,8 @@ def unit_codes(spec: ScalarSpec, quantization: Quantization, codes: Array) -> ND
         Where a code has no value in the format: the zero that a convolution of bipolar codes is padded with.
     """
     if isinstance(spec, IntegerSpec):
-        return (codes.astype(np.int64) & ((1 << spec.bits) - 1)).astype(code_dtype(spec.bits))
+        integers = codes.astype(np.int64) - code_offset(spec, quantization)
+        return (integers & ((1 << spec.bits) - 1)).astype(code_dtype(spec.bits))
     held = quantization.dtype if isinstance(quantization, AffineQuantization) else quantization.format
     if isinstance(spec, CodebookSpec) and not (isinstance(held, CodebookSpec) and held != BIPOLAR_FORMAT):
         found = spec.encode(codes.astype(np.float64))
@@ -113,14 +127,15 @@ def unit_scales(spec: BlockSpec, quantization: BlockQuantization, scales: Array)
     return np.where(nan, scales, moved).astype(code_dtype(spec.scale.bits))
 
 
-def _has_integers(spec: OperandSpec, quantization: AffineQuantization) -> bool:
-    """Tell whether a format has every integer that codes may be."""
+def _has_integers(spec: OperandSpec, quantization: AffineQuantization, offset: int) -> bool:
+    """Tell whether a format has every integer that codes less an offset may be."""
     if isinstance(spec, CodebookSpec):
         return quantization.high - quantization.low < 16 and _integers(quantization) <= set(spec.levels)
     if not isinstance(spec, IntegerSpec) or spec.fraction_bits or spec.zero_point:
         return False
     low = spec.min_int - (spec.narrow and spec.signed)  # the code that `encode` leaves out computes all the same
-    return low <= quantization.low and quantization.high <= spec.max_int + (spec.narrow and not spec.signed)
+    high = spec.max_int + (spec.narrow and not spec.signed)
+    return low <= quantization.low - offset and quantization.high - offset <= high
 
 
 def _integers(quantization: AffineQuantization) -> set[float]:

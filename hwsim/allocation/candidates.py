@@ -3,6 +3,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import gcd
 from typing import Any
 
 import numpy.typing as npt
@@ -37,7 +38,9 @@ class Candidate:
     unit: DotProductUnit
 
 
-def candidates(names: Sequence[str], operand_bits: int = OPERAND_BITS) -> tuple[Candidate, ...]:
+def candidates(
+    names: Sequence[str], operand_bits: int = OPERAND_BITS, *, lanes: int | None = None
+) -> tuple[Candidate, ...]:
     """Return the candidates of formats.
 
     Parameters
@@ -46,24 +49,30 @@ def candidates(names: Sequence[str], operand_bits: int = OPERAND_BITS) -> tuple[
         At least two different formats that hold values of both signs.
     operand_bits : int
         A unit has the largest power of two of lanes whose elements fit in so many bits, at least one.
+    lanes : int, optional
+        The same number for every unit instead; block formats take no more than divide their blocks.
 
     Raises
     ------
-    KeyError, ValueError
-        For formats that are unknown, twice there, or have no unit.
+    KeyError, TypeError, ValueError
+        For formats that are unknown, twice there, or have no unit, and for no number of lanes.
     """
     if len(set(names)) != len(names) or len(names) < 2:
         raise ValueError(f"candidates must be at least two different formats, not {', '.join(names) or 'none'}")
+    if lanes is not None and (isinstance(lanes, bool) or not isinstance(lanes, int)):
+        raise TypeError(f"lanes must be an int, not {lanes!r}")
+    if lanes is not None and lanes < 1:
+        raise ValueError(f"lanes must be at least 1, not {lanes}")
     found = []
     for name in names:
         spec = formats.named(name)
         if isinstance(spec, PhaseSpec):
             raise ValueError(f"a candidate must hold real values, and {name} is a format of complex numbers")
         bits = spec.element.bits if isinstance(spec, BlockSpec) else spec.bits
-        lanes = 1 << (max(operand_bits // bits, 1).bit_length() - 1)
+        width = lanes or 1 << (max(operand_bits // bits, 1).bit_length() - 1)
         if isinstance(spec, BlockSpec) and spec.block_size:
-            lanes = min(lanes, spec.block_size & -spec.block_size)
-        found.append(Candidate(name=name, unit=datapath.comparable(name, lanes)))
+            width = gcd(width, spec.block_size)
+        found.append(Candidate(name=name, unit=datapath.comparable(name, width)))
     return tuple(found)
 
 

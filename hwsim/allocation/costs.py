@@ -10,7 +10,10 @@ import numpy.typing as npt
 import cost_models
 from hwsim.accelerator import Accelerator
 from hwsim.accelerator.footprint import footprint
+from hwsim.accelerator.operand_fit import is_wide_float
 from hwsim.allocation.candidates import Candidate, hardware, product_layers
+from hwsim.datapath.unit import ScalarSpec
+from hwsim.formats import BlockSpec
 from hwsim.network import Network
 from hwsim.simulation import simulate
 
@@ -21,17 +24,20 @@ __all__ = [
 ]
 
 QUANTITIES = ("bits", "area", "energy", "latency")
+_SCALE_BITS = 32  # float32, a column of weights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Costs:
     """Costs by layer (rows) and format (columns), for a pass of the network's batch.
 
-    bits : of the weights in memory, scales included; 0 for products of two varying tensors
+    bits : of the weights in memory, scales included (of scalar formats a float32 scale a column of weights, as
+        `UnitEngine` gives them, and none of formats it casts to); 0 for products of two varying tensors
     area : um2 x cycles: the area of the array's units times the cycles the layer is on it
-    energy : pJ, of the layer on an accelerator of that unit: units, registers, memories, wires, leakage
+    energy : pJ, of the layer on an accelerator of that unit: units, registers, memories, wires, leakage; the scales
+        of scalar formats are counted in no memory's traffic
     latency : cycles of the same
-    notes : where the figures come from, one a format
+    notes : where the figures come from, one a format: its unit measured, or fitted on measured units of its kind
     """
 
     layers: tuple[str, ...]
@@ -90,7 +96,7 @@ def layer_costs(
                 raise ValueError(f"unit {each.unit.name} has no energy in {machine.technology}")
             weight = getattr(network.layer(name), "weight", None)
             if weight is not None:
-                bits[row, column] = footprint(each.unit.b, product.groups * product.n, product.k).bits
+                bits[row, column] = _weight_bits(each.unit.b, product.groups * product.n, product.k)
             area[row, column] = price.area_um2 * units * found.cycles
             energy[row, column] = found.energy.total_pj
             latency[row, column] = found.cycles
@@ -99,3 +105,9 @@ def layer_costs(
         layers=tuple(layers), formats=tuple(each.name for each in candidates), bits=bits, area=area, energy=energy,
         latency=latency, notes=tuple(notes),
     )  # fmt: skip
+
+
+def _weight_bits(spec: ScalarSpec | BlockSpec, columns: int, length: int) -> int:
+    """Return the bits of a layer's weights and their scales, as `UnitEngine` quantizes them."""
+    scaled = not isinstance(spec, BlockSpec) and not is_wide_float(spec)
+    return footprint(spec, columns, length).bits + columns * _SCALE_BITS * scaled

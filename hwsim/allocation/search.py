@@ -60,8 +60,9 @@ def choose_by_simulation(
 ) -> Choice:
     """Simulate the first few assignments of the integer program and every uniform one within the budget; take the best.
 
-    The sum of the sensitivities leaves out that errors of layers add up or cancel, so its optimum need not be the best;
-    what is returned is never worse than a uniform assignment within the budget, on the calibration set.
+    The sum of the sensitivities leaves out that errors of layers add up or cancel, so its optimum need not be the best.
+    As the uniform assignments are among those tried, none of them is better on the calibration set than what is
+    returned, which may be one of them; on other inputs one can be.
 
     Parameters
     ----------

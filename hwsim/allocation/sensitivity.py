@@ -85,16 +85,21 @@ class Probe:
         """Return the outputs on other inputs."""
         return run(self.network, inputs, engine=MixedEngine(self.candidates, self.ranges, assignment))
 
-    def distance(self, outputs: Mapping[str, Array]) -> float:
-        """Return the loss of outputs on the calibration set."""
+    def loss_on(self, assignment: Mapping[str, str], inputs: Mapping[str, Array]) -> float:
+        """Return the loss on other inputs, as held-out images; the scales are those of the calibration set."""
+        return self.distance(self.outputs(assignment, inputs), run(self.network, inputs))
+
+    def distance(self, outputs: Mapping[str, Array], wanted: Mapping[str, Array] | None = None) -> float:
+        """Return the loss of outputs against the float network's: those on the calibration set unless given."""
+        exact = self._wanted if wanted is None else wanted
         if self.loss is Loss.NOISE:
-            signal = sum(float(np.square(value.astype(np.float64)).sum()) for value in self._wanted.values())
+            signal = sum(float(np.square(value.astype(np.float64)).sum()) for value in exact.values())
             noise = sum(
-                float(np.square(outputs[name].astype(np.float64) - value).sum()) for name, value in self._wanted.items()
+                float(np.square(outputs[name].astype(np.float64) - value).sum()) for name, value in exact.items()
             )
             return noise / signal if signal else noise
         name = self.network.outputs[0].name
-        p, q = _log_probabilities(self._wanted[name]), _log_probabilities(outputs[name])
+        p, q = _log_probabilities(exact[name]), _log_probabilities(outputs[name])
         return float((np.exp(p) * (p - q)).sum(axis=-1).mean())
 
 

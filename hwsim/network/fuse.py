@@ -210,8 +210,8 @@ def _becomes_constant(node: RawNode, pattern: Fused) -> bool:
     """Compute a node whose inputs turned out to be constants, or which only asks for a known shape."""
     if node.domain != "" or not can_evaluate(node):
         return False
-    if node.operator in ("Shape", "Size") and node.inputs[0] in pattern.specs:
-        like = np.broadcast_to(np.float32(0), pattern.specs[node.inputs[0]].shape)
+    if node.operator in ("Shape", "Size"):
+        like = np.broadcast_to(np.float32(0), pattern.shape(node.inputs[0]))
         pattern.constants.update(evaluate(node, {node.inputs[0]: like}))
         return True
     known = [pattern.known(name) for name in node.inputs if name]

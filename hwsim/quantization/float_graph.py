@@ -2,7 +2,7 @@
 """A float ONNX graph that is being changed: nodes, constants, who makes and who reads a tensor."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,9 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
-from hwsim.network.folding import fold
-from hwsim.network.onnx_reader import load
+from hwsim.network import Network
+from hwsim.network.folding import alive, fold
+from hwsim.network.onnx_reader import from_model, load
 
 __all__ = [
     "FloatGraph",
@@ -76,22 +77,28 @@ class FloatGraph:
         Valid; left as it is.
     opset : int
         Version of the standard operators to convert to, where the model has an older one; at least 13.
+    dimensions : mapping of str to int, optional
+        Sizes of axes that the model names, for reading it; they stay open.
 
     Raises
     ------
     ValueError
-        Where the model is quantized already, or cannot be converted.
+        Where the model is quantized already, cannot be read (`hwsim.network.read`), or cannot be converted.
     """
 
-    def __init__(self, model: onnx.ModelProto, opset: int = _MINIMUM_OPSET) -> None:
+    def __init__(
+        self, model: onnx.ModelProto, opset: int = _MINIMUM_OPSET, dimensions: Mapping[str, int] | None = None
+    ) -> None:
         found = sorted({node.op_type for node in model.graph.node} & _QUANTIZED)
         if found:
             raise ValueError(
                 f"the model is quantized already (it has {', '.join(found)}); quantize its float form "
                 "(hwsim.quantization.float_form)"
             )
+        # Read first: on a damaged node, onnx's conversion and its inference of shapes can end the process.
+        shapes = _static_shapes(model, from_model(model, dimensions=dimensions))
         self.model = _converted(model, max(opset, _MINIMUM_OPSET))
-        nodes, self.constants = fold(self.model, _static_shapes(self.model))
+        nodes, self.constants = fold(self.model, shapes)
         self.nodes: list[onnx.NodeProto] = []
         for node in nodes:
             own = onnx.NodeProto()
@@ -216,9 +223,13 @@ class FloatGraph:
 
 
 def _converted(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
-    """Return a copy of a model of at least an opset, its constants no inputs any more."""
+    """Return a copy of a model of at least an opset, its constants no inputs, without nodes that no output needs."""
     own = onnx.ModelProto()
     own.CopyFrom(model)
+    needed = alive(own.graph)
+    del own.graph.node[:]
+    own.graph.node.extend(needed)
+    del own.graph.value_info[:]
     held = {tensor.name for tensor in own.graph.initializer}
     inputs = [info for info in own.graph.input if info.name not in held]
     del own.graph.input[:]
@@ -234,12 +245,10 @@ def _converted(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
         raise ValueError(f"the model of opset {given} cannot be converted to opset {opset}: {text}") from None
 
 
-def _static_shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
-    """Return the shapes that do not depend on open sizes."""
-    inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
-    shapes = {}
-    for info in (*inferred.graph.value_info, *inferred.graph.input, *inferred.graph.output):
-        tensor = info.type.tensor_type
-        if tensor.HasField("shape") and all(dim.HasField("dim_value") for dim in tensor.shape.dim):
-            shapes[info.name] = tuple(dim.dim_value for dim in tensor.shape.dim)
-    return shapes
+def _static_shapes(model: onnx.ModelProto, network: Network) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of a model's tensors as it was read, or none where it leaves a size open."""
+    held = {tensor.name for tensor in model.graph.initializer}
+    inputs = [info.type.tensor_type.shape for info in model.graph.input if info.name not in held]
+    if not all(dim.HasField("dim_value") for shape in inputs for dim in shape.dim):
+        return {}
+    return {name: spec.shape for name, spec in network.tensors.items()}

@@ -124,7 +124,9 @@ def _prepared(
     """Return the float graph, what was folded in it, and its network; raise where the recipe does not go with it."""
     if written:
         carriers.check(recipe)
-    graph = FloatGraph(opened(model), carriers.opset(recipe) if written else 13)
+    own = opened(model)
+    sizes = _sizes(own, calibration)
+    graph = FloatGraph(own, carriers.opset(recipe) if written else 13, sizes)
     folded = simplify(graph)
     known = {product.name for product in products(graph)}
     unknown = sorted(set(recipe.layers) - known)
@@ -132,7 +134,7 @@ def _prepared(
         raise ValueError(f"layers must be among the products {', '.join(sorted(known))}, not {', '.join(unknown)}")
     if not known:
         raise ValueError("the network has no Conv, Gemm or MatMul that can be quantized")
-    network = from_model(graph.to_model(), dimensions=_sizes(graph, calibration))
+    network = from_model(graph.to_model(), dimensions=sizes)
     if written:
         check_blocks(graph, recipe, {name: spec.shape for name, spec in network.tensors.items()})
     return graph, folded, network
@@ -149,7 +151,7 @@ class _Work:
         calibration: Mapping[str, Array],
         progress: Progress,
     ) -> None:
-        self._sizes = _sizes(graph, calibration)
+        self._sizes = _sizes(graph.model, calibration)
         self._network = network
         self._recipe = recipe
         self._progress = progress
@@ -212,11 +214,11 @@ class _Work:
         return found
 
 
-def _sizes(graph: FloatGraph, calibration: Mapping[str, Array]) -> dict[str, int]:
+def _sizes(model: onnx.ModelProto, calibration: Mapping[str, Array]) -> dict[str, int]:
     """Return the sizes that the calibration set gives to axes that the model names, those of images left out."""
     found: dict[str, int] = {}
     images: set[str] = set()
-    for info in graph.model.graph.input:
+    for info in model.graph.input:
         shape = np.shape(calibration.get(info.name, ()))
         dims = info.type.tensor_type.shape.dim
         if shape and len(shape) == len(dims):

@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+from onnx import helper, numpy_helper
 
 from hwsim import data, datapath, formats, network
 from hwsim.accelerator import UnitEngine, check_network
@@ -88,3 +89,39 @@ def test_engine_network_wrong() -> None:
     with pytest.raises(ValueError, match=re.escape("(float32, and no range of its operands is known: calibrate)")):
         check_network(floats, datapath.named("int8"), {})
     check_network(floats, datapath.named("int8"), network.calibrate(floats, inputs))
+
+
+@pytest.mark.parametrize(
+    ("kinds", "unit"), [((2, 3), "int8"), ((2, 2), "int8_l4"), ((3, 2), "int8"), ((2, 3), "int16")]
+)
+def test_engine_unsigned_codes_on_a_signed_unit(kinds: tuple[int, int], unit: str) -> None:
+    """The codes less 128 are multiplied, and the zero point is 128 less: the same values, by plain integers."""
+    rng = np.random.default_rng(5)
+    types = [helper.tensor_dtype_to_np_dtype(kind) for kind in kinds]
+    a, b = (
+        rng.integers(np.iinfo(t).min, np.iinfo(t).max, s, t, True)
+        for t, s in zip(types, ((7, 19), (19, 5)), strict=True)
+    )
+    zeros = [np.array(rng.integers(np.iinfo(t).min, np.iinfo(t).max), t) for t in types]
+    graph = helper.make_graph(
+        [helper.make_node("MatMulInteger", ["a", "b", "za", "zb"], ["y"])],
+        "one",
+        [helper.make_tensor_value_info("a", kinds[0], (7, 19))],
+        [helper.make_tensor_value_info("y", 6, (7, 5))],
+        [numpy_helper.from_array(value, name) for value, name in ((b, "b"), (zeros[0], "za"), (zeros[1], "zb"))],
+    )
+    net = network.onnx_reader.from_model(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]))
+    spec = datapath.named(unit)
+    check_network(net, spec, {})
+    expected = (a.astype(np.int64) - zeros[0]) @ (b.astype(np.int64) - zeros[1])
+    assert np.array_equal(network.run(net, {"a": a}, engine=UnitEngine(spec, {}))["y"], expected)
+
+
+def test_engine_negative_values_on_an_unsigned_unit() -> None:
+    net, inputs = _digits(quantized=False)
+    ranges = network.calibrate(net, inputs)
+    engine = UnitEngine(datapath.named("uint8_by_int8"), ranges)
+    layer = next(layer for layer in net.layers if layer.kind == "conv")
+    a = np.full((1, 2, 9), -1.5, np.float32)
+    with pytest.raises(ValueError, match=r"layer 'conv1': uint8 has no negative values, .* down to -1\.5"):
+        engine.matmul(layer, a, np.ones((1, 9, 8), np.float32))

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -53,18 +55,39 @@ def test_measure_sensitivities_rank_widths(digits: Any) -> None:
 
 
 def test_layer_costs_bits_by_hand(digits: Any) -> None:
+    """Scalar formats have a float32 scale an output channel; blocks of 32 along K, the last not full, a byte each."""
     _, _, costs = digits
-    weights = np.array([8 * 9, 16 * 72, 32 * 144, 10 * 128])
-    assert np.array_equal(costs.bits[:, 0], 8 * weights)
-    assert np.array_equal(costs.bits[:, 1], 4 * weights)
-    blocks = np.array([8 * 1, 16 * 3, 32 * 5, 10 * 4])  # of 32 along K, the last not full
-    assert np.array_equal(costs.bits[:, 3], 4 * weights + 8 * blocks)
+    assert np.array_equal(costs.bits[:, 0], [832, 9_728, 37_888, 10_560])  # 8 x 72 + 32 x 8, 8 x 1152 + 32 x 16, ...
+    assert np.array_equal(costs.bits[:, 1], [544, 5_120, 19_456, 5_440])  # 4 x 72 + 32 x 8, 4 x 1152 + 32 x 16, ...
+    assert np.array_equal(costs.bits[:, 2], costs.bits[:, 1])
+    assert np.array_equal(costs.bits[:, 3], [352, 4_992, 19_712, 5_440])  # 4 x 72 + 8 x 8 x 1, 4 x 1152 + 8 x 16 x 3
     assert (costs.energy[:, 0] > costs.energy[:, 1]).all()
     assert (costs.latency[:, 0] > costs.latency[:, 1]).all()  # 8 lanes of 8 bits against 16 of 4
 
 
+def test_layer_costs_bits_without_scales() -> None:
+    """Formats to which values are cast have none; NVFP4 has a float32 scale a tensor above its blocks of 16."""
+    network = read(data.digits_model_path(quantized=False))
+    chosen = candidates(["bfloat16", "nvfp4"], lanes=1)
+    costs = layer_costs(network, chosen, replace(accelerator.read("mxfp4_4x4"), pipeline=2))
+    assert np.array_equal(costs.bits[:, 0], [1_152, 18_432, 73_728, 20_480])  # 16 x 72, 16 x 1152, 16 x 4608, 16 x 1280
+    assert np.array_equal(costs.bits[:, 1], [384, 5_280, 20_768, 5_792])  # 4 x 72 + 8 x 8 + 32, 4 x 1152 + 8 x 80 + 32
+
+
+def test_layer_costs_say_what_is_measured() -> None:
+    network = read(data.digits_model_path(quantized=False))
+    notes = layer_costs(network, candidates(["int8", "int4"]), accelerator.read("mxfp4_4x4")).notes
+    assert re.fullmatch(
+        r"int8: int8_l8_\w+, [\d.]+ um2 \(fitted on measured units of its kind; not measured\)", notes[0]
+    )
+    assert re.match(r"int4: int4_l16_\w+, [\d.]+ um2 \(measured with ", notes[1])
+    same = layer_costs(network, candidates(["int8", "int4"], lanes=16), accelerator.read("mxfp4_4x4"))
+    assert all(" um2 (measured with " in note for note in same.notes)
+    assert np.array_equal(same.latency[:, 0], same.latency[:, 1])
+
+
 @pytest.mark.parametrize("quantity", QUANTITIES)
-def test_choose_by_simulation_dominates_each_uniform_format(digits: Any, quantity: str) -> None:
+def test_choose_by_simulation_is_no_worse_than_the_uniform_formats_it_tries(digits: Any, quantity: str) -> None:
     probe, sensitivities, costs = digits
     better = 0
     for column, name in enumerate(FORMATS):
@@ -77,6 +100,17 @@ def test_choose_by_simulation_dominates_each_uniform_format(digits: Any, quantit
         assert choice.loss == probe.measure(choice.allocation.assignment)
         better += choice.loss < same
     assert better >= 1
+
+
+def test_loss_on_other_images(digits: Any) -> None:
+    probe = digits[0]
+    same = dict.fromkeys(probe.layers, "int4")
+    assert probe.loss_on(same, probe.inputs) == probe.measure(same)
+    images = {"input": data.digits_test()[0][:40]}
+    exact = log_softmax(run(probe.network, images)["output"].astype(np.float64), axis=1)
+    coded = log_softmax(probe.outputs(same, images)["output"].astype(np.float64), axis=1)
+    expected = float((np.exp(exact) * (exact - coded)).sum(axis=1).mean())
+    assert probe.loss_on(same, images) == pytest.approx(expected, rel=1e-9)
 
 
 def test_estimate_sensitivities_against_the_curvature_of_a_linear_layer(digits: Any) -> None:
@@ -104,6 +138,15 @@ def test_candidates_wrong() -> None:
         candidates(["int8"])
     with pytest.raises(ValueError, match=r"^candidates must be at least two different formats, not int8, int8$"):
         candidates(["int8", "int8"])
+
+
+def test_candidates_lanes() -> None:
+    assert [each.unit.lanes for each in candidates(["int8", "int4", "nvfp4"])] == [8, 16, 16]
+    assert [each.unit.lanes for each in candidates(["int8", "int4", "nvfp4"], lanes=24)] == [24, 24, 8]
+    with pytest.raises(ValueError, match=r"^lanes must be at least 1, not 0$"):
+        candidates(["int8", "int4"], lanes=0)
+    with pytest.raises(TypeError, match=r"^lanes must be an int, not True$"):
+        candidates(["int8", "int4"], lanes=True)
 
 
 def test_probe_quantized_wrong() -> None:

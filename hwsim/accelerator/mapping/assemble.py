@@ -81,7 +81,7 @@ def _mapping(accelerator: Accelerator, energies: AccessEnergies, best: Found) ->
 def _moves(layer: MultiplyAccumulate, problem: Problem, walked: Walked) -> list[Move]:
     """Return what goes through each port: operands, sums that folds leave for one another, outputs."""
     spent = walked.costs
-    first, second = (layer.inputs[0], layer.inputs[-1] if layer.weight is None else f"{layer.name}.weight")
+    first, second = (layer.inputs[0], layer.inputs[1] if layer.weight is None else f"{layer.name}.weight")
     names = (second, first) if problem.swapped else (first, second)
     moves = []
     groups, m, k, n = problem.product

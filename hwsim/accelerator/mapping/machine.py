@@ -8,6 +8,8 @@ from hwsim.accelerator.arrays import schedule
 from hwsim.accelerator.footprint import Footprint, footprint, step_bits
 from hwsim.accelerator.spec import Accelerator
 from hwsim.datapath.array import ArrayKind
+from hwsim.datapath.unit import ScalarSpec
+from hwsim.formats import BlockSpec
 from hwsim.network import MatmulShape
 
 __all__ = [
@@ -87,7 +89,7 @@ class Machine:
             self.folds = Folds(array.columns, unit.width * array.rows, array.rows)
         else:
             self.folds = Folds(array.rows, unit.width * array.rows, array.columns)
-        self._reads: dict[tuple[str, int, int], Footprint] = {}
+        self._reads: dict[tuple[str, int, int, ScalarSpec | BlockSpec | int], Footprint] = {}
         self._costs: dict[tuple[MatmulShape, str], TileCost] = {}
         self.single: tuple[str, ...] = ()
 
@@ -98,12 +100,16 @@ class Machine:
         machine.single = memories
         return machine
 
-    def read(self, name: str, rows: int, length: int) -> Footprint:
-        """Return the bits of rows of operand "a" or "b" as the array reads them once."""
-        key = (name, rows, length)
+    def read(self, name: str, rows: int, length: int, form: ScalarSpec | BlockSpec | int) -> Footprint:
+        """Return the bits of rows of operand "a" or "b", kept in a form, as the array reads them once.
+
+        A sparse unit reads what it keeps of a, but of values that are wider than its format all: it chooses from them.
+        """
+        key = (name, rows, length, form)
         if key not in self._reads:
             unit = self.accelerator.unit
-            form, sparsity = (unit.a, unit.sparsity) if name == "a" else (unit.b, None)
+            chosen = isinstance(form, int) and form > unit.element_a.bits
+            sparsity = None if name == "b" or chosen else unit.sparsity
             cut = None if self.keeps_outputs else self.folds.k
             self._reads[key] = footprint(form, rows, length, sparsity=sparsity, cut=cut)
         return self._reads[key]

@@ -6,7 +6,7 @@ from math import prod
 from hwsim.accelerator.mapping.machine import Machine
 from hwsim.accelerator.mapping.pieces import Form, Image, Matrix, Operand, Place
 from hwsim.accelerator.mapping.problem import Problem, k_fold
-from hwsim.accelerator.mapping.storage import Storage, stored_form
+from hwsim.accelerator.mapping.storage import Storage, coded_form, weight_form
 from hwsim.accelerator.mapping.visits import bounds
 from hwsim.accelerator.spec import Accelerator
 from hwsim.network import Layer, MatmulShape, Network
@@ -38,12 +38,12 @@ def output_place(storage: Storage, name: str) -> Place:
     return Place.KEPT if name in storage.outputs else Place.CHIP
 
 
-def outside_form(network: Network, accelerator: Accelerator, storage: Storage, name: str) -> Form:
+def outside_form(network: Network, storage: Storage, name: str) -> Form:
     """Return how a tensor is kept in the DRAM: the network's own in their own type, others as on chip."""
     root = storage.same[name]
     if root in storage.inputs or root in storage.outputs:
         return network.tensors[name].bits
-    return stored_form(accelerator, network.tensors[name])
+    return storage.forms[root]
 
 
 def plain_problem(
@@ -56,10 +56,10 @@ def plain_problem(
     groups, m, k, n = product
     joined = isinstance(layer, Conv)
     if layer.weight is None:
-        b = _activation(network, accelerator, storage, layer, layer.inputs[-1], (groups, n, k))
+        b = _activation(network, storage, layer, 1, (groups, n, k))
     else:
         place = Place.CHIP if storage.weights_resident else Place.DRAM
-        form = accelerator.unit.b
+        form = weight_form(accelerator, layer)
         b = Operand("weight", place, Matrix(), groups, form, form)
     name = layer.outputs[0]
     out = Operand(
@@ -67,13 +67,13 @@ def plain_problem(
         output_place(storage, name),
         Matrix(),
         groups,
-        outside_form(network, accelerator, storage, name),
-        stored_form(accelerator, network.tensors[name]),
+        outside_form(network, storage, name),
+        storage.forms[storage.same[name]],
         joined,
     )
     return Problem(
         product=product,
-        a=_activation(network, accelerator, storage, layer, layer.inputs[0], (groups, m, k)),
+        a=_activation(network, storage, layer, 0, (groups, m, k)),
         b=b,
         out=out,
         arrangement="plain",
@@ -87,10 +87,14 @@ def plain_problem(
 
 
 def _activation(
-    network: Network, accelerator: Accelerator, storage: Storage, layer: Layer, name: str, sides: tuple[int, int, int]
+    network: Network, storage: Storage, layer: MultiplyAccumulate, index: int, sides: tuple[int, int, int]
 ) -> Operand:
-    """Return an operand that is a tensor of the network: an image of a convolution, or `groups` matrices."""
-    spec = network.tensors[name]
+    """Return an operand that is a tensor of the network: an image of a convolution, or `groups` matrices.
+
+    Codes come with the scales of their blocks.
+    """
+    name = layer.inputs[index]
+    spec, form = network.tensors[name], coded_form(layer.blocks[index])
     groups, rows, length = sides
     view: Image | Matrix = Matrix()
     if isinstance(layer, Conv):
@@ -102,8 +106,8 @@ def _activation(
         input_place(storage, layer, name),
         view,
         groups,
-        outside_form(network, accelerator, storage, name),
-        stored_form(accelerator, spec),
+        outside_form(network, storage, name) if form is None else form,
+        storage.forms[storage.same[name]] if form is None else form,
         isinstance(layer, Conv),
     )
 

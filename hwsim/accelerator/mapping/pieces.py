@@ -238,8 +238,6 @@ def _column(bits: Any, rows: Ints) -> Ints:
 
 def sized(form: Form, rows: Any, length: int) -> Footprint:
     """Return the bits of rows of a length, without a tensor's scale; `rows` may be an array."""
-    if isinstance(form, int):
-        return Footprint(rows * length * form)
     return footprint(_without_tensor_scale(form) if isinstance(form, BlockSpec) else form, rows, length)
 
 

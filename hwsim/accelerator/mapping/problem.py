@@ -81,7 +81,7 @@ class Problem:
             of_a, of_b = (groups * m, k), (groups * n, self.k)
         else:
             of_a, of_b = (groups * m, k), (groups * n, k)
-        return machine.read("a", *of_a), machine.read("b", *of_b)
+        return machine.read("a", *of_a, self.a.stored), machine.read("b", *of_b, self.b.stored)
 
 
 def k_fold(machine: Machine, problem: Problem) -> int:

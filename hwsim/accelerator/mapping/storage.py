@@ -5,27 +5,32 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from hwsim.accelerator.footprint import Footprint, footprint
-from hwsim.accelerator.mapping.pieces import Form, sized
+from hwsim.accelerator.mapping.pieces import Form
 from hwsim.accelerator.spec import Accelerator
-from hwsim.network import Layer, Network, TensorSpec
+from hwsim.formats import BlockSpec, IntegerSpec, ScaleRule
+from hwsim.network import Layer, Network
+from hwsim.network.affine import element_bits
+from hwsim.network.float_quantization import BlockQuantization, Quantization
+from hwsim.network.layers.conv import Conv
 from hwsim.network.layers.multiply_accumulate import MultiplyAccumulate
 
 __all__ = [
     "Storage",
+    "coded_form",
     "store",
-    "stored_form",
-    "stored_size",
+    "weight_form",
     "weights_fit",
 ]
 
 _KIB_BITS = 8192
-_IMAGES = ("conv", "max_pool", "average_pool")
+_FLOATS = ("float32", "float16", "bfloat16", "float64", "float")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Storage:
     """Where tensors are.
 
+    forms : how the elements of each are kept on chip
     sizes : bits of each on chip
     same : the tensor whose bits a tensor has: of a reshape, its input
     on_chip : tensors (by `same`) that are whole on chip from the first layer that has them to the last
@@ -35,6 +40,7 @@ class Storage:
     outputs : the network's
     """
 
+    forms: dict[str, Form]
     sizes: dict[str, Footprint]
     same: dict[str, str]
     on_chip: frozenset[str]
@@ -58,24 +64,67 @@ def weights_fit(network: Network, accelerator: Accelerator) -> bool:
     for layer in network.layers:
         product = layer.matmul_shape(network.specs(layer))
         if isinstance(layer, MultiplyAccumulate) and product is not None and layer.weight is not None:
-            bits += footprint(accelerator.unit.b, product.groups * product.n, product.k).bits
+            bits += footprint(weight_form(accelerator, layer), product.groups * product.n, product.k).bits
     return bits <= accelerator.weights.kilobytes * _KIB_BITS
 
 
-def stored_form(accelerator: Accelerator, spec: TensorSpec) -> Form:
-    """Return how a tensor's elements are kept on chip: float ones as the unit's a, all others as they are."""
-    return accelerator.unit.a if spec.dtype in _FLOATS else spec.bits
+def weight_form(accelerator: Accelerator, layer: MultiplyAccumulate) -> Form:
+    """Return how a layer's weights are kept: codes as they are, with the scales of their blocks; values as the unit's b."""
+    form = coded_form(layer.b_quantization)
+    return accelerator.unit.b if form is None else form
 
 
-_FLOATS = ("float32", "float16", "bfloat16", "float64", "float")
+def coded_form(quantization: Quantization | None) -> Form | None:
+    """Return how codes are kept: their bits, and a scale for each block where they have one; None of values."""
+    if quantization is None:
+        return None
+    bits = element_bits(quantization.dtype)
+    if not isinstance(quantization, BlockQuantization):
+        return bits
+    return BlockSpec(
+        element=IntegerSpec(bits=bits, signed=False),
+        scale=quantization.scale_format,
+        block_size=quantization.block_size,
+        tensor_scale=bool(quantization.tensor_scale != 1),
+        rule=ScaleRule.AMAX,
+    )
 
 
-def stored_size(accelerator: Accelerator, spec: TensorSpec, *, image: bool) -> Footprint:
-    """Return the bits of a tensor on chip; blocks along axis 1 of an image, else along the last axis."""
-    form = stored_form(accelerator, spec)
-    channels = spec.elements if spec.elements == 0 or not spec.shape else spec.shape[1 if image else -1]
-    rows = spec.elements // max(channels, 1)
-    return sized(form, rows, channels) if isinstance(form, int) else footprint(form, rows, channels)
+def _kept(
+    network: Network, accelerator: Accelerator, same: dict[str, str]
+) -> tuple[dict[str, Form], dict[str, Footprint]]:
+    """Return how each tensor is kept on chip, and its bits.
+
+    Codes are kept as they are. So are floats, but for those that products alone read, all as the same operand: these
+    are rounded to the unit's format as they are written, blocks along K (of an image along its channels).
+    """
+    taken: dict[str, set[tuple[Form, int] | None]] = {
+        same.get(spec.name, spec.name): {None} for spec in network.outputs
+    }
+    for layer in network.layers:
+        if layer.kind != "reshape":
+            for place, name in enumerate(layer.inputs):
+                taken.setdefault(same[name], set()).add(_operand(network, accelerator, layer, place))
+    forms: dict[str, Form] = {}
+    sizes = {}
+    for name, spec in {**{each.name: each for each in network.inputs}, **network.tensors}.items():
+        readers = taken.get(same.get(name, name), {None})
+        (only,) = readers if len(readers) == 1 else (None,)
+        form, length = (spec.bits, 1) if only is None or spec.dtype not in _FLOATS else only
+        forms[name], sizes[name] = form, footprint(form, spec.elements // max(length, 1), length)
+    return forms, sizes
+
+
+def _operand(network: Network, accelerator: Accelerator, layer: Layer, place: int) -> tuple[Form, int] | None:
+    """Return the format that a product takes an input in, and the length that blocks lie along; None of all others."""
+    if not isinstance(layer, MultiplyAccumulate) or place > (layer.weight is None):
+        return None
+    product = layer.matmul_shape(network.specs(layer))
+    assert product is not None
+    form = accelerator.unit.b if place else accelerator.unit.a
+    if not isinstance(form, BlockSpec):
+        return form, 1
+    return form, network.tensors[layer.inputs[0]].shape[1] if isinstance(layer, Conv) else product.k
 
 
 def store(
@@ -104,17 +153,6 @@ def store(
     ValueError
         If a layer's tiles do not fit, whatever is spilled.
     """
-    images = {
-        name
-        for layer in network.layers
-        if layer.kind in _IMAGES
-        for name in (*layer.inputs, *layer.outputs)
-        if len(network.tensors[name].shape) > 2
-    }
-    sizes = {
-        name: stored_size(accelerator, spec, image=name in images)
-        for name, spec in {**{each.name: each for each in network.inputs}, **network.tensors}.items()
-    }
     same: dict[str, str] = {}
     readers: dict[str, list[int]] = {}
     begins: dict[str, int] = {}
@@ -128,9 +166,11 @@ def store(
         same.update((name, name) for name in layer.outputs)
         for root in (*roots, *layer.outputs):
             begins.setdefault(root, index)
+    forms, sizes = _kept(network, accelerator, same)
     ends = {root: index[-1] for root, index in readers.items()}
     starts = {spec.name for spec in network.inputs}
     storage = Storage(
+        forms=forms,
         sizes=sizes,
         same=same,
         on_chip=frozenset(ends) - spilled,

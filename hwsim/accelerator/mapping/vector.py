@@ -43,7 +43,7 @@ def vector_plan(network: Network, accelerator: Accelerator, storage: Storage, la
         for name in dict.fromkeys(layer.inputs):
             size = storage.sizes[storage.same[name]]
             if input_place(storage, layer, name) is not Place.CHIP:
-                form = outside_form(network, accelerator, storage, name)
+                form = outside_form(network, storage, name)
                 whole = sized(form, 1, network.tensors[name].elements) if isinstance(form, int) else size
                 moves += [move(name, "dram", whole), move(name, "activation_write", size)]
             moves.append(move(name, "activation_read", size.times(count), count))
@@ -51,7 +51,7 @@ def vector_plan(network: Network, accelerator: Accelerator, storage: Storage, la
             size = storage.sizes[name]
             moves.append(move(name, "activation_write", size))
             if output_place(storage, name) is not Place.CHIP:
-                form = outside_form(network, accelerator, storage, name)
+                form = outside_form(network, storage, name)
                 whole = sized(form, 1, network.tensors[name].elements) if isinstance(form, int) else size
                 moves += [move(name, "activation_read", size), move(name, "dram", whole)]
     traffic = Traffic(moves=tuple(moves))

@@ -322,10 +322,10 @@ def test_plan_moves_all_that_there_is_and_no_port_moves_more_than_its_width(pres
     )
     net = hwsim.network.read(data.digits_model_path(quantized=base.unit.name.startswith("int8")))
     widths = {
-        "activation_read": accelerator.activations.width_bits,
-        "activation_write": accelerator.activations.width_bits,
-        "weight_read": accelerator.weights.width_bits,
-        "weight_write": accelerator.weights.width_bits,
+        "activation_read": accelerator.activations.port_bits,
+        "activation_write": accelerator.activations.port_bits,
+        "weight_read": accelerator.weights.port_bits,
+        "weight_write": accelerator.weights.port_bits,
         "dram": accelerator.dram.bits_per_cycle,
     }
     compared = 0
