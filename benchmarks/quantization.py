@@ -80,7 +80,8 @@ def transformer() -> tuple[onnx.ModelProto, dict[str, Array]]:
 def _widths(model: onnx.ModelProto, calibration: Mapping[str, Array], widths: Iterable[tuple[str, str | None]]) -> None:
     """Print a row a method, a column a pair of formats."""
     pairs = list(widths)
-    print(f"{'':<18}" + "".join(f"{f'{w}/{a}':>20}" for w, a in pairs))
+    heads = [f"{weights}/{activations or 'float'}" for weights, activations in pairs]
+    print(f"{'':<18}" + "".join(f"{head:>20}" for head in heads))
     for name, method in METHODS:
         cells = []
         for weights, activations in pairs:

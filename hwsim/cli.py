@@ -12,7 +12,7 @@ import typer
 from hwsim.cli_costs import catalog, cost
 from hwsim.cli_networks import networks
 from hwsim.faults import is_stated
-from hwsim.terminal import JSON, console, progress
+from hwsim.terminal import JSON, console, print_lines, progress
 from hwsim.terminal import show as show_answer
 
 __all__ = [
@@ -95,10 +95,21 @@ def simulate(
         Path | None, typer.Option(help="A .npz with an array for each input, and `labels` for an accuracy.")
     ] = None,
     random: Annotated[int | None, typer.Option(help="Use this many seeded random images.", min=1)] = None,
-    batch: Annotated[int | None, typer.Option(help="Images in a pass.", min=1)] = None,
+    batch: Annotated[
+        int | None,
+        typer.Option(
+            help="Images in a pass, layer by layer: what does not fit on the chip spills, and a pass of many may take "
+            "more cycles than as many of one.",
+            min=1,
+        ),
+    ] = None,
     dimension: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=SIZE", help="Of a symbolic dimension; may be given more than once."),
+        typer.Option(
+            metavar="NAME=SIZE",
+            help="Of a symbolic dimension; may be given more than once. Without it the arrays of --inputs and "
+            "--calibration say it.",
+        ),
     ] = None,
     calibration: Annotated[
         Path | None, typer.Option(help="A .npz on which a float32 network's scales are chosen.")
@@ -126,6 +137,9 @@ def simulate(
         bool, typer.Option("--details", help="Each layer's traffic by port and energy by component, too.")
     ] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Say why each layer is cut into tiles as it is.")] = False,
+    sources: Annotated[
+        bool, typer.Option("--sources", help="Print every constant of units, memories and wires with its source.")
+    ] = False,
     roofline: Annotated[
         Path | None, typer.Option(help="Draw each layer under the roofs of arrays and memories (.svg, .png, .pdf).")
     ] = None,
@@ -160,6 +174,7 @@ def simulate(
         sampled=sampled,
         errors=errors,
         resume=resume,
+        drawn=files.by_option,
     )
     with progress(as_json) as step:
         report = simulate_files(task, lambda layer: step(f"layer {layer}"))
@@ -172,9 +187,9 @@ def simulate(
     terminal = console()
     for table in simulation_tables(report.result, details=details):
         terminal.print(table)
-    lines = [*report.lines(), *(f"{what}: {file}" for what, file in written.items())]
-    for line in [*lines, *(explanations(report.result) if explain else ())]:
-        terminal.print(line, soft_wrap=True, highlight=False, markup=False)
+    lines = [*report.lines(), *(report.sources() if sources else ["constants and their sources: --sources"])]
+    lines += [f"{what}: {file}" for what, file in written.items()]
+    print_lines(terminal, [*lines, *(explanations(report.result) if explain else ())])
 
 
 def _sizes(given: Sequence[str]) -> dict[str, int]:
@@ -265,8 +280,7 @@ def verilog(
         print(json.dumps(answer))
         return
     terminal = console()
-    for line in lines(answer):
-        terminal.print(line, soft_wrap=True, highlight=False, markup=False)
+    print_lines(terminal, lines(answer))
 
 
 @app.command(

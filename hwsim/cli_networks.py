@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hwsim.terminal import JSON, console, progress
+from hwsim.terminal import JSON, console, print_lines, progress
 
 if TYPE_CHECKING:
     import onnx
 
-    from hwsim.allocation import Costs
+    from hwsim.allocation import Choice, Costs, Probe
     from hwsim.quantization import LayerFormats
 
 __all__ = [
@@ -76,7 +76,9 @@ def quantize(
     if (output is None) != evaluate_only:
         raise ValueError("give either -o OUT.onnx or --evaluate-only")
     if output is not None:
-        _check_output(output)
+        _check_output(output, model, calibration)
+    for option, name in (("--weights", weights), ("--activations", activations), ("--kv-cache", kv_cache)):
+        _check_format(option, name)
     recipe = quantization.Recipe(
         weights=weights, activations=activations, kv_cache=kv_cache, granularity=granularity, group=group,
         symmetric=symmetric, scope=scope, observer=observer, percentile=percentile, weight_observer=weight_observer,
@@ -105,8 +107,7 @@ def quantize(
         )
     if output is not None:
         lines.append(f"written: {output}, opset {found.report.opset}")
-    for line in lines:
-        terminal.print(line, soft_wrap=True, highlight=False, markup=False)
+    print_lines(terminal, lines)
 
 
 @networks.command(
@@ -148,18 +149,22 @@ def allocate(
     """Choose a format for each layer under a budget: measured sensitivities, an integer program, and simulation."""
     from hwsim import accelerator as accelerators
     from hwsim import allocation, quantization
+    from hwsim.jobs.sizes import open_axes, sizes_of
     from hwsim.network.onnx_reader import from_model
 
     if not budget:
         raise ValueError("give at least one --budget QUANTITY=LIMIT")
     if output is not None:
-        _check_output(output)
-    chosen = allocation.candidates([name.strip() for name in formats.split(",") if name.strip()], lanes=lanes)
+        _check_output(output, model, calibration)
+    names = [name.strip() for name in formats.split(",") if name.strip()]
+    for name in names:
+        _check_format("--formats", name)
+    chosen = allocation.candidates(names, lanes=lanes)
     asked = _quantities(budget)
     machine = accelerators.read(accelerator)
     given = _network(model, from_quantized=from_quantized)
-    net = from_model(given)
     arrays = _calibration(model, calibration)
+    net = from_model(given, dimensions=sizes_of(open_axes(given), arrays))
     if output is not None:
         for each in chosen:
             quantization.check(given, quantization.Recipe(weights=each.name, activations=each.name), arrays)
@@ -171,28 +176,45 @@ def allocate(
         measure = allocation.estimate_sensitivities if estimate else allocation.measure_sensitivities
         sensitivities = measure(probe, progress=step)
         choice = allocation.choose_by_simulation(probe, sensitivities, costs, limits, pool=pool, progress=step)
+        held_out = _held_out_losses(probe, choice, costs) if model is None else None
         if output is not None:
             _write_mixed(given, choice.allocation.assignment, arrays, output)
     from hwsim.report.quantization import allocation_lines, allocation_rows, allocation_table
 
     rows = allocation_rows(probe, sensitivities, costs, choice)
     if as_json:
-        print(json.dumps({**rows, "notes": costs.notes, "output": output and str(output)}))
+        print(json.dumps({**rows, "held_out": held_out, "notes": costs.notes, "output": output and str(output)}))
         return
     terminal = console()
     terminal.print(allocation_table(rows))
-    for line in [*allocation_lines(rows), *costs.notes, *([f"written: {output}"] if output else [])]:
-        terminal.print(line, soft_wrap=True, highlight=False, markup=False)
+    lines = allocation_lines(rows)
+    if held_out is not None:
+        losses = [f"{name} everywhere {loss:.4g}" for name, loss in held_out["uniform"].items()]
+        lines.append(", ".join([f"held-out digits: loss {held_out['chosen']:.4g}", *losses]))
+    print_lines(terminal, [*lines, *costs.notes, *([f"written: {output}"] if output else [])])
 
 
-def _check_output(file: Path) -> None:
-    """Raise where a network cannot be written there."""
+def _check_output(file: Path, model: Path | None, calibration: Path | None) -> None:
+    """Raise where a network cannot be written there, or would overwrite what it is made from."""
+    from hwsim.jobs.files import check_files
+
     if file.suffix != ".onnx":
         raise ValueError(f"the output must end in .onnx, not {file.name!r}")
     if file.is_dir():
         raise ValueError(f"the output {str(file)!r} is a directory")
     if not file.parent.is_dir():
         raise FileNotFoundError(f"no folder {str(file.parent)!r} to write {file.name!r} to")
+    check_files({"MODEL": model, "--calibration": calibration}, {"--output": file})
+
+
+def _check_format(option: str, name: str | None) -> None:
+    """Raise, by the option, where there is no such format; None is one that was not given."""
+    from hwsim.quantization.recipe import format_of
+
+    try:
+        format_of(name)
+    except (LookupError, ValueError) as error:
+        raise ValueError(f"{option} {name}: {error.args[0]}") from None
 
 
 def _layers(given: list[str]) -> "dict[str, LayerFormats]":
@@ -226,7 +248,10 @@ def _calibration(model: Path | None, file: Path | None) -> dict[str, Any]:
         if model is not None:
             raise ValueError(f"{model}: give the images that ranges are chosen on with --calibration FILE.npz")
         return {"input": data.digits_calibration()}
-    return {name: value for name, value in npz(file).items() if name != "labels"}
+    arrays = {name: value for name, value in npz(file).items() if name != "labels"}
+    if not arrays:
+        raise ValueError(f"{file}: has no array but labels")
+    return arrays
 
 
 def _digits_accuracies(model: "onnx.ModelProto") -> dict[str, float]:
@@ -239,6 +264,19 @@ def _digits_accuracies(model: "onnx.ModelProto") -> dict[str, float]:
     plain = network.read(data.digits_model_path(quantized=False))
     runs = {"float": plain, "quantized": from_model(model)}
     return {name: accuracy(network.run(net, {"input": images})["output"], labels) for name, net in runs.items()}
+
+
+def _held_out_losses(probe: "Probe", choice: "Choice", costs: "Costs") -> dict[str, Any]:
+    """Return losses on the held-out digits: of the choice, and of the uniform formats within its budget."""
+    from hwsim import data
+
+    images, budget = {"input": data.digits_test()[0]}, choice.allocation.budget
+    same = {
+        name: probe.loss_on(dict.fromkeys(costs.layers, name), images)
+        for column, name in enumerate(costs.formats)
+        if all(costs.total(what, [column] * len(costs.layers)) <= limit for what, limit in budget.items())
+    }
+    return {"chosen": probe.loss_on(choice.allocation.assignment, images), "uniform": same}
 
 
 def _quantities(given: list[str]) -> dict[str, str]:

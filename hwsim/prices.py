@@ -156,7 +156,9 @@ def _sram(key: str, spec: SramSpec, accelerator: Accelerator, chosen: Preset | N
             assert accelerator.sram_node_nm is not None
             known = sram(capacity, spec.width_bits, accelerator.sram_node_nm)
     except ValueError as error:
-        raise ValueError(f"{key}: {error}") from None
+        raise ValueError(
+            f"{key}: {error}; give its own read_pj_per_bit and write_pj_per_bit, or cut a large one into `banks`"
+        ) from None
     if spec.banks > 1:
         known = replace(
             known,

@@ -158,7 +158,7 @@ _DRAWN = (("roofline", "svg"), ("timeline", "svg"), ("trace", "json"))
         (("--timeline", "none/plot.svg"), "no folder 'none' to write 'plot.svg' to"),
         (
             ("--timeline", "plot.svg", "--roofline", "plot.svg"),
-            "roofline and timeline must be two files, not both 'plot.svg'",
+            "--roofline and --timeline must be two files, not both 'plot.svg'",
         ),
     ],
 )

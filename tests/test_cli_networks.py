@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -47,11 +48,23 @@ def test_cli_allocate_writes_the_assignment(tmp_path: Path, capsys: pytest.Captu
     found = json.loads(capsys.readouterr().out)
     assert found["costs"]["bits"] <= found["budget"]["bits"]
     assert found["optimum"]["gap"] == 0
+    assert "not measured" in found["notes"][0]  # int8 of 8 lanes is fitted, int4 of 16 is in the package's catalog
+    assert "measured with" in found["notes"][1]
+    assert found["held_out"] is None  # the digits that were held out belong to the package's own calibration set
     formats = {layer["name"]: layer["format"] for layer in found["layers"]}
     types = {each.name: each.data_type for each in onnx.load(output).graph.initializer}
     for name, chosen in formats.items():
         kind = onnx.TensorProto.INT8 if chosen == "int8" else onnx.TensorProto.INT4
         assert types[f"{name}.weight.q"] == kind
+
+
+def test_cli_allocate_digits_says_losses_held_out(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run("allocate", "--formats", "int4,mxfp4", "--budget", "bits=30500", "--pool", "1") == 0
+    text = " ".join(capsys.readouterr().out.split())
+    # int4 everywhere takes 4 x 7112 + 32 x 66 = 30560 bits, mxfp4 4 x 7112 + 8 x (8 + 48 + 160 + 40) = 30496
+    assert "int4 everywhere: over the budget" in text
+    assert re.search(r"held-out digits: loss [\d.]+, mxfp4 everywhere 0\.\d+ int4: ", text)
+    assert text.count("(measured with ") == 2
 
 
 @pytest.mark.parametrize(
@@ -68,7 +81,7 @@ def test_cli_allocate_writes_the_assignment(tmp_path: Path, capsys: pytest.Captu
             ("allocate", "--budget", "bits=fp3", "--formats", "int8,int4"),
             "--budget bits must be a number, N% or one of",
         ),
-        (("allocate", "--budget", "bits=3", "--formats", "int8,int4"), "budget of bits must be at least 28448"),
+        (("allocate", "--budget", "bits=3", "--formats", "int8,int4"), "budget of bits must be at least 30560"),
         (
             ("allocate", "--budget", "bits=3", "--formats", "int8,nf4", "-o", "x.onnx"),
             "ONNX cannot carry weights in nf4",

@@ -197,7 +197,8 @@ def test_prices_preset_wrong(name: str, message: str) -> None:
 def test_prices_preset_size_wrong() -> None:
     own = _accelerator()
     small = replace(own.weights, kilobytes=4)
-    with pytest.raises(ValueError, match=r"^memory.weights: SRAM capacity must be 8 to 1024 KiB, not 4096 bytes$"):
+    message = "memory.weights: SRAM capacity must be 8 to 1024 KiB, not 4096 bytes; give its own read_pj_per_bit and "
+    with pytest.raises(ValueError, match=f"^{message}write_pj_per_bit, or cut a large one into `banks`$"):
         check_prices(_preset("horowitz45", weights=small))
 
 

@@ -163,8 +163,8 @@ def test_simulation_two_activations_are_no_weights(tmp_path: Path) -> None:
     assert layer.traffic.dram_bits == (32 * 64 + 64 * 32 + 32 * 32) * 32
     assert layer.traffic.weight_read_bits == 0
     # 2 x 2 folds: each operand is read once for every tile of the other; the result is read for the DRAM
-    assert layer.traffic.activation_read_bits == 2 * (32 * 64 + 64 * 32) * 8 + 32 * 32 * 8
-    assert layer.traffic.activation_write_bits == (32 * 64 + 64 * 32 + 32 * 32) * 8
+    assert layer.traffic.activation_read_bits == 2 * (32 * 64 + 64 * 32) * 8 + 32 * 32 * 32
+    assert layer.traffic.activation_write_bits == (32 * 64 + 64 * 32) * 8 + 32 * 32 * 32
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import nnls
 
 __all__ = [
     "PENALTIES",
@@ -106,6 +105,8 @@ def regress(
 
 def _robust(relative: Floats) -> Floats:
     """Return weights that bring each row of a matrix near one, by least squares that outliers do not govern."""
+    from scipy.optimize import nnls  # here, for it takes long to import and few look at fits
+
     size = np.ones(len(relative))
     scale = np.maximum(np.abs(relative).max(axis=0), _TINY)
     weights = np.zeros(relative.shape[1])

@@ -3,6 +3,7 @@
 
 import zlib
 from collections.abc import Mapping
+from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
 from zipfile import BadZipFile
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from hwsim import data
 from hwsim.network import Network, TensorSpec
 from hwsim.network.affine import code_range, element_bits, storage_type
+from hwsim.network.graph import Images
 from hwsim.network.layers.gather import Gather
 
 __all__ = [
@@ -33,24 +35,28 @@ class Job(NamedTuple):
     what: str
 
 
-def job(net: Network, model: Path | None, inputs: Path | None, random: int | None) -> Job:
-    """Return the inputs asked for; without any, the digits for the digits network.
+def job(
+    net: Network, model: Path | None, file: Path | None, arrays: Mapping[str, NDArray[Any]] | None, random: int | None
+) -> Job:
+    """Return the inputs asked for, `arrays` read from a file or random ones; without any, the digits.
 
     Raises
     ------
-    FileNotFoundError, TypeError, ValueError
-        If the file is missing or wrong, its labels do not fit, or nothing is asked for and the network is no digits
-        network.
+    TypeError, ValueError
+        If the number of images or the labels do not fit, or nothing is asked for and the network is no digits network.
     """
     if random is not None:
-        count = random if net.batchable else net.batch
-        return Job(_random_inputs(net, random), None, f"{count} random image{'s' * (count != 1)} (seed {_SEED})")
-    if inputs is not None:
-        values = dict(npz(inputs))
+        _check_count(net, random, "--random")
+        return Job(_random_inputs(net, random), None, f"{random} random image{'s' * (random != 1)} (seed {_SEED})")
+    if file is not None and arrays is not None:
+        values = dict(arrays)
         labels = values.pop("labels", None)
+        first = values.get(net.inputs[0].name)
+        if first is not None and first.ndim == len(net.inputs[0].shape) > 0:
+            _check_count(net, len(first), f"the images of {file}")
         if labels is not None:
-            _check_labels(labels, net, values, inputs)
-        return Job(values, labels, f"the images of {inputs.name}")
+            _check_labels(labels, net, values, file)
+        return Job(values, labels, f"the images of {file.name}")
     if model is not None:
         wanted = ", ".join(f"{spec.name} {spec.dtype}{list(spec.shape)}" for spec in net.inputs)
         raise ValueError(
@@ -79,29 +85,52 @@ def npz(path: Path) -> dict[str, NDArray[Any]]:
     try:
         with path.open("rb") as stream:
             arrays = np.load(stream)
-            if isinstance(arrays, np.lib.npyio.NpzFile):
-                return {name: arrays[name] for name in arrays.files}
+            is_archive = isinstance(arrays, np.lib.npyio.NpzFile)
+            held = {name: arrays[name] for name in arrays.files} if is_archive else None
     except (BadZipFile, EOFError, OSError, RuntimeError, ValueError, zlib.error) as error:
         raise ValueError(f"{path}: not a .npz file: {error}") from None
-    raise ValueError(f"{path}: must be a .npz with an array for each input, not a single array")
+    if held is None:
+        raise ValueError(f"{path}: must be a .npz with an array for each input, not a single array")
+    if not held:
+        raise ValueError(f"{path}: has no array")
+    return held
+
+
+def _check_count(net: Network, count: int, what: str) -> None:
+    """Raise where a network does not take so many images, as `hwsim.network.run` would, by the command's options."""
+    if net.batchable or count == net.batch:
+        return
+    if net.images is Images.OPEN:
+        raise ValueError(
+            f"{what}: network {net.name!r} does not keep the {count} images of axis 0 apart, whose number the file "
+            f"leaves open: add --batch {count} for all at once"
+        )
+    if count % net.batch:
+        raise ValueError(f"{what} must be a multiple of the {net.batch} images that go through at once, not {count}")
 
 
 def _check_labels(labels: NDArray[Any], net: Network, values: Mapping[str, NDArray[Any]], file: Path) -> None:
-    """Raise if the labels are no integers, or not one an image; inputs that do not fit are for `simulate` to name."""
+    """Raise if the labels are no integers, no classes, or not one an image; `simulate` names inputs that do not fit."""
     if labels.dtype.kind not in "iu":
         raise TypeError(f"{file}: labels must be integers, not {labels.dtype}")
     spec = net.inputs[0]
     shape = values[spec.name].shape if spec.name in values else ()
     if spec.shape and len(shape) == len(spec.shape) and shape[1:] == spec.shape[1:] and labels.shape != shape[:1]:
         raise ValueError(f"{file}: labels must have shape ({shape[0]},), one an image, not {labels.shape}")
+    if net.outputs[0].shape[:1] != (net.batch,):
+        raise ValueError(f"{file}: labels need an output with a row an image, not {list(net.outputs[0].shape)}")
+    classes = prod(net.outputs[0].shape[1:])
+    wrong = labels[(labels < 0) | (labels >= classes)]
+    if wrong.size:
+        raise ValueError(f"{file}: labels must be in 0..{classes - 1}, the outputs of an image, not {wrong[0]}")
 
 
 def _random_inputs(net: Network, count: int) -> dict[str, NDArray[Any]]:
-    """Draw `count` images in all, or one batch where the network takes no other number."""
+    """Draw `count` images in all."""
     generator = np.random.default_rng(_SEED)
     values: dict[str, NDArray[Any]] = {}
     for spec in net.inputs:
-        shape = (count, *spec.shape[1:]) if net.batchable else spec.shape
+        shape = (count, *spec.shape[1:]) if spec.shape[:1] == (net.batch,) else spec.shape
         dtype = storage_type(spec.dtype)
         if dtype.kind == "f":
             values[spec.name] = generator.standard_normal(shape).astype(dtype)

@@ -13,8 +13,11 @@ from numpy.typing import NDArray
 import rtl
 from hwsim import accelerator as accelerators
 from hwsim import data, network
+from hwsim.jobs.files import check_files, check_folder
 from hwsim.jobs.inputs import check_outputs, job, npz
+from hwsim.jobs.sizes import read_network
 from hwsim.network.checkpoint import Checkpoint
+from hwsim.network.layers.multiply_accumulate import MultiplyAccumulate
 from hwsim.operands import Recorder
 from hwsim.result import SimulationResult
 from hwsim.simulation import check_prices, simulate
@@ -63,8 +66,11 @@ class SimulationReport:
             first = f"inputs: {self.inputs}; no labels, so no accuracy"
         if result.values == "sampled":
             first += "; all but the sampled tiles in float32, so these are not the hardware's outputs"
-        lines = [first, _pass_line(result), _traffic_line(result), *_error_lines(result)]
-        return [*lines, f"energy of the units: {result.energy_note}", *result.assumptions]
+        return [first, _pass_line(result), _traffic_line(result), *_error_lines(result)]
+
+    def sources(self) -> list[str]:
+        """Return every constant of the energy with its source, a sentence a line."""
+        return [f"energy of the units: {self.result.energy_note}", *self.result.assumptions]
 
     def as_dict(self) -> dict[str, Any]:
         """Return all figures as JSON-ready values."""
@@ -157,7 +163,7 @@ class SimulationTask:
     batch : int, optional
         Images in a pass.
     dimensions : mapping of str to int
-        Sizes of the network's symbolic dimensions.
+        Sizes of the network's symbolic dimensions; of others, the shapes in `inputs` and `calibration` say them.
     calibration : Path, optional
         A .npz on which the scales of a float32 network are chosen; without it the inputs (the digits have their own).
     outputs : Path, optional
@@ -172,6 +178,8 @@ class SimulationTask:
         Compare every layer with the float network.
     resume : Path, optional
         A folder in which finished layers are kept, and from which a run that was stopped goes on.
+    drawn : mapping of str to Path
+        By their options, files that the caller is going to write of the result.
 
     Raises
     ------
@@ -192,6 +200,7 @@ class SimulationTask:
     sampled: int | None = None
     errors: bool = False
     resume: Path | None = None
+    drawn: Mapping[str, Path] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         names = ("inputs", "random", "calibration", "outputs", "operands_to", "sampled", "errors", "resume")
@@ -219,25 +228,28 @@ def simulate_files(task: SimulationTask, progress: Callable[[str], None] | None 
 
     Raises
     ------
-    FileNotFoundError, TypeError, ValueError
-        For files that are missing or wrong, and for inputs that do not fit, before anything is run.
+    OSError, TypeError, ValueError
+        For files that are missing or wrong, that cannot be written or would be overwritten, and for inputs that do not
+        fit, before anything is run.
     """
+    _check_paths(task)
     hardware = accelerators.read(task.accelerator)
     _check_hardware(hardware, task.accelerator)
-    if task.outputs is not None:
-        check_outputs(task.outputs)
     source = data.digits_model_path(quantized=_takes_int8(hardware)) if task.model is None else task.model
-    net = network.read(source, batch=task.batch, dimensions=task.dimensions)
+    given = None if task.inputs is None else npz(task.inputs)
+    chosen = None if task.calibration is None else npz(task.calibration)
+    net = read_network(source, task.batch, task.dimensions, {**(chosen or {}), **(given or {})})
     if task.cycles_only:
         result = simulate(net, hardware, values="none")
         return SimulationReport(result=result, accuracy=None, float_accuracy=None, inputs="none")
-    work = job(net, task.model, task.inputs, task.random)
+    work = job(net, task.model, task.inputs, given, task.random)
+    ranges = _calibration(task, net, chosen)
     recorder = None if task.operands_to is None else Recorder(hardware.element)
     result = simulate(
         net,
         hardware,
         work.values,
-        calibration=_calibration(task, net),
+        calibration=ranges,
         values="exact" if task.sampled is None else "sampled",
         progress=progress,
         record=recorder,
@@ -258,10 +270,30 @@ def simulate_files(task: SimulationTask, progress: Callable[[str], None] | None 
     )
 
 
-def _calibration(task: SimulationTask, net: network.Network) -> Mapping[str, NDArray[Any]] | None:
+def _check_paths(task: SimulationTask) -> None:
+    """Raise unless all that is to be written can be, and is not what is read."""
+    if task.outputs is not None:
+        check_outputs(task.outputs)
+    toml = Path(task.accelerator)
+    read = {
+        "MODEL": task.model,
+        "--accelerator": toml if toml.is_file() else None,
+        "--inputs": task.inputs,
+        "--calibration": task.calibration,
+    }
+    check_files(read, {"--outputs": task.outputs, **task.drawn}, layers=task.operands_to)
+    if task.resume is not None:
+        check_folder("--resume", task.resume)
+
+
+def _calibration(
+    task: SimulationTask, net: network.Network, given: Mapping[str, NDArray[Any]] | None
+) -> Mapping[str, NDArray[Any]] | None:
     """Return what scales are chosen on; None for the inputs."""
-    if task.calibration is not None:
-        return npz(task.calibration)
+    if given is not None:
+        if all(layer.a_quantization is not None for layer in net.layers if isinstance(layer, MultiplyAccumulate)):
+            raise ValueError(f"--calibration is not used: network {net.name!r} is quantized, its scales are its own")
+        return {name: value for name, value in given.items() if name != "labels"}
     return {net.inputs[0].name: data.digits_calibration()} if task.model is None else None
 
 

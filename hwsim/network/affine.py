@@ -13,6 +13,7 @@ __all__ = [
     "CODE_RANGES",
     "FLOAT_FORMATS",
     "AffineQuantization",
+    "NanError",
     "code_range",
     "element_bits",
     "storage_type",
@@ -83,6 +84,13 @@ def storage_type(dtype: str) -> np.dtype[Any]:
     signed = limits[0] < 0
     width = next(width for width in (8, 16, 32) if limits[1] < 2 ** (width - signed))
     return np.dtype(f"{'' if signed else 'u'}int{width}")
+
+
+class NanError(ValueError):
+    """A NaN was to become an integer code."""
+
+    def __init__(self, text: str = "a NaN has no integer code") -> None:
+        super().__init__(text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -184,13 +192,13 @@ class AffineQuantization:
 
         Raises
         ------
-        ValueError
+        NanError
             Where a value is NaN.
         """
         scale, zero_point = self._along(values.ndim)
         quotient = values.astype(np.float32, copy=False) / scale
         if np.isnan(quotient).any():
-            raise ValueError("a NaN has no integer code: the float network produced one")
+            raise NanError
         # The bounds are exact in float64 for every type; rounding first or clamping first is the same.
         rounded = np.rint(quotient).astype(np.float64) + zero_point
         return np.asarray(np.clip(rounded, self.low, self.high).astype(storage_type(self.dtype)))

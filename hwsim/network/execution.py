@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from hwsim.network.affine import storage_type
+from hwsim.network.affine import NanError, storage_type
 from hwsim.network.checkpoint import Checkpoint
 from hwsim.network.coded_product import coded_product
 from hwsim.network.graph import Engine, Images, KOrder, Layer, Network, TensorSpec
@@ -204,7 +204,7 @@ def _run_once(job: _Job, arrays: Mapping[str, Array], portion: int) -> dict[str,
             job.hook(name, value)
     for index, layer in enumerate(network.layers[first:], first):
         operands = tuple(made[name] if name in made else given[name] for name in layer.inputs)
-        results = _results(job, layer, operands)
+        results = _results(job, layer, operands, arrays)
         del operands
         for array in network.mapped[index]:
             release(array)
@@ -220,14 +220,25 @@ def _run_once(job: _Job, arrays: Mapping[str, Array], portion: int) -> dict[str,
     return {name: made[name] if name in made else given[name] for name in wanted}
 
 
-def _results(job: _Job, layer: Layer, operands: tuple[Array, ...]) -> tuple[Array, ...]:
-    """Run a layer; an error says which."""
+def _results(job: _Job, layer: Layer, operands: tuple[Array, ...], inputs: Mapping[str, Array]) -> tuple[Array, ...]:
+    """Run a layer; an error says which, and of a NaN where it comes from."""
     try:
         return layer.run(operands, job.engine, job.rule)
     except ValueError as error:
-        if repr(layer.name) in str(error):
+        named = repr(layer.name) in str(error)
+        nan = isinstance(error, NanError) or isinstance(error.__cause__, NanError)
+        if named and not nan:
             raise
-        raise ValueError(f"layer {layer.name!r} ({layer.operator}): {error}") from error
+        text = str(error) if named else f"layer {layer.name!r} ({layer.operator}): {error}"
+        raise ValueError(f"{text}: {_source_of_nan(inputs)}" if nan else text) from error
+
+
+def _source_of_nan(inputs: Mapping[str, Array]) -> str:
+    """Tell which inputs hold a NaN, or that a layer made one."""
+    holding = [repr(name) for name, value in inputs.items() if value.dtype.kind == "f" and np.isnan(value).any()]
+    if not holding:
+        return "the float network produced one"
+    return f"{'inputs' if len(holding) > 1 else 'input'} {', '.join(holding)} {'hold' if len(holding) > 1 else 'holds'} NaN"
 
 
 def _checked(network: Network, inputs: Mapping[str, Array]) -> tuple[dict[str, Array], int]:

@@ -9,7 +9,15 @@ import numpy.typing as npt
 import onnx
 
 from hwsim.formats import BlockSpec, CodebookSpec, FloatSpec, IntegerSpec, ScaleRule, named
-from hwsim.network.affine import BIPOLAR, FLOAT_FORMATS, AffineQuantization, code_range, element_bits, storage_type
+from hwsim.network.affine import (
+    BIPOLAR,
+    FLOAT_FORMATS,
+    AffineQuantization,
+    NanError,
+    code_range,
+    element_bits,
+    storage_type,
+)
 from hwsim.network.conversion import round_values
 from hwsim.network.element_types import element_type
 
@@ -132,7 +140,7 @@ class FormatQuantization:
             codes = kind.codes(round_values(quotient, kind, saturate=self.saturate))
         elif isinstance(self.format, IntegerSpec):
             if np.isnan(quotient).any():
-                raise ValueError("a NaN has no integer code: the float network produced one")
+                raise NanError
             rounded = np.rint(quotient.astype(np.float64) * 2.0**self.format.fraction_bits) + self.format.zero_point
             codes = np.clip(rounded, self.format.min_int, self.format.max_int)
         else:

@@ -50,10 +50,28 @@ def with_bodies(model: onnx.ModelProto) -> onnx.ModelProto:
             break
         for name in sorted(bodies):
             try:
-                model = onnx.inliner.inline_selected_functions(model, [("", name)], inline_schema_functions=True)
+                written = onnx.inliner.inline_selected_functions(model, [("", name)], inline_schema_functions=True)
             except (RuntimeError, ValueError, onnx.checker.ValidationError):
                 failed.add(name)
+                continue
+            _name_bodies(model, written, name)
+            model = written
     return model
+
+
+def _name_bodies(model: onnx.ModelProto, written: onnx.ModelProto, operator: str) -> None:
+    """Name the nodes of each body after the node that it is written for: its last node as that one."""
+    kept = {tuple(node.output) for node in model.graph.node if node.op_type != operator}
+    replaced = [node for node in model.graph.node if node.op_type == operator]
+    missing = [{name for name in node.output if name} for node in replaced]
+    index = 0
+    for node in written.graph.node:
+        if tuple(node.output) in kept or index == len(replaced):
+            continue
+        label = replaced[index].name or replaced[index].output[0]
+        missing[index] -= set(node.output)
+        node.name = f"{label}/{node.op_type}" if missing[index] else label
+        index += not missing[index]
 
 
 def _check_splits(model: onnx.ModelProto) -> None:

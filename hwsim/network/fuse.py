@@ -64,9 +64,13 @@ class Fused(Pattern):
         given = self.constants.get(node.inputs[1]) if node.present(1) else None
         return MOVES[node.operator](node, np.broadcast_to(np.int8(0), before), given).shape
 
+    def is_computed(self, node: RawNode) -> bool:
+        """Compute a node whose inputs turned out to be constants, or which only asks for a known shape."""
+        return _becomes_constant(node, self)
+
     def build(self, node: RawNode) -> None:
         """Compute a node whose inputs are all constants, else build its layer, if not lazy, now; errors as `emit`."""
-        if not self.is_lazy(node) and not _becomes_constant(node, self):
+        if not self.is_lazy(node) and not self.is_computed(node):
             self.emit(node)
 
     def emit(self, node: RawNode) -> None:
@@ -110,7 +114,7 @@ def fuse(pattern: Fused) -> tuple[tuple[Layer, ...], dict[str, TensorSpec]]:
         Where a node's attributes, shapes or constants are not what its layer can run.
     """
     for node in pattern.nodes:
-        if pattern.is_done(node) or pattern.is_lazy(node) or _becomes_constant(node, pattern):
+        if pattern.is_done(node) or pattern.is_lazy(node) or pattern.is_computed(node):
             continue
         pattern.emit(node)
     for name in pattern.outputs:

@@ -19,6 +19,7 @@ from hwsim.network.function_bodies import with_bodies
 from hwsim.network.fuse import BUILDERS, Fused, fuse
 from hwsim.network.graph import Images, Network, TensorSpec
 from hwsim.network.layers.qonnx_nodes import DOMAINS as QONNX_DOMAINS
+from hwsim.network.node_order import sort_nodes
 from hwsim.network.pattern import MAX_AXES
 from hwsim.network.raw_nodes import raw_nodes
 from hwsim.network.recognition import recognized
@@ -144,8 +145,9 @@ def _bytes(file: Path) -> bytes:
 
 
 def _checked(model: onnx.ModelProto, label: str) -> onnx.ModelProto:
-    """Return a valid model with its own functions inlined."""
+    """Return a valid model with its nodes in order and its own functions inlined."""
     try:
+        sort_nodes(model.graph)
         onnx.checker.check_model(model)
         if model.functions:
             model = onnx.inliner.inline_local_functions(model)

@@ -188,7 +188,8 @@ class Pattern:
                 values = behind.values
                 return Operand(spec=TensorSpec(name=name, shape=values.shape, dtype="float32"), constant=values)
             self._emitted.add(name)
-            self.emit(node)
+            if not self.is_computed(node):
+                self.emit(node)
             if name in self.constants:
                 return Operand(spec=self._constant_spec(name), constant=self.constants[name])
         return Operand(spec=self.specs[name])
@@ -226,6 +227,10 @@ class Pattern:
         if name not in self._coded_names:
             self._coded_names[name] = self.fresh(f"{name}_codes")
         return self._coded_names[name]
+
+    def is_computed(self, node: RawNode) -> bool:
+        """Compute a node whose inputs are all constants, if it is one; the reader replaces this."""
+        raise NotImplementedError
 
     def build(self, node: RawNode) -> None:
         """Compute a node whose inputs are all constants, else build its layer; as `emit`, the reader replaces it."""

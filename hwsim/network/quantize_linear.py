@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hwsim.formats import IntegerSpec, Overflow
+from hwsim.network.affine import NanError
 from hwsim.network.conversion import cast, round_values
 from hwsim.network.element_types import ElementType, element_type_of
 
@@ -85,7 +86,10 @@ def quantize_linear(
         shifted = quotient if zeros is None else _rounded(quotient + zeros, precision)
         return round_values(shifted, target, saturate=saturate)
     if np.isnan(quotient).any():
-        raise ValueError(f"a quotient is NaN, which has no code of {target.name}")
+        wrong = np.asarray(scales)[~np.isfinite(scales) | (np.asarray(scales) == 0)]
+        if wrong.size:
+            raise ValueError(f"the scale must be finite and not 0, not {wrong.reshape(-1)[0]}")
+        raise NanError(f"a quotient is NaN, which has no code of {target.name}")
     integers = np.rint(quotient) if zeros is None else np.rint(quotient) + zeros
     return target.array(target.spec.encode(integers, overflow=Overflow.SATURATE))
 

@@ -30,16 +30,19 @@ class Files(NamedTuple):
         Raises
         ------
         FileNotFoundError, ValueError
-            If a file cannot be written, or two are one.
+            If a file's folder does not exist, or its ending is another.
         """
         for file in (self.roofline, self.timeline):
             if file is not None:
                 check_plot_file(file)
         if self.trace is not None:
             check_trace_file(self.trace)
-        if self.roofline is not None and self.roofline == self.timeline:
-            raise ValueError(f"roofline and timeline must be two files, not both {str(self.roofline)!r}")
         return self
+
+    @property
+    def by_option(self) -> dict[str, Path]:
+        """Those that are to be, by the command line's option."""
+        return {f"--{what}": file for what, file in self._asdict().items() if file is not None}
 
     def write(self, result: "SimulationResult") -> dict[str, str]:
         """Write all of them; return their names by what they are."""

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 from rich import box
 from rich.table import Table
 
-from hwsim.accelerator.traffic import PORTS
-
 if TYPE_CHECKING:
     from hwsim.result import Difference, LayerResult, SimulationResult
 
@@ -65,6 +63,8 @@ def simulation_table(result: "SimulationResult") -> Table:
 
 def traffic_table(result: "SimulationResult") -> Table:
     """Return one row a layer: kbit through each port, scales and sparse indices among them, and its intensity."""
+    from hwsim.accelerator.traffic import PORTS  # here, for the package has also tables that need no accelerator
+
     headings = ("activ.\nread", "\nwritten", "weights\nread", "\nwritten", "\nDRAM", "of these\nscales", "\nindices")
     table = _table(f"{result.network} on {result.accelerator.name}: kbit moved", (*headings, "MACs a\nDRAM byte"))
     rows = [(_name(layers), layers[:1]) for layers in _rows(result)]

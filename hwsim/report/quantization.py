@@ -74,12 +74,12 @@ def allocation_table(rows: Mapping[str, Any]) -> Table:
     table = Table(title=f"loss ({rows['loss_kind']}) {rows['loss']:.4g}, simulated", title_justify="left")
     for heading in ("layer", "format"):
         table.add_column(heading)
-    for heading in ("sensitivity", "weight bits", "mm2 x cycles", "nJ", "cycles"):
+    for heading in ("sensitivity", "weight bits", "um2 x cycles", "nJ", "cycles"):
         table.add_column(heading, justify="right")
     for each in rows["layers"]:
         table.add_row(
             each["name"], each["format"], f"{each['sensitivities'][each['format']]:.3g}", f"{each['bits']:,.0f}",
-            f"{each['area'] / 1e6:,.3f}", f"{each['energy'] / 1e3:,.2f}", f"{each['latency']:,.0f}",
+            f"{each['area']:,.0f}", f"{each['energy'] / 1e3:,.2f}", f"{each['latency']:,.0f}",
         )  # fmt: skip
     return table
 

@@ -131,7 +131,7 @@ def _panel(panel: Any, memory: Memory, index: int, found: Sequence[Point], peak:
     edge = high / 1.35
     if len(known) < len(found):
         panel.axvline(high / 2, color="0.8", lw=0.8, ls=":")
-        panel.text(edge, bottom * 1.15, "no traffic", rotation=90, ha="center", va="bottom", fontsize=7, color="0.5")
+        panel.text(0.99, 0.985, "no traffic", transform=panel.transAxes, ha="right", va="top", fontsize=7, color="0.5")
     places = [(point.intensities[index] or edge, point.rate) for point in found]
     for number, (x, y) in enumerate(places):
         panel.scatter([x], [y], s=26, color=f"C{number % 10}", zorder=3, edgecolor="white", lw=0.5)

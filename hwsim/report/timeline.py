@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The timeline of a pass: what the arrays, the vector unit, the DRAM and the SRAMs do over its cycles."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,9 @@ __all__ = [
 
 _COLOURS = {"fill": "#8fb8de", "compute": "#2b6cb0", "stall": "#d9534f", "drain": "#f0ad4e"}
 _PORT_COLOUR = "#5a9367"
-_LABELLED_SHARE = 0.035  # of the pass, from which a layer is wide enough for its name
+_LABELLED_SHARE = 0.012  # of the pass, from which a layer is wide enough for its number
+_LETTERS = 150  # of a name, over the whole pass
+_KEY_LINE, _KEY_COLUMNS, _LONGEST = 0.17, 4, 46  # of the key: inches of a line, columns, letters of a name
 
 
 def timeline_plot(result: "SimulationResult", path: str | Path) -> Path:
@@ -42,12 +44,12 @@ def timeline_plot(result: "SimulationResult", path: str | Path) -> Path:
         raise ValueError(f"network {result.network!r} takes no cycle to draw")
     found = list(spans(result))
     lanes = [lane for lane in LANES if any(span.lane == lane for span in found)]
-    figure, panel = figure_of(
-        1, 1, width=13, height=1.6 + 0.55 * len(lanes), gridspec_kw={"left": 0.11, "right": 0.985}
-    )
+    key = _key(result)
+    height, below = 1.6 + 0.55 * len(lanes), _KEY_LINE * (-(-len(key) // _KEY_COLUMNS) + 1 if key else 0)
+    figure, panel = figure_of(1, 1, width=13, height=height + below, gridspec_kw={"left": 0.11, "right": 0.985})
     for place, lane in enumerate(lanes):
         _lane(panel, result, lane, [span for span in found if span.lane == lane], -place)
-    _layers(panel, result)
+    _layers(panel, result, key)
     panel.set(xlim=(0, result.cycles), ylim=(0.55 - len(lanes), 0.95), yticks=range(0, -len(lanes), -1))
     panel.set_yticklabels([LANES[lane] for lane in lanes], fontsize=9)
     panel.tick_params(axis="y", length=0)
@@ -56,7 +58,8 @@ def timeline_plot(result: "SimulationResult", path: str | Path) -> Path:
     panel.spines[["top", "right", "left"]].set_visible(False)
     _legend(panel, found)
     figure.suptitle(f"{result.network} on {result.accelerator.name}", x=0.11, ha="left", fontsize=11)
-    figure.subplots_adjust(top=1 - 0.75 / (1.6 + 0.55 * len(lanes)), bottom=0.55 / (1.6 + 0.55 * len(lanes)))
+    figure.subplots_adjust(top=1 - 0.75 / (height + below), bottom=(0.55 + below) / (height + below))
+    _write_key(figure, key, below / (height + below))
     return saved(figure, file)
 
 
@@ -83,18 +86,36 @@ def _lane(panel: Any, result: "SimulationResult", lane: str, found: Sequence[Spa
         )
 
 
-def _layers(panel: Any, result: "SimulationResult") -> None:
-    """Mark where layers begin, and name those that are wide enough."""
+def _key(result: "SimulationResult") -> dict[str, str]:
+    """Return the labels of layers by their names: numbers where one is too long for its place, else the names."""
+    wide = [layer for layer in result.layers if layer.cycles >= _LABELLED_SHARE * result.cycles]
+    if all(len(layer.name) <= layer.cycles / result.cycles * _LETTERS for layer in wide):
+        return {}
+    return {layer.name: str(number) for number, layer in enumerate(wide, start=1)}
+
+
+def _layers(panel: Any, result: "SimulationResult", key: Mapping[str, str]) -> None:
+    """Mark where layers begin, and label those that are wide enough."""
     for layer in result.layers:
         if not layer.cycles:
             continue
         panel.axvline(layer.start_cycle, color="0.75", lw=0.4, zorder=0)
-        if layer.cycles >= _LABELLED_SHARE * result.cycles:
-            letters = int(layer.cycles / result.cycles * 150)
-            name = layer.name if len(layer.name) <= letters else f"..{layer.name[2 - letters :]}"
+        label = key.get(layer.name) if key else layer.name
+        if label is not None and layer.cycles >= _LABELLED_SHARE * result.cycles:
             panel.text(
-                layer.start_cycle + layer.cycles / 2, 0.5, name, fontsize=7, ha="center", va="bottom", clip_on=True
+                layer.start_cycle + layer.cycles / 2, 0.5, label, fontsize=7, ha="center", va="bottom", clip_on=True
             )
+
+
+def _write_key(figure: Any, key: Mapping[str, str], top: float) -> None:
+    """List the numbers' layers below the lanes, column by column."""
+    lines = [
+        f"{number}  {name if len(name) <= _LONGEST else '...' + name[3 - _LONGEST :]}" for name, number in key.items()
+    ]
+    rows = -(-len(lines) // _KEY_COLUMNS)
+    for column in range(_KEY_COLUMNS if rows else 0):
+        text = "\n".join(lines[column * rows : (column + 1) * rows])
+        figure.text(0.02 + 0.98 * column / _KEY_COLUMNS, top, text, fontsize=7.5, va="top", linespacing=1.5)
 
 
 def _legend(panel: Any, found: Sequence[Span]) -> None:

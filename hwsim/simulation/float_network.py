@@ -13,6 +13,7 @@ from hwsim.network import AffineQuantization, ExactEngine, Layer, Network, Rule
 from hwsim.network.float_quantization import BlockQuantization, FormatQuantization, Quantization
 from hwsim.network.layers.elementwise import Elementwise
 from hwsim.network.layers.multiply_accumulate import Form, MultiplyAccumulate
+from hwsim.network.layers.pad import Filling
 from hwsim.network.layers.qonnx import IntQuant, QonnxQuantizer, integer_range
 from hwsim.network.layers.quantize_linear import Dequantize, Quantize
 
@@ -60,9 +61,7 @@ class FloatNetwork:
     def run(self, layer: Layer, values: tuple[Array, ...]) -> tuple[Array, ...]:
         """Return the real values of a layer's outputs, given those of its inputs."""
         if layer.name in self.on_codes:
-            taken = tuple(self.codes(name, value) for name, value in zip(layer.inputs, values, strict=True))
-            made = layer.run(taken, self._engine, Rule.ONNX)
-            return tuple(self.values(name, value) for name, value in zip(layer.outputs, made, strict=True))
+            return self._run_on_codes(layer, values)
         if isinstance(layer, MultiplyAccumulate):
             if layer.a_quantization is None and layer.b_quantization is None:
                 return layer.run(values, self._engine, Rule.ONNX)
@@ -72,23 +71,41 @@ class FloatNetwork:
         if isinstance(layer, Dequantize):
             return values
         if isinstance(layer, Elementwise):
+            if not _says(layer) and layer.outputs[0] in self._quantizations:
+                return self._moved(layer, values)
             return (self._elementwise(layer, values),)
         return layer.run(values, self._engine, Rule.ONNX)
+
+    def _run_on_codes(self, layer: Layer, values: tuple[Array, ...]) -> tuple[Array, ...]:
+        taken = tuple(self.codes(name, value) for name, value in zip(layer.inputs, values, strict=True))
+        made = layer.run(taken, self._engine, Rule.ONNX)
+        return tuple(self.values(name, value) for name, value in zip(layer.outputs, made, strict=True))
+
+    def _moved(self, layer: Elementwise, values: tuple[Array, ...]) -> tuple[Array, ...]:
+        """Return the real values of codes that are only moved, those that the layer holds among them."""
+        output, data = layer.outputs[0], _data(layer)
+        held = [i for i, value in enumerate(layer.constants) if value is not None and i not in layer.plain]
+        by_channel = self._quantizations[output].axis is not None and (held or isinstance(layer, Filling))
+        if not data or by_channel or any(name not in self._quantizations for name in data):
+            return self._run_on_codes(layer, values)  # a table's codes, as they are
+        constants = tuple(
+            self.values(output, value) if value is not None and index in held else value
+            for index, value in enumerate(layer.constants)
+        )
+        changes: dict[str, Any] = {}
+        if isinstance(layer, Filling):
+            changes["value"] = self.values(output, np.asarray(layer.value))[()]
+        return (self._elementwise(replace(layer, constants=constants, **changes), values),)
 
     def _elementwise(self, layer: Elementwise, values: tuple[Array, ...]) -> Array:
         constants = tuple(
             value if value is None or quantization is None else quantization.dequantize(value)
             for value, quantization in zip(layer.constants, layer.quantizations, strict=True)
         )
-        changes: dict[str, Any] = {"form": Form.QDQ} if hasattr(layer, "form") else {}
         bare = replace(
-            layer,
-            constants=constants,
-            quantizations=(None,) * len(layer.quantizations),
-            output_quantization=None,
-            **changes,
+            layer, constants=constants, quantizations=(None,) * len(layer.quantizations), output_quantization=None
         )
-        (result,) = bare.run(values, self._engine, Rule.ONNX)
+        (result,) = Elementwise.run(bare, values, self._engine, Rule.ONNX)  # not as a QLinear operator does on codes
         return _clipped(layer.activated(result), layer.output_quantization)
 
     def _needs_codes(self, layer: Layer) -> bool:
@@ -97,7 +114,7 @@ class FloatNetwork:
         if isinstance(layer, (Quantize, QonnxQuantizer, Dequantize)):
             return False
         known = [name in self._quantizations for name in (*layer.inputs, *layer.outputs)]
-        if any(known) and not isinstance(layer, Elementwise):
+        if any(known) and not (isinstance(layer, Elementwise) and (layer.moves_only or _says(layer))):
             return True
         # What makes codes of values, but does not say by which quantization.
         taken = any(self._types[name] == "float32" for name in layer.inputs)
@@ -190,9 +207,11 @@ def _quantizations(network: Network) -> dict[str, Any]:
                 found.setdefault(name, quantization)
     # What only moves codes leaves them as they are, in either direction.
     types = {name: spec.dtype for name, spec in network.tensors.items()}
-    movers = [layer for layer in network.layers if getattr(layer, "moves_only", False) and not _says(layer)]
+    movers = [
+        layer for layer in network.layers if isinstance(layer, Elementwise) and layer.moves_only and not _says(layer)
+    ]
     for layer in (*movers, *reversed(movers)):
-        names = (*layer.inputs, *layer.outputs)
+        names = (*_data(layer), *layer.outputs)
         source = next((name for name in names if name in found), None)
         if source is not None and getattr(found[source], "axis", None) is None:
             for name in names:
@@ -218,8 +237,13 @@ def _taken(layer: Layer) -> Iterable[tuple[str, Any]]:
         yield layer.inputs[0], layer.source
 
 
-def _says(layer: Layer) -> bool:
+def _says(layer: Elementwise) -> bool:
     """Whether a layer has quantizations of its own."""
-    return isinstance(layer, Elementwise) and (
-        layer.output_quantization is not None or any(each is not None for each in layer.quantizations)
-    )
+    return layer.output_quantization is not None or any(each is not None for each in layer.quantizations)
+
+
+def _data(layer: Elementwise) -> list[str]:
+    """Return the inputs that are no indices or conditions."""
+    names = iter(layer.inputs)
+    varying = [(index, next(names)) for index, constant in enumerate(layer.constants) if constant is None]
+    return [name for index, name in varying if index not in layer.plain]

@@ -182,6 +182,24 @@ def test_onnx_reader_invalid_model(models: Any) -> None:
     assert "\n" not in str(e.value)
 
 
+def test_onnx_reader_names_what_it_writes_out_after_the_node(models: Any, rng: np.random.Generator) -> None:
+    """An operator that is run as the body that the standard gives it: the last layer has the node's name."""
+    nodes = [
+        helper.make_node("MeanVarianceNormalization", ["x"], ["a"], name="one"),
+        helper.make_node("MeanVarianceNormalization", ["a"], ["y"]),
+    ]
+    path = models.save(nodes, {"x": [1, 2, 3, 3]}, ["y"], {})
+    net = network.read(path)
+    names = [layer.name for layer in net.layers]
+    assert {name.split("/")[0] for name in names} == {"one", "y"}
+    assert names[-1] == "y"
+    assert names[names.index("one") + 1].startswith("y/")
+    assert len(set(names)) == len(names) > 4
+    x = rng.normal(size=(1, 2, 3, 3)).astype(np.float32)
+    found = network.run(net, {"x": x})["y"]
+    np.testing.assert_allclose(found, models.oracle(path, {"x": x})["y"], rtol=1e-4, atol=1e-5)  # sums in two orders
+
+
 def test_onnx_reader_lists_all_unsupported_operators_at_once(models: Any) -> None:
     nodes = [
         helper.make_node("RandomNormalLike", ["x"], ["s"], name="coin"),

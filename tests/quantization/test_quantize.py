@@ -234,3 +234,39 @@ def test_quantize_model_wrong(digits: dict[str, Array]) -> None:
         ValueError, match=r"blocks whose scales are chosen as the network runs must divide the channels"
     ):
         quantize(_model(), Recipe(weights="mxfp4", activations="mxfp4"), digits)
+
+
+@pytest.mark.parametrize(
+    ("node", "text"),
+    [
+        (
+            onnx.helper.make_node("GatherND", ["x", "i"], ["z"], "g", batch_dims=-3),
+            r"^node 'g' \(GatherND\): batch_dims must not be negative, not -3$",
+        ),
+        (
+            onnx.helper.make_node("Split", ["x"], ["z", *"opqrstuv"], "s", axis=1, num_outputs=9),
+            r"^node 's' \(Split\): 9 parts of sizes \[1, 1, 1, 1, 1, 1, 1, 1, -4\] do not make 4$",
+        ),
+    ],
+)
+@pytest.mark.parametrize("opset", [18, 21])
+def test_quantize_damaged_node_wrong(node: onnx.NodeProto, text: str, opset: int) -> None:
+    """On such nodes onnx's inference of shapes, and its conversion to another opset, can end the process."""
+    single = onnx.TensorProto.FLOAT
+    x, y, z = (
+        onnx.helper.make_tensor_value_info(name, single, [2, size]) for name, size in zip("xyz", (4, 4, 1), strict=True)
+    )
+    held = [onnx.numpy_helper.from_array(np.eye(4, dtype=np.float32) / 3, "w")]
+    held.append(onnx.numpy_helper.from_array(np.zeros((1, 1), np.int64), "i"))
+    product = onnx.helper.make_node("MatMul", ["x", "w"], ["y"], "m")
+    opsets = [onnx.helper.make_opsetid("", opset)]
+    images = {"x": np.ones((2, 4), np.float32)}
+    graph = onnx.helper.make_graph([product, node], "damaged", [x], [y, z], held)
+    with pytest.raises(ValueError, match=text):
+        quantize(onnx.helper.make_model(graph, opset_imports=opsets, ir_version=10), Recipe(weights="int4"), images)
+    unread = onnx.helper.make_graph([product, node], "damaged", [x], [y], held)
+    found = quantize(
+        onnx.helper.make_model(unread, opset_imports=opsets, ir_version=10), Recipe(weights="int4"), images
+    )
+    assert found.model is not None
+    assert node.op_type not in [each.op_type for each in found.model.graph.node]

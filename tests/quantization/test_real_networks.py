@@ -53,7 +53,7 @@ def test_float_form_of_resnet(shared: Path) -> None:
 
 
 @pytest.mark.slow
-def test_choose_by_simulation_dominates_on_resnet(shared: Path) -> None:
+def test_choose_by_simulation_is_no_worse_than_uniform_formats_on_resnet(shared: Path) -> None:
     model, images = _resnet(shared)
     network, formats = from_model(model), ("int8", "int6", "int4", "mxfp4")
     chosen = candidates(formats)

@@ -64,6 +64,22 @@ def test_roofline_and_timeline_are_drawn(tmp_path: Path, ending: str) -> None:
             assert again.read_text() == text  # no date, no random names
 
 
+def test_timeline_tells_long_names_apart(tmp_path: Path) -> None:
+    """Names that end alike get numbers, and the key has as much of each as tells them apart."""
+    result = _simulate(hwsim.accelerator.read("int8_16x16"))
+    names = [f"/encoder/layers.{index}/MatMul" for index in range(len(result.layers))]
+    layers = tuple(replace(layer, name=name) for layer, name in zip(result.layers, names, strict=True))
+    text = timeline_plot(replace(result, layers=layers), tmp_path / "a.svg").read_text()
+    wide = [layer.name for layer in layers if layer.cycles >= 0.012 * result.cycles]
+    assert len(wide) >= 5
+    for number, name in enumerate(wide, start=1):
+        assert f">{number}</text>" in text
+        assert f">{number}  {name}</text>" in text.replace("&#160;", " ")
+    one = replace(layers[2], name="alone", start_cycle=0)
+    text = timeline_plot(replace(result, layers=(one,)), tmp_path / "a.svg").read_text()
+    assert ">alone</text>" in text
+
+
 def test_roofline_without_products_wrong(tmp_path: Path) -> None:
     result = _simulate(hwsim.accelerator.read("int8_16x16"))
     without = replace(result, layers=tuple(layer for layer in result.layers if not layer.macs))

@@ -94,7 +94,7 @@ def _moves(layer: MultiplyAccumulate, problem: Problem, walked: Walked) -> list[
             moves += [move(name, "dram", loaded.outside, loaded.times)]
             moves += [move(name, f"{operand.memory}_write", loaded.stored, loaded.times)]
         moves.append(move(name, f"{operand.memory}_read", read, times))
-    sums = (int(spent.sums_written.sum()), int(spent.sums_read.sum()))
+    sums = (spent.sums_written, spent.sums_read)
     for port, bits in zip(("activation_write", "activation_read"), sums, strict=True):
         if bits:
             moves.append(move(f"{layer.name}.partial_sums", port, Footprint(bits)))

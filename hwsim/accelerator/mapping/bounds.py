@@ -67,6 +67,17 @@ class _Choice(NamedTuple):
     stored: Ints
     first: Ints
 
+    def along(self, index: tuple[slice | None, ...]) -> "_Choice":
+        """Return it with axes put in."""
+        useful, *bits = self
+        return _Choice(useful[index], *(each[index] for each in bits))
+
+
+def _rows(*choices: _Choice) -> _Choice:
+    """Return choices as one, a row each."""
+    useful, *bits = (np.stack(each) for each in zip(*choices, strict=True))
+    return _Choice(useful, *bits)
+
 
 class Part:
     """Tilings with tiles of so many groups, and with all combinations of the sides' sizes and of orders."""
@@ -108,20 +119,20 @@ class Part:
     def _whole(self, tensor: Operand, sides: str, form: Form) -> int:
         """Return the bits of a whole tensor."""
         sides = sides[::-1] if self.problem.swapped and tensor is self.problem.out else sides
-        ends = [np.array([0, getattr(self.problem.product, side)]) for side in sides]
-        return int(tensor.pieces(form, self.problem.groups, *ends).bits.sum())
+        totals = [getattr(self.problem.product, side) for side in sides]
+        return int(tensor.pieces(form, self.problem.groups, *((total, total) for total in totals)).bits.sum())
 
     def _twice(self, memory: str) -> Ints:
         """Return how many pieces of a tensor there are at once."""
         return np.where(self.tiles > 1, 2, 1) if self.machine.doubled[memory] else np.ones_like(self.tiles)
 
-    def _choices(self, name: str) -> list[_Choice]:
-        """Return an operand's loads if it is not held, and if it is; one of them alone where there is no choice."""
+    def _choices(self, name: str) -> _Choice:
+        """Return an operand's loads: a row if it is not held and one if it is, or one where there is no choice."""
         operand: Operand = getattr(self.problem, name)
         nothing = np.zeros_like(self.tiles)
         always = np.ones(len(self.tiles), bool)
         if operand.place is Place.CHIP:
-            return [_Choice(always, nothing, nothing, nothing, nothing)]
+            return _rows(_Choice(always, nothing, nothing, nothing, nothing))
         own, other = ("mk", "n") if name == "a" else ("nk", "m")
         again = self.rules.a_again if name == "a" else self.rules.b_again
         outside, stored = (self._whole(operand, own, form) for form in (operand.outside, operand.stored))
@@ -136,10 +147,10 @@ class Part:
             pieces.first,
         )
         if kept:
-            return [held]
+            return _rows(held)
         times = np.where(again, self.trips[other], 1)
         need = pieces.largest * self._twice(operand.memory)
-        return [_Choice(always, need, pieces.outside * times, pieces.stored * times, pieces.first), held]
+        return _rows(_Choice(always, need, pieces.outside * times, pieces.stored * times, pieces.first), held)
 
     def _sums(self) -> Ints:
         """Return the bits of sums that are begun and not complete."""
@@ -161,34 +172,29 @@ class Part:
         legal = self.tiles <= _TILES
         if self.machine.keeps_outputs:
             legal &= (self.trips["k"] == 1) | (self.order == K_INNERMOST)
-        found = []
-        for hold_a, a in enumerate(self._choices("a")):
-            for hold_b, b in enumerate(self._choices("b")):
-                free = {"activation": problem.activation_bits - need, "weight": problem.weight_bits + 0 * need}
-                for operand, choice in ((problem.a, a), (problem.b, b)):
-                    free[operand.memory] = free[operand.memory] - choice.need
-                fits = legal & a.useful & b.useful & (free["activation"] >= 0) & (free["weight"] >= 0)
-                which = np.flatnonzero(fits)
-                cycles, energy = self._least(energies, a, b, out, which)
-                found.append(
-                    Candidates(
-                        np.full(len(which), self.groups),
-                        self.tile["m"][which],
-                        self.tile["n"][which],
-                        self.tile["k"][which],
-                        self.order[which],
-                        np.full(len(which), hold_a + 2 * hold_b),
-                        self.tiles[which],
-                        problem.activation_bits - free["activation"][which],
-                        cycles,
-                        energy,
-                    )
-                )
-        return Candidates(*(np.concatenate(each) for each in zip(*found, strict=True)))
+        a, b = self._choices("a"), self._choices("b")
+        a, b = a.along((slice(None), np.newaxis)), b.along((np.newaxis,))
+        free: dict[str, Ints] = {"activation": problem.activation_bits - need, "weight": problem.weight_bits + 0 * need}
+        for operand, choice in ((problem.a, a), (problem.b, b)):
+            free[operand.memory] = free[operand.memory] - choice.need
+        fits = legal & a.useful & b.useful & (free["activation"] >= 0) & (free["weight"] >= 0)
+        hold_a, hold_b, which = np.nonzero(fits)
+        cycles, energy = self._least(energies, a, b, out)
+        used = problem.activation_bits - free["activation"]
+        return Candidates(
+            np.full(len(which), self.groups),
+            self.tile["m"][which],
+            self.tile["n"][which],
+            self.tile["k"][which],
+            self.order[which],
+            hold_a + 2 * hold_b,
+            self.tiles[which],
+            np.broadcast_to(used, fits.shape)[fits],
+            np.broadcast_to(cycles, fits.shape)[fits],
+            np.broadcast_to(energy, fits.shape)[fits],
+        )
 
-    def _least(
-        self, energies: AccessEnergies, a: _Choice, b: _Choice, out: Table, which: Ints
-    ) -> tuple[Ints, NDArray[np.float64]]:
+    def _least(self, energies: AccessEnergies, a: _Choice, b: _Choice, out: Table) -> tuple[Ints, NDArray[np.float64]]:
         """Return cycles and energy that tilings take at least.
 
         The array takes as long as for the whole product, and for each more tile what it takes to begin again; the DRAM
@@ -200,7 +206,7 @@ class Part:
         whole = machine.cost(problem.product, self.shared)
         kind = machine.accelerator.array.dataflow
         again = self.tiles // self.trips["k"] if kind.keeps_outputs else self.tiles
-        array = (whole.cycles + (again - 1) * restart_cycles(machine, problem.product, self.shared))[which]
+        array = whole.cycles + (again - 1) * restart_cycles(machine, problem.product, self.shared)
         reads = problem.reads(machine, problem.product, problem.groups)
         times = [np.maximum(whole.a_times, 1), np.maximum(whole.b_times, 1)]
         if kind is ArrayKind.INPUT_STATIONARY:
@@ -223,23 +229,23 @@ class Part:
         if not machine.doubled["activation"]:
             behind, apart = behind - leaving + last, apart + leaving - last
         dram = machine.widths["dram"]
-        busy = np.maximum(array, _ceil(behind, dram)[which])
+        busy = np.maximum(array, _ceil(behind, dram))
         for memory in ("activation", "weight"):
             width = machine.widths[memory]
-            busy = np.maximum(busy, _ceil(read[memory] - (back if memory == "activation" else 0), width)[which])
-        busy = np.maximum(busy, _ceil(sums + out.stored, machine.widths["activation"])[which])
+            busy = np.maximum(busy, _ceil(read[memory] - (back if memory == "activation" else 0), width))
+        busy = np.maximum(busy, _ceil(sums + out.stored, machine.widths["activation"]))
         if not kind.keeps_outputs and bool((self.trips["k"] > 1).any()):
             operands = read["activation"] - sums - back
             sides = (self.trips["k"], self.tile["k"])
             least = cut_cycles(machine, problem.product, *sides, operands, out.stored, whole.stream)
-            busy = np.maximum(busy, least[which])
+            busy = np.maximum(busy, least)
         ends = _ceil(a.first + b.first, dram) + _ceil(last, dram) + apart // dram
-        cycles = busy + ends[which]
+        cycles = busy + ends
         energy = whole.steps * (energies.step_pj or 0.0) + cycles * (energies.idle_pj_per_cycle or 0.0)
         moved = (read["activation"], written["activation"], read["weight"], written["weight"])
         for through, price in zip(moved, energies[:4], strict=True):
-            energy = energy + through[which] * price
-        return cycles, energy + (a.outside + b.outside + leaving)[which] * energies.dram
+            energy = energy + through * price
+        return cycles, energy + (a.outside + b.outside + leaving) * energies.dram
 
 
 def _ceil(bits: Ints, width: int) -> Ints:

@@ -18,7 +18,7 @@ def explain(accelerator: Accelerator, energies: AccessEnergies, best: Found) -> 
     lines = [_chosen(best), _limit(accelerator, best)]
     lines += [_other(each) for each in best.others]
     tried = best.tried
-    proven = "none is better" if best.exhaustive else f"none takes less than {100 * best.share:.1f} % of it"
+    proven = "of these, none is better" if best.exhaustive else f"none takes less than {100 * best.share:.1f} % of it"
     aim = _AIMS[accelerator.mapping.objective]
     lines.append(f"{tried} tiling{'s' * (tried != 1)} compared for least {aim}; {proven}")
     if energies.step_pj is None or energies.idle_pj_per_cycle is None:

@@ -2,7 +2,7 @@
 """What a tile of a product takes on an accelerator's arrays."""
 
 from copy import copy
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hwsim.accelerator.arrays import schedule
 from hwsim.accelerator.footprint import Footprint, footprint, step_bits
@@ -91,6 +91,7 @@ class Machine:
             self.folds = Folds(array.rows, unit.width * array.rows, array.columns)
         self._reads: dict[tuple[str, int, int, ScalarSpec | BlockSpec | int], Footprint] = {}
         self._costs: dict[tuple[MatmulShape, str], TileCost] = {}
+        self.tiled: dict[object, Any] = {}  # what `visits.costs` has found
         self.single: tuple[str, ...] = ()
 
     def undoubled(self, memories: tuple[str, ...]) -> "Machine":

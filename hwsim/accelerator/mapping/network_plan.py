@@ -105,14 +105,14 @@ class _Planner:
         plans, losses = zip(*(self._layer(storage, *each) for each in enumerate(self._network.layers)), strict=True)
         objective = self._accelerator.mapping.objective
         spent = [(each.cycles, self._energy_pj(each)) for each in plans]
-        whole = sum(rank(objective, *each, 0)[0] for each in spent) or 1
+        total = sum(rank(objective, *each, 0)[0] for each in spent) or 1
         return _Planned(
             spilled=spilled,
             whole=whole,
             storage=storage,
             plans=plans,
             rank=rank(objective, sum(cycles for cycles, _ in spent), sum(energy for _, energy in spent), 0),
-            losses=tuple(loss / whole for loss in losses),
+            losses=tuple(loss / total for loss in losses),
         )
 
     def tightest(self, planned: _Planned, settled: set[int]) -> int | None:
@@ -121,13 +121,18 @@ class _Planner:
         return None if index in settled or planned.losses[index] <= _WORTH else index
 
     def _least(self, layer: Layer, storage: Storage, *, whole: bool) -> int:
-        """Return what a layer's tiles need at least of the activations' memory, with all of K if that can be."""
+        """Return what a layer's tiles need at least of the activations' memory.
+
+        That is: twice and with all of K, if that is asked for; twice; once; the first of these that it has room for.
+        """
         if self._machine.keeps_outputs and all(map(storage.chip, (*layer.inputs, *layer.outputs))):
             return 0
         if isinstance(layer, MultiplyAccumulate):
             problem = plain_problem(self._network, self._accelerator, storage, layer, 0)
-            most = least_bits(self._machine, problem, whole=True) if whole else 0
-            return most if whole and most <= self._machine.capacity else least_bits(self._machine, problem)
+            capacity, once = self._machine.capacity, self._machine.undoubled(("activation",))
+            ways = [(self._machine, True)] * whole + [(self._machine, False), (once, False)]
+            needs = [least_bits(machine, problem, whole=way) for machine, way in ways]
+            return next((need for need in needs if need <= capacity), needs[-1])
         streams = sum(not storage.chip(name) for name in (*layer.inputs, *layer.outputs) if layer.kind != "reshape")
         return 2 * self._machine.widths["activation"] * streams
 

@@ -6,8 +6,7 @@ from math import prod
 from hwsim.accelerator.mapping.machine import Machine
 from hwsim.accelerator.mapping.pieces import Form, Image, Matrix, Operand, Place
 from hwsim.accelerator.mapping.problem import Problem, k_fold
-from hwsim.accelerator.mapping.storage import Storage, coded_form, weight_form
-from hwsim.accelerator.mapping.visits import bounds
+from hwsim.accelerator.mapping.storage import FLOATS, Storage, coded_form, weight_form
 from hwsim.accelerator.spec import Accelerator
 from hwsim.network import Layer, MatmulShape, Network
 from hwsim.network.layers.conv import Conv
@@ -56,7 +55,7 @@ def plain_problem(
     groups, m, k, n = product
     joined = isinstance(layer, Conv)
     if layer.weight is None:
-        b = _activation(network, storage, layer, 1, (groups, n, k))
+        b = _activation(network, accelerator, storage, layer, 1, (groups, n, k))
     else:
         place = Place.CHIP if storage.weights_resident else Place.DRAM
         form = weight_form(accelerator, layer)
@@ -73,7 +72,7 @@ def plain_problem(
     )
     return Problem(
         product=product,
-        a=_activation(network, storage, layer, 0, (groups, m, k)),
+        a=_activation(network, accelerator, storage, layer, 0, (groups, m, k)),
         b=b,
         out=out,
         arrangement="plain",
@@ -87,14 +86,25 @@ def plain_problem(
 
 
 def _activation(
-    network: Network, storage: Storage, layer: MultiplyAccumulate, index: int, sides: tuple[int, int, int]
+    network: Network,
+    accelerator: Accelerator,
+    storage: Storage,
+    layer: MultiplyAccumulate,
+    index: int,
+    sides: tuple[int, int, int],
 ) -> Operand:
     """Return an operand that is a tensor of the network: an image of a convolution, or `groups` matrices.
 
-    Codes come with the scales of their blocks.
+    Codes come with the scales of their blocks. Tiles of floats are rounded to the unit's format as they are loaded.
     """
     name = layer.inputs[index]
-    spec, form = network.tensors[name], coded_form(layer.blocks[index])
+    spec, place = network.tensors[name], input_place(storage, layer, name)
+    outside, stored = outside_form(network, storage, name), storage.forms[storage.same[name]]
+    coded = coded_form(layer.blocks[index])
+    if coded is not None:
+        outside = stored = coded
+    elif spec.dtype in FLOATS and place is Place.DRAM:
+        stored = (accelerator.unit.a, accelerator.unit.b)[index]
     groups, rows, length = sides
     view: Image | Matrix = Matrix()
     if isinstance(layer, Conv):
@@ -103,11 +113,11 @@ def _activation(
         groups = max(1, min(groups, spec.elements // (rows * length)))
     return Operand(
         "activation",
-        input_place(storage, layer, name),
+        place,
         view,
         groups,
-        outside_form(network, storage, name) if form is None else form,
-        storage.forms[storage.same[name]] if form is None else form,
+        outside,
+        stored,
         isinstance(layer, Conv),
     )
 
@@ -144,6 +154,6 @@ def least_bits(machine: Machine, problem: Problem, *, whole: bool = False) -> in
     for tensor, sides in ((problem.a, ("m", "k")), (problem.b, ("n", "k")), (problem.out, ("m", "n"))):
         if tensor.memory == "activation" and tensor.place is Place.DRAM:
             sizes = MatmulShape(1, one.m, k, one.n)
-            ends = (bounds(getattr(product, side), getattr(sizes, side)) for side in sides)
-            bits += twice * int(tensor.pieces(tensor.stored, 1, *ends).bits.max())
+            cuts = ((getattr(product, side), getattr(sizes, side)) for side in sides)
+            bits += twice * int(tensor.pieces(tensor.stored, 1, *cuts).bits.max())
     return bits

@@ -14,6 +14,7 @@ from hwsim.datapath.unit import ScalarSpec
 from hwsim.formats import BlockSpec
 
 __all__ = [
+    "Cut",
     "Form",
     "Image",
     "Lines",
@@ -23,12 +24,16 @@ __all__ = [
     "Place",
     "Spans",
     "Whole",
+    "bounds",
     "sized",
 ]
 
 Form = ScalarSpec | BlockSpec | int
 """How elements are kept: a format, or plain bits of each."""
 Ints = NDArray[np.int64]
+Cut = tuple[int, int]
+"""A side of a product and of a tile: the length of the whole, and that of a tile."""
+_NONE = np.zeros((), np.int64)
 _FLOAT32_BITS = 32  # of a tensor's scale
 
 
@@ -55,18 +60,46 @@ class Spans(NamedTuple):
     last: Ints
 
 
-def _spans(view: "Whole | Lines | Image", total: int, sizes: list[int]) -> Spans:
-    rows = [view.rows(np.append(np.arange(0, total, size), total), fresh=False) for size in sizes]
-    return Spans(*np.array([(each.max(), each.sum(), each[0], each[-1]) for each in rows], np.int64).T)
+@lru_cache(maxsize=256)
+def _spans(view: "Whole | Lines | Image", total: int, sizes: tuple[int, ...]) -> Spans:
+    """Return the rows of tiles of several sizes, all in one go."""
+    begins = [np.arange(0, total, size) for size in sizes]
+    starts = np.cumsum([0, *map(len, begins)])
+    begin = np.concatenate(begins)
+    end = np.minimum(begin + np.repeat(sizes, np.diff(starts)), total)
+    rows = np.broadcast_to(view.rows(begin, end), begin.shape)
+    return Spans(
+        np.maximum.reduceat(rows, starts[:-1]),
+        np.add.reduceat(rows, starts[:-1]),
+        rows[starts[:-1]],
+        rows[starts[1:] - 1],
+    )
+
+
+@lru_cache(maxsize=64)
+def bounds(total: int, size: int) -> Ints:
+    """Return where the tiles of a side begin, and where the last one ends."""
+    ends = np.arange(-(-total // size) + 1) * size
+    ends[-1] = total
+    ends.flags.writeable = False
+    return ends
+
+
+@lru_cache(maxsize=64)
+def _rows(view: "Matrix | Whole | Lines | Image", total: int, size: int, fresh: bool) -> Ints:
+    """Return the rows that each tile of a side needs; `fresh`: that none before it had."""
+    ends = bounds(total, size)
+    if fresh and isinstance(view, Image):
+        return view.new_rows(ends[1:])
+    return view.rows(ends[:-1], ends[1:])
 
 
 class Matrix(NamedTuple):
     """Rows of a matrix: a tile needs its own rows, of its own part of K."""
 
-    def rows(self, bounds: Ints, *, fresh: bool) -> Ints:
-        """Return the rows that each tile between neighbouring bounds needs; `fresh`: that none before it had."""
-        del fresh
-        return np.diff(bounds)
+    def rows(self, begin: Ints, end: Ints) -> Ints:
+        """Return the rows that each tile needs."""
+        return end - begin
 
     def spans(self, total: int, sizes: list[int]) -> Spans:
         """Return the rows of tiles of several sizes."""
@@ -76,7 +109,7 @@ class Matrix(NamedTuple):
     def lengths(self, bounds: Ints, *, fresh: bool) -> Ints:
         """Return how much of a row each part of K needs."""
         del fresh
-        return np.diff(bounds)
+        return bounds[1:] - bounds[:-1]
 
 
 class Whole(NamedTuple):
@@ -85,14 +118,14 @@ class Whole(NamedTuple):
     row_count: int
     length: int
 
-    def rows(self, bounds: Ints, *, fresh: bool) -> Ints:
+    def rows(self, begin: Ints, end: Ints) -> Ints:
         """Return all rows."""
-        del bounds, fresh
+        del begin, end
         return np.array([self.row_count])
 
     def spans(self, total: int, sizes: list[int]) -> Spans:
         """Return the rows of tiles of several sizes."""
-        return _spans(self, total, sizes)
+        return _spans(self, total, tuple(sizes))
 
     def lengths(self, bounds: Ints, *, fresh: bool) -> Ints:
         """Return the length."""
@@ -114,16 +147,19 @@ class Lines(NamedTuple):
     neighbours: int
     channels: int
 
-    def rows(self, bounds: Ints, *, fresh: bool) -> Ints:
+    def rows(self, begin: Ints, end: Ints) -> Ints:
         """Return the outputs of each tile."""
-        del fresh
-        lines, place = np.divmod(bounds, self.per_line)
-        outputs: Ints = np.diff(lines * self.width + np.minimum(place * self.neighbours, self.width))
+        return self._outputs(end) - self._outputs(begin)
+
+    def _outputs(self, rows: Ints) -> Ints:
+        """Return the outputs before a row."""
+        lines, place = np.divmod(rows, self.per_line)
+        outputs: Ints = lines * self.width + np.minimum(place * self.neighbours, self.width)
         return outputs
 
     def spans(self, total: int, sizes: list[int]) -> Spans:
         """Return the rows of tiles of several sizes."""
-        return _spans(self, total, sizes)
+        return _spans(self, total, tuple(sizes))
 
     def lengths(self, bounds: Ints, *, fresh: bool) -> Ints:
         """Return a group's channels."""
@@ -154,25 +190,36 @@ class Image(NamedTuple):
     taps: int
     channels: int = 0
 
-    def rows(self, bounds: Ints, *, fresh: bool) -> Ints:
-        """Return the pixels that each tile between neighbouring bounds needs; `fresh`: that none before it had."""
-        image, place = np.divmod(bounds[1:] - 1, self.out_lines * self.per_line)
-        line = place // self.per_line
-        extent = max(self.extent, self.stride) if fresh else self.extent
-        last = image * self.lines + np.clip(line * self.stride + extent - self.pad, 0, self.lines)
-        if fresh:
-            last = np.where(line == self.out_lines - 1, (image + 1) * self.lines, last)
-            new: Ints = np.diff(last, prepend=0) * self.pixels
-            return new
-        image, place = np.divmod(bounds[:-1], self.out_lines * self.per_line)
-        line = place // self.per_line
-        begin = np.clip(line * self.stride - self.pad, 0, self.lines)
-        pixels: Ints = (last - image * self.lines - begin) * self.pixels
+    def rows(self, begin: Ints, end: Ints) -> Ints:
+        """Return the pixels that each tile needs."""
+        image, line = self._place(begin)
+        last_image, last = self._place(end - 1)
+        first = self._clipped(line * self.stride - self.pad)
+        behind = self._clipped(last * self.stride + (self.extent - self.pad))
+        pixels: Ints = ((last_image - image) * self.lines + behind - first) * self.pixels
         return pixels
+
+    def new_rows(self, end: Ints) -> Ints:
+        """Return the pixels that each tile needs and none before it needed."""
+        image, line = self._place(end - 1)
+        last = self._clipped(line * self.stride + (max(self.extent, self.stride) - self.pad))
+        last[line == self.out_lines - 1] = self.lines
+        new: Ints = np.diff(image * self.lines + last, prepend=0) * self.pixels
+        return new
+
+    def _place(self, rows: Ints) -> tuple[Ints, Ints]:
+        """Return the image and the line of the output that rows of the product are of."""
+        image, place = np.divmod(rows, self.out_lines * self.per_line)
+        return image, place // self.per_line
+
+    def _clipped(self, lines: Ints) -> Ints:
+        """Return lines without the padding."""
+        inside: Ints = np.minimum(np.maximum(lines, 0), self.lines)
+        return inside
 
     def spans(self, total: int, sizes: list[int]) -> Spans:
         """Return the rows of tiles of several sizes."""
-        return _spans(self, total, sizes)
+        return _spans(self, total, tuple(sizes))
 
     def lengths(self, bounds: Ints, *, fresh: bool) -> Ints:
         """Return the channels of each part of K."""
@@ -184,15 +231,17 @@ class Image(NamedTuple):
 
 
 class Pieces(NamedTuple):
-    """Bits of pieces: arrays as the fields of `Footprint`."""
+    """Bits of pieces: arrays as the fields of `Footprint`; of plain elements nothing but these."""
 
     element_bits: Ints
-    scale_bits: Ints
-    index_bits: Ints
+    scale_bits: Ints = _NONE
+    index_bits: Ints = _NONE
 
     @property
     def bits(self) -> Ints:
         """All of each."""
+        if self.scale_bits is _NONE:
+            return self.element_bits
         return self.element_bits + self.scale_bits + self.index_bits
 
 
@@ -215,25 +264,23 @@ class Operand(NamedTuple):
     stored: Form
     joined: bool = False
 
-    def pieces(self, form: Form, groups: int, along: Ints, k_bounds: Ints, *, fresh: bool = False) -> Pieces:
-        """Return the bits of each tile: arrays of shape (tiles along the rows, tiles along K)."""
-        rows = self.view.rows(along, fresh=fresh)
-        lengths = self.view.lengths(k_bounds, fresh=fresh)
+    def pieces(self, form: Form, groups: int, along: Cut, across: Cut, *, fresh: bool = False) -> Pieces:
+        """Return the bits of each tile: arrays of shape (tiles along the rows, tiles along K).
+
+        `fresh`: of what no tile before it had.
+        """
+        rows = _rows(self.view, *along, fresh)
+        lengths = self.view.lengths(bounds(*across), fresh=fresh)
         groups = min(groups, self.groups)
         rows, width = (rows, groups) if self.joined else (rows * groups, 1)
         if not isinstance(form, BlockSpec):
             bits = rows[:, np.newaxis] * (lengths * (width * (form if isinstance(form, int) else form.bits)))
-            return Pieces(bits, np.zeros_like(bits), np.zeros_like(bits))
-        sizes = lengths.tolist()
-        columns = {length: sized(form, rows, length * width) for length in set(sizes)}
-        parts = [np.stack([_column(columns[length][i], rows) for length in sizes], 1) for i in range(3)]
+            return Pieces(bits)
+        sizes, column = np.unique(lengths, return_inverse=True)
+        columns = [sized(form, rows, length * width) for length in sizes.tolist()]
+        parts = [np.array([np.broadcast_to(each[i], rows.shape) for each in columns]).T[:, column] for i in range(3)]
         parts[1][0, 0] += _FLOAT32_BITS * form.tensor_scale  # comes with the first piece
         return Pieces(*parts)
-
-
-def _column(bits: Any, rows: Ints) -> Ints:
-    column: Ints = np.broadcast_to(np.asarray(bits, np.int64), rows.shape)
-    return column
 
 
 def sized(form: Form, rows: Any, length: int) -> Footprint:

@@ -51,6 +51,12 @@ class Problem:
     weight_bits: int
 
     @property
+    def laid_out(self) -> tuple[object, ...]:
+        """All that the array knows of it: not where tensors are, nor how much room there is."""
+        read = (self.a.memory, self.a.stored, self.b.memory, self.b.stored)
+        return self.product, self.arrangement, self.factor, self.groups, self.k, *read
+
+    @property
     def cuts_k(self) -> bool:
         """Whether K and N may be cut into tiles: where the arrangement brings no zeros in."""
         return self.arrangement in ("plain", "transposed")

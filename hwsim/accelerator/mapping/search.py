@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 _WALKS = 12  # of an arrangement and a way to share it out at most; what is left then might be better
-_OTHER_WALKS = 4  # of the best by each other objective then
+_OTHER_WALKS = 12  # of the best by each other objective then
 Rank = tuple[Any, Any, Any]
 
 
@@ -158,14 +158,16 @@ def _best(
     first = int(order[0])
     bound = Other(problem, int(tilings.cycles[first]), float(tilings.energy_pj[first]), exact=False)
     best: Found | None = None
+    seen = set[int]()
     for count, index in enumerate(_until_proven(objective, tilings, order)):
         least = tuple(float(each[index]) for each in by)
         better = cutoff is None or least < cutoff
         if count <= _WALKS and not better:
             break
         exhaustive = exhaustive and count < _WALKS
-        if not better:
+        if not better or index in seen:
             continue
+        seen.add(index)
         walked = walk(machine, problem, tilings.tiling(index, shared))
         energy = energy_pj(energies, walked)
         here = rank(objective, walked.cycles, energy, walked.tiles)

@@ -15,6 +15,7 @@ from hwsim.network.layers.conv import Conv
 from hwsim.network.layers.multiply_accumulate import MultiplyAccumulate
 
 __all__ = [
+    "FLOATS",
     "Storage",
     "coded_form",
     "store",
@@ -23,7 +24,7 @@ __all__ = [
 ]
 
 _KIB_BITS = 8192
-_FLOATS = ("float32", "float16", "bfloat16", "float64", "float")
+FLOATS = ("float32", "float16", "bfloat16", "float64", "float")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +70,7 @@ def weights_fit(network: Network, accelerator: Accelerator) -> bool:
 
 
 def weight_form(accelerator: Accelerator, layer: MultiplyAccumulate) -> Form:
-    """Return how a layer's weights are kept: codes as they are, with the scales of their blocks; values as the unit's b."""
+    """Return how a layer's weights are kept: codes as they are, with their blocks' scales; values as the unit's b."""
     form = coded_form(layer.b_quantization)
     return accelerator.unit.b if form is None else form
 
@@ -110,7 +111,7 @@ def _kept(
     for name, spec in {**{each.name: each for each in network.inputs}, **network.tensors}.items():
         readers = taken.get(same.get(name, name), {None})
         (only,) = readers if len(readers) == 1 else (None,)
-        form, length = (spec.bits, 1) if only is None or spec.dtype not in _FLOATS else only
+        form, length = (spec.bits, 1) if only is None or spec.dtype not in FLOATS else only
         forms[name], sizes[name] = form, footprint(form, spec.elements // max(length, 1), length)
     return forms, sizes
 

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hwsim.accelerator.mapping.pieces import Form, Matrix, Operand, Spans, sized
-from hwsim.accelerator.mapping.visits import Ints, bounds
+from hwsim.accelerator.mapping.pieces import Form, Matrix, Operand, Spans, bounds, sized
+from hwsim.accelerator.mapping.visits import Ints
 from hwsim.formats import BlockSpec
 
 __all__ = [

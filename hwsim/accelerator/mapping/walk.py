@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Walk over the tiles of a product: when each is loaded, computed and stored."""
 
+from collections import Counter
+from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +17,10 @@ __all__ = [
     "Walked",
     "walk",
 ]
+
+
+_Ports = dict[str, Ints]
+"""Bits through ports, tile by tile; a port without any is left out."""
 
 
 class PortBits(NamedTuple):
@@ -64,96 +70,92 @@ def walk(machine: Machine, problem: Problem, tiling: Tiling) -> Walked:
     for the array, and the array for it. Nothing overlaps with the layers before and after. A memory reads and writes at
     once, `SramSpec.port_bits` a cycle each way.
     """
-    visits = Visits(problem.product, tiling)
+    visits = Visits(problem, tiling)
     spent = costs(machine, problem, tiling, visits)
     a, b = (loads(problem, tiling, visits, name) for name in ("a", "b"))
-    out = stores(problem, tiling, visits)
-    ports = _ports(machine, problem, spent, a, b, out)
-    act, wgt, dram = ports["activation"], ports["weight"], ports["dram"]
-    busy = np.maximum.reduce(
-        (
-            spent.cycles,
-            _ceil(_next(dram.behind) + _before(dram.leaving), dram.width),
-            _ceil(act.taken + _before(act.leaving), act.width),
-            _ceil(act.given + _next(act.behind), act.width),
-            _ceil(wgt.taken, wgt.width),
-            _ceil(_next(wgt.behind), wgt.width),
-        )
-    )
-    apart = np.maximum.reduce([_ceil(port.apart, port.width) for port in ports.values()])
-    first = max(int(-(-(port.behind[0] + port.apart[0]) // port.width)) for port in ports.values())
-    alone = np.maximum(_ceil(dram.leaving_apart, dram.width), _ceil(act.leaving_apart, act.width))
-    last = max(int(-(-(port.leaving[-1] + port.leaving_apart[-1]) // port.width)) for port in (act, dram))
-    stall = int(busy.sum()) - spent.total.cycles + int(apart[1:].sum()) + int(alone[:-1].sum())
-    bits = PortBits(
-        activation_read=int(act.taken.sum() + act.leaving.sum() + act.leaving_apart.sum()),
-        activation_write=int(act.given.sum() + act.behind.sum() + act.apart.sum()),
-        weight_read=int(wgt.taken.sum()),
-        weight_write=int(wgt.behind.sum() + wgt.apart.sum()),
-        dram=int(dram.behind.sum() + dram.apart.sum() + dram.leaving.sum() + dram.leaving_apart.sum()),
-    )
+    out = stores(problem, visits)
+    behind, apart = (_loaded(machine, problem, a, b, doubled=doubled) for doubled in (True, False))
+    leaving = {} if problem.out.place is Place.CHIP else {"activation": out.stored_bits, "dram": out.outside_bits}
+    later = machine.doubled["activation"]
+    busy = _busy(machine, spent, visits, behind, out.stored_bits, leaving if later else {})
+    stall = int(busy.sum()) - spent.total.cycles
+    if apart:
+        stall += int(_longest(machine, apart)[1:].sum())
+    if leaving and not later:
+        stall += int(_longest(machine, leaving)[:-1].sum())
+    begins = Counter[str]()
+    for loaded in (behind, apart):
+        begins.update({port: int(bits[0]) for port, bits in loaded.items()})
+    first = max((_cycles(machine, *each) for each in begins.items()), default=0)
+    last = max((_cycles(machine, port, int(bits[-1])) for port, bits in leaving.items()), default=0)
+    bits = _port_bits(problem, spent, behind, apart, out, leaving)
     return Walked(tiling, visits.tiles, first, stall, last, spent, a, b, out, bits)
 
 
-class _Port(NamedTuple):
-    """What a memory moves for each tile, in bits.
+def _loaded(machine: Machine, problem: Problem, a: Moves, b: Moves, *, doubled: bool) -> _Ports:
+    """Return what tiles load into memories that are double-buffered, or into those that are not."""
+    loaded: _Ports = {}
+    for operand, moves in ((problem.a, a), (problem.b, b)):
+        if operand.place is not Place.CHIP and machine.doubled[operand.memory] == doubled:
+            for port, bits in ((operand.memory, moves.stored_bits), ("dram", moves.outside_bits)):
+                loaded[port] = loaded[port] + bits if port in loaded else bits
+    return loaded
 
-    taken, given : read from it and written to it while the array works on the tile
-    behind, apart : loaded for the tile, behind the array's work on the one before, or apart from all work
-    leaving, leaving_apart : outputs of the tile on their way out, behind the work on the next one, or apart
+
+def _busy(machine: Machine, spent: Costs, visits: Visits, behind: _Ports, stored: Ints, leaving: _Ports) -> Ints:
+    """Return the cycles of each tile: of the array, and of what memories do behind it.
+
+    That is what the next tile loads, and outputs of the tile before on their way out. `stored` are outputs that the
+    array writes.
     """
+    kinds = visits.kinds()
+    busy = spent.cycles[kinds]
+    taken, given = spent.taken[kinds], spent.written[kinds] + stored
+    if "activation" in leaving:
+        taken[1:] += leaving["activation"][:-1]
+    if "activation" in behind:
+        given[:-1] += behind["activation"][1:]
+    np.maximum(busy, _ceil(np.maximum(taken, given), machine.widths["activation"]), out=busy)
+    if "weight" in behind:
+        np.maximum(busy[:-1], _ceil(behind["weight"][1:], machine.widths["weight"]), out=busy[:-1])
+    if behind or leaving:
+        outside = np.zeros_like(busy)
+        if behind:
+            outside[:-1] = behind["dram"][1:]
+        if leaving:
+            outside[1:] += leaving["dram"][:-1]
+        np.maximum(busy, _ceil(outside, machine.widths["dram"]), out=busy)
+    return busy
 
-    width: int
-    taken: Ints
-    given: Ints
-    behind: Ints
-    apart: Ints
-    leaving: Ints
-    leaving_apart: Ints
+
+def _longest(machine: Machine, moved: _Ports) -> Ints:
+    """Return the cycles that the slowest port takes for what is moved apart from all work, tile by tile."""
+    return reduce(np.maximum, (_ceil(bits, machine.widths[port]) for port, bits in moved.items()))
 
 
-def _ports(machine: Machine, problem: Problem, spent: Costs, a: Moves, b: Moves, out: Moves) -> dict[str, _Port]:
-    """Return what each memory moves."""
-    nothing = np.zeros_like(spent.cycles)
-    taken = {"activation": spent.sums_read, "weight": nothing}
-    behind, apart = (dict.fromkeys(("activation", "weight", "dram"), nothing) for _ in range(2))
-    for operand, moves, bits in ((problem.a, a, spent.a_bits), (problem.b, b, spent.b_bits)):
-        memory = operand.memory
-        taken[memory] = taken[memory] + bits
-        loaded = behind if machine.doubled[memory] else apart
-        loaded[memory] = loaded[memory] + moves.stored_bits
-        loaded["dram"] = loaded["dram"] + moves.outside_bits
-    stays = problem.out.place is Place.CHIP
-    leaving = {"activation": nothing if stays else out.stored_bits, "dram": nothing if stays else out.outside_bits}
-    later = machine.doubled["activation"]
-    given = {"activation": spent.sums_written + out.stored_bits}
-    return {
-        name: _Port(
-            width,
-            taken.get(name, nothing),
-            given.get(name, nothing),
-            behind[name],
-            apart[name],
-            leaving.get(name, nothing) if later else nothing,
-            nothing if later else leaving.get(name, nothing),
-        )
-        for name, width in machine.widths.items()
-    }
+def _cycles(machine: Machine, port: str, bits: int) -> int:
+    return -(-bits // machine.widths[port])
+
+
+def _port_bits(problem: Problem, spent: Costs, behind: _Ports, apart: _Ports, out: Moves, leaving: _Ports) -> PortBits:
+    """Return all that goes through each port."""
+    loaded = {"activation": 0, "weight": 0, "dram": 0}
+    for each in (behind, apart):
+        for port, bits in each.items():
+            loaded[port] += int(bits.sum())
+    read = {"activation": spent.sums_read, "weight": 0}
+    for operand, whole in ((problem.a, spent.a_read), (problem.b, spent.b_read)):
+        read[operand.memory] += whole.bits
+    stored = int(out.stored_bits.sum())
+    outside = stored if out.outside_bits is out.stored_bits else int(out.outside_bits.sum())
+    return PortBits(
+        activation_read=read["activation"] + (stored if leaving else 0),
+        activation_write=spent.sums_written + stored + loaded["activation"],
+        weight_read=read["weight"],
+        weight_write=loaded["weight"],
+        dram=loaded["dram"] + (outside if leaving else 0),
+    )
 
 
 def _ceil(bits: Ints, width: int) -> Ints:
-    return -(-bits // width)
-
-
-def _next(bits: Ints) -> Ints:
-    """Return what the next tile has, at each tile."""
-    moved = np.zeros_like(bits)
-    moved[:-1] = bits[1:]
-    return moved
-
-
-def _before(bits: Ints) -> Ints:
-    """Return what the tile before has, at each tile."""
-    moved = np.zeros_like(bits)
-    moved[1:] = bits[:-1]
-    return moved
+    return (bits + (width - 1)) // width

@@ -173,9 +173,10 @@ def _is_coded(name: str, pattern: Pattern) -> bool:
 
 
 def _operand(name: str, pattern: Pattern) -> Operand:
-    """Return an operand as codes, where they are of one scale or one a channel."""
+    """Return an operand as codes, where they are of one scale or one a channel that is known."""
     operand = pattern.coded(name)
-    return pattern.plain(name) if isinstance(operand.quantization, BlockQuantization) else operand
+    other = any(operand.varying) or isinstance(operand.quantization, BlockQuantization)
+    return pattern.plain(name) if other else operand
 
 
 def _type_name(value: TensorSpec | Array) -> str:

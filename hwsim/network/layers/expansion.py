@@ -130,10 +130,18 @@ class Expansion:
         return self("DequantizeLinear", codes, self.constant(scale.scale), self.constant(zero), **axis)
 
     def coded(self, name: str) -> tuple[str, AffineQuantization] | None:
-        """Return the tensor of codes behind another, and their scale; None where there is none of ONNX's integers."""
+        """Return the tensor of codes behind another, and their scale; None where there is none of ONNX's integers.
+
+        None too where the scale varies.
+        """
         behind = self.pattern.coded(name)
         scale = behind.quantization
-        if not isinstance(scale, AffineQuantization) or scale.dtype not in CODE_RANGES or scale.narrow:
+        if (
+            any(behind.varying)
+            or not isinstance(scale, AffineQuantization)
+            or scale.dtype not in CODE_RANGES
+            or scale.narrow
+        ):
             return None
         if behind.constant is None:
             return behind.spec.name, scale

@@ -96,7 +96,9 @@ class Gemm(MultiplyAccumulate):
     def keeps_batch(self, specs: tuple[TensorSpec, ...]) -> bool:
         """Tell whether axis 0 is a row or a group of its own on both sides."""
         a, b = self._shapes(tuple(spec.shape for spec in specs))
-        if self.transpose_a or len(a) < 2 or any(self.varying_input):
+        # A slotted dataclass is made twice, which breaks the short form of super().
+        kept = MultiplyAccumulate.keeps_batch(self, specs)
+        if not kept or self.transpose_a or len(a) < 2 or any(self.varying_input):
             return False
         if self.weight is not None:
             return len(b) <= max(len(a) - 1, 2)

@@ -164,6 +164,11 @@ class MultiplyAccumulate(Layer):
                 )
         return (TensorSpec(name=self.outputs[0], shape=shape, dtype=self.output_dtype),)
 
+    def keeps_batch(self, specs: tuple[TensorSpec, ...]) -> bool:
+        """Tell whether axis 0 of every input is the output's; no operand that varies has constant scales a block."""
+        varying = self.blocks if self.weight is None else self.blocks[:1]
+        return bool(specs) and all(block is None or block.scales is None for block in varying)
+
     def run(self, values: tuple[Array, ...], engine: Engine, rule: Rule) -> tuple[Array, ...]:
         """Multiply on the engine, correct for the zero points, add the bias, requantize by the rule."""
         if rule is Rule.TFLITE and self.coded and self.a_quantization is not None:

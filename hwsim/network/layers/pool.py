@@ -63,9 +63,10 @@ class MaxPool(Elementwise):
         if output is None:
             return Elementwise.run(self, values, engine, rule)
         (source,) = self.quantizations
-        if source is not None and np.any(source.scale < 0):
-            if rule is Rule.TFLITE:
-                raise ValueError(f"layer {self.name!r}: the TFLite rule needs a positive scale")
+        backwards = source is not None and bool(np.any(source.scale < 0))
+        if backwards and rule is Rule.TFLITE:
+            raise ValueError(f"layer {self.name!r}: the TFLite rule needs a positive scale")
+        if rule is not Rule.TFLITE and (source is None or backwards):
             return (output.quantize(self.activated(self.compute(self.dequantized(self._operands(values))))),)
         best = self.compute(self._operands(values))
         if rule is Rule.TFLITE:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hwsim.formats import FloatSpec
-from hwsim.network.affine import AffineQuantization, storage_type
+from hwsim.network.affine import AffineQuantization, NanError, storage_type
 from hwsim.network.float_quantization import FormatQuantization
 from hwsim.network.graph import Engine, Layer, Shape, TensorSpec
 from hwsim.network.requantize import Rule
@@ -103,7 +103,7 @@ class QonnxQuantizer(Layer):
         assert self.quantization is not None
         held = isinstance(self.quantization, FormatQuantization) and self.quantization.format.has_nan
         if not held and np.isnan(levels).any():
-            raise ValueError(f"layer {self.name!r}: a NaN has no code of {self.quantization.dtype}")
+            raise NanError(f"layer {self.name!r}: a NaN has no code of {self.quantization.dtype}")
         if isinstance(self.quantization, FormatQuantization):
             assert isinstance(self.quantization.format, FloatSpec)
             overflow = "infinity" if self.quantization.format.has_nan else "saturate"

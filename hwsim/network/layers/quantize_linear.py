@@ -113,7 +113,9 @@ class Dequantize(Layer):
         return (self.quantization.dequantize(values[0]),)
 
     def keeps_batch(self, specs: tuple[TensorSpec, ...]) -> bool:
-        """Tell whether no scale runs along the batch."""
+        """Tell whether no scale runs along the batch, and none is of one element's block."""
+        if isinstance(self.quantization, BlockQuantization):
+            return False
         axis = self.quantization.axis
         return axis is None or axis % len(specs[0].shape) != 0
 

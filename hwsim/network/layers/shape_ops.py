@@ -133,7 +133,7 @@ class Concat(Elementwise):
             parts = []
             for codes, q in zip(self._operands(values), self.quantizations, strict=True):
                 same = q is not None and q.same_as(output)
-                parts.append(codes if same or q is None else output.quantize(q.dequantize(codes)))
+                parts.append(codes if same else output.quantize(codes if q is None else q.dequantize(codes)))
             return (self.compute(tuple(parts)),)
         return Elementwise.run(self, values, engine, rule)
 
