@@ -28,7 +28,7 @@ from onnx import numpy_helper
 
 from benchmarks import network_zoo
 from hwsim import accelerator, datapath, network
-from hwsim.accelerator import UnitEngine, check_network
+from hwsim.accelerator import SramSpec, UnitEngine, check_network
 from hwsim.accelerator.gpu import GpuEngine
 from hwsim.network import Network
 from hwsim.network.onnx_reader import from_model
@@ -155,15 +155,18 @@ def mobilenet_v2(options: argparse.Namespace) -> Line:
 
 
 def resnet18_cycles(options: argparse.Namespace) -> Line:
-    """Cycles, traffic and energy of ResNet-18, no values."""
+    """Cycles, traffic and energy of ResNet-18, no values; memories of 512 KiB, and of the 64 KiB of the preset."""
     from hwsim import simulate  # which needs more packages than the other lines
 
     del options
     net = from_model(network_zoo.resnet18(form="int8"))
     machine = accelerator.read("int8_16x16")
-    machine = replace(machine, name="int8_32x32", array=replace(machine.array, rows=32, columns=32))
+    small = replace(machine, name="int8_32x32", array=replace(machine.array, rows=32, columns=32))
+    memory = SramSpec(kilobytes=512, width_bits=256)
+    large = replace(small, activations=memory, weights=memory)
     what = "ResNet-18, 32 x 32 array, cycles, traffic, energy"
-    return timed(what, 0.05, lambda: simulate(net, machine, values="none"))
+    print(timed(f"{what}, 64 KiB", 0.05, lambda: simulate(net, small, values="none")))
+    return timed(f"{what}, 512 KiB", 0.05, lambda: simulate(net, large, values="none"))
 
 
 def gpt2(options: argparse.Namespace, goal: float = 300.0, engine: type[UnitEngine] = UnitEngine) -> Line:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The float network of QLinear operators and of codes that are only moved: ONNX Runtime's of the float operators."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from hwsim.simulation.errors import ErrorMeter
 
 Array = npt.NDArray[Any]
 
-CONSTANTS = {
+CONSTANTS: dict[str, Any] = {
     "xs": np.float32(0.0173),
     "xz": np.uint8(121),
     "ys": np.float32(0.013),
@@ -29,7 +30,11 @@ CONSTANTS = {
 
 
 def _model(
-    nodes: list[NodeProto], constants: dict[str, Any], given: dict[str, tuple[int, list[int]]], output: int, rank: int
+    nodes: list[NodeProto],
+    constants: dict[str, Any],
+    given: Mapping[str, tuple[int, list[int]]],
+    output: int,
+    rank: int,
 ) -> ModelProto:
     read = {name for node in nodes for name in node.input}
     graph = helper.make_graph(
@@ -97,7 +102,7 @@ def test_float_network_of_qlinear_operators(
     )
     real = _oracle(other, {"x": _value(codes, CONSTANTS["xs"], 121)})
     ends = [np.float32((code - 119) * np.float64(CONSTANTS["ys"])) for code in (0, 255)]
-    np.testing.assert_array_equal(found, np.clip(real, *ends))
+    np.testing.assert_array_equal(found, np.clip(real, ends[0], ends[1]))
 
 
 def _dequantize(name: str, output: str, parameters: str = "x", **attributes: Any) -> NodeProto:
@@ -107,7 +112,7 @@ def _dequantize(name: str, output: str, parameters: str = "x", **attributes: Any
 TABLE = np.random.default_rng(1).integers(0, 256, (10, 4)).astype(np.uint8)
 INDICES = {"i": np.array([[3, 0, 9]])}
 X = {"x": np.random.default_rng(2).integers(0, 256, (1, 3, 4)).astype(np.uint8)}
-BY_CHANNEL = {"cs": np.float32([0.1, 0.2, 0.3, 0.4]), "cz": np.array([1, 2, 3, 4], np.uint8)}
+BY_CHANNEL = {"cs": np.array([0.1, 0.2, 0.3, 0.4], np.float32), "cz": np.array([1, 2, 3, 4], np.uint8)}
 MOVED: dict[str, tuple[list[NodeProto], dict[str, Any], dict[str, Array]]] = {
     # as onnxruntime's quantize_dynamic writes an embedding
     "gather": ([helper.make_node("Gather", ["t", "i"], ["g"]), _dequantize("g", "y")], {"t": TABLE}, INDICES),

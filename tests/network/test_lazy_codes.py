@@ -108,7 +108,7 @@ def test_lazy_codes_of_weights_whose_scales_do_not_move_along(models: Any, rng: 
     ]
     constants = SCALES | {
         "w": rng.integers(-8, 8, shape).astype(np.int8),
-        "ws": np.float32([0.5, 0.25, 1, 2]),  # powers of two, for sums that are exact in any order
+        "ws": np.array([0.5, 0.25, 1, 2], np.float32),  # powers of two, for sums that are exact in any order
         "s": np.float32(0.5),
         "shape": np.array([4, 1, 3, 3]),
     }
@@ -125,7 +125,7 @@ def test_lazy_codes_scale_wrong(models: Any) -> None:
         _node("Add", "x mask_values", "y"),
     ]
     constants = {
-        "mask": np.float32([[0, -np.inf]]),
+        "mask": np.array([[0, -np.inf]], np.float32),
         "scale": np.float32(np.inf),
         "zero": np.int8(127),
     }

@@ -98,15 +98,18 @@ class _Planner:
         self._machine = Machine(accelerator)
         self._known: dict[object, Found | None] = {}
         self._plans: dict[tuple[int, Problem], tuple[LayerPlan, float]] = {}
+        self._planned: dict[frozenset[str], _Planned] = {}
 
     def planned(self, spilled: frozenset[str], *, whole: bool) -> _Planned:
         """Plan all layers."""
         storage = store(self._network, self._accelerator, partial(self._least, whole=whole), spilled)
+        if storage.on_chip in self._planned:  # the same tensors stay
+            return replace(self._planned[storage.on_chip], spilled=spilled, whole=whole)
         plans, losses = zip(*(self._layer(storage, *each) for each in enumerate(self._network.layers)), strict=True)
         objective = self._accelerator.mapping.objective
         spent = [(each.cycles, self._energy_pj(each)) for each in plans]
         total = sum(rank(objective, *each, 0)[0] for each in spent) or 1
-        return _Planned(
+        planned = self._planned[storage.on_chip] = _Planned(
             spilled=spilled,
             whole=whole,
             storage=storage,
@@ -114,6 +117,7 @@ class _Planner:
             rank=rank(objective, sum(cycles for cycles, _ in spent), sum(energy for _, energy in spent), 0),
             losses=tuple(loss / total for loss in losses),
         )
+        return planned
 
     def tightest(self, planned: _Planned, settled: set[int]) -> int | None:
         """Return the layer that loses most for want of room, but for those that are settled."""

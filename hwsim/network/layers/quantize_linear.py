@@ -113,7 +113,7 @@ class Dequantize(Layer):
         return (self.quantization.dequantize(values[0]),)
 
     def keeps_batch(self, specs: tuple[TensorSpec, ...]) -> bool:
-        """Tell whether no scale runs along the batch, and none is of one element's block."""
+        """Tell whether no scale runs along the batch: those of blocks always do."""
         if isinstance(self.quantization, BlockQuantization):
             return False
         axis = self.quantization.axis
