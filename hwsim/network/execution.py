@@ -238,7 +238,7 @@ def _source_of_nan(inputs: Mapping[str, Array]) -> str:
     holding = [repr(name) for name, value in inputs.items() if value.dtype.kind == "f" and np.isnan(value).any()]
     if not holding:
         return "the float network produced one"
-    return f"{'inputs' if len(holding) > 1 else 'input'} {', '.join(holding)} {'hold' if len(holding) > 1 else 'holds'} NaN"
+    return f"inputs {', '.join(holding)} hold NaN" if len(holding) > 1 else f"input {holding[0]} holds NaN"
 
 
 def _checked(network: Network, inputs: Mapping[str, Array]) -> tuple[dict[str, Array], int]:

@@ -207,7 +207,7 @@ def test_quantize_linear_saturates_infinity_and_refuses_nan() -> None:
     scale = np.asarray(1e-3, np.float32)
     assert quantize_linear(x, scale, np.asarray(3, np.uint8), target=kind("UINT8")).tolist() == [255, 0, 255]
     assert quantize_linear(x, scale, target=kind("FLOAT8E5M2")).astype(np.float32).tolist() == [57344, -57344, 57344]
-    with pytest.raises(ValueError, match="the scale must be finite and not 0, not 0.0"):
+    with pytest.raises(ValueError, match=r"the scale must be finite and not 0, not 0\.0"):
         quantize_linear(np.zeros(2, np.float32), np.asarray(0, np.float32), target=kind("INT8"))
 
 
