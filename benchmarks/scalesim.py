@@ -194,7 +194,7 @@ def _ours() -> tuple[float, int, float]:
         network_zoo.write("resnet18", Path(folder) / "model.onnx", form="int8")
         net = network.read(Path(folder) / "model.onnx")
     preset = read("int8_16x16")
-    sram = SramSpec(kilobytes=2048, width_bits=256)
+    sram = SramSpec(kilobytes=2048, width_bits=256, banks=8)
     array = ArraySpec(dataflow=ArrayKind.WEIGHT_STATIONARY, rows=32, columns=32)
     accelerator = replace(preset, array=array, activations=sram, weights=sram)
     best = float("inf")
