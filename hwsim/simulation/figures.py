@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A layer's figures, from its plan and the prices; no value is looked at."""
 
-from collections.abc import Mapping
-
 from cost_models.memory import Stream
 from hwsim.accelerator import Accelerator
 from hwsim.accelerator.mapping import LayerPlan, plan
 from hwsim.network import Network
 from hwsim.prices import Prices
-from hwsim.result import LayerError, LayerResult, peak_macs
+from hwsim.result import LayerResult, peak_macs
 from hwsim.simulation.energy import access_energies, layer_energy, power
 
 __all__ = [
@@ -16,9 +14,7 @@ __all__ = [
 ]
 
 
-def layer_results(
-    network: Network, accelerator: Accelerator, prices: Prices, errors: Mapping[str, LayerError]
-) -> tuple[LayerResult, ...]:
+def layer_results(network: Network, accelerator: Accelerator, prices: Prices) -> tuple[LayerResult, ...]:
     """Return what each layer takes in a pass of the network's batch, in order."""
     fixed, peak = power(accelerator, prices), peak_macs(accelerator)
     results, start = [], 0
@@ -36,7 +32,6 @@ def layer_results(
                 utilisation=macs / (max(cycles, 1) * peak),
                 dram_activations=rows,
                 energy=layer_energy(accelerator, prices, fixed, each, rows),
-                error=errors.get(layer.name),
             )
         )
         start += cycles

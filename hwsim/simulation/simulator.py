@@ -2,6 +2,7 @@
 """The simulation itself: checks first, then values where they are asked for, then figures."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -92,8 +93,9 @@ def simulate(
     _check_options(values, inputs, against_float=against_float, record=record, resume=resume)
     prices = check_prices(accelerator)
     check_nonlinear(network, accelerator.nonlinear, UnitEngine.nonlinear_kernels, accelerator.requantization)
+    check_network(network, accelerator.element, dict.fromkeys(_calibrated(network), (0.0, 0.0)))
+    figures = layer_results(network, accelerator, prices)  # before any value, for memories may be too small
     if values == "none" or inputs is None:
-        check_network(network, accelerator.element, dict.fromkeys(_calibrated(network), (0.0, 0.0)))
         found = _Values({}, 0)
     else:
         arrays = {name: np.asarray(value) for name, value in inputs.items()}
@@ -108,7 +110,7 @@ def simulate(
         network=network.name,
         accelerator=accelerator,
         outputs=found.outputs,
-        layers=layer_results(network, accelerator, prices, found.errors),
+        layers=tuple(replace(each, error=found.errors.get(each.name)) for each in figures),
         batch=network.batch,
         images=found.images,
         energy_note=prices.note,
