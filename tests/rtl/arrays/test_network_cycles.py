@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Layers of networks on compiled Verilog: values of the engine, cycles of the closed form, steady and under stalls."""
 
+from collections.abc import Iterator
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,8 +22,10 @@ _STALLS = ((0.0, 0.0), (0.3, 0.0), (0.0, 0.6), (0.4, 0.5))
 
 
 @pytest.fixture(scope="module")
-def benchmark() -> Any:
-    return import_module("benchmarks.network_cycles")
+def benchmark(root: Path) -> Iterator[Any]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(root))
+        yield import_module("benchmarks.network_cycles")
 
 
 @pytest.fixture(scope="module")
