@@ -2,7 +2,6 @@
 """What the commands share: the option of JSON, the console, progress, and how an answer is printed."""
 
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -37,21 +36,16 @@ def show(shown: Any, *, as_json: bool) -> None:
 
 
 def console() -> Any:
-    """Return a console as wide as the terminal; where there is none as COLUMNS says, or wide enough for a table."""
+    """Return a console as wide as the terminal, or wide enough for a table where there is none."""
     from rich.console import Console
 
-    return Console(width=None if sys.stdout.isatty() or _has_columns() else _WIDTH)
+    return Console(width=None if sys.stdout.isatty() else _WIDTH)
 
 
 def print_lines(terminal: Any, lines: Iterable[str]) -> None:
     """Print sentences a line each: wrapped on a terminal, whole where a program or a file takes them."""
     for line in lines:
         terminal.print(line, soft_wrap=not terminal.is_terminal, highlight=False, markup=False)
-
-
-def _has_columns() -> bool:
-    """Whether the environment says how wide the output is."""
-    return os.environ.get("COLUMNS", "").isdecimal()
 
 
 @contextmanager

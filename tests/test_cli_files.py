@@ -197,13 +197,3 @@ def test_cli_lines_wrap_on_a_terminal(is_terminal: bool) -> None:
     assert len(lines) == (3 if is_terminal else 2)
     assert lines[-1] == "and [one] more"
     assert (max(map(len, lines)) <= 30) is is_terminal
-
-
-def test_cli_width_is_that_of_columns(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("COLUMNS", raising=False)
-    assert terminal.console().width == 130
-    monkeypatch.setenv("COLUMNS", "72")
-    assert terminal.console().width == 72
-    _, out, _ = _run(capsys, "simulate", "--cycles-only", "--details")
-    tables = out[: out.index("cycles, traffic and energy only")]
-    assert max(map(len, tables.splitlines())) <= 72
