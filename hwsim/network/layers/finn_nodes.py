@@ -21,7 +21,7 @@ from hwsim.network.layers.finn import (
     XnorPopcount,
 )
 from hwsim.network.layers.multiply_accumulate import Form
-from hwsim.network.layers.qonnx_nodes import DOMAINS
+from hwsim.network.layers.qonnx_nodes import DOMAINS, coded_once
 from hwsim.network.layers.quantize_linear import Dequantize
 from hwsim.network.layers.window import Window
 from hwsim.network.pattern import Operand, Pattern, RawNode
@@ -104,15 +104,7 @@ def build_xnor_popcount(node: RawNode, pattern: Pattern) -> None:
 
 def _integers(node: RawNode, pattern: Pattern) -> Operand | None:
     """Return the codes of a MultiThreshold or RequantShift; None where it gives no whole numbers of a known range."""
-    name = pattern.coded_name(node.outputs[0])
-    if name not in pattern.specs:
-        layer = _layer(node, pattern, name, coded=True)
-        if layer.quantization is None:
-            return None
-        pattern.add(layer)
-    made = next(layer for layer in pattern.layers if name in layer.outputs)
-    assert isinstance(made, WholeNumbers)
-    return Operand(spec=pattern.specs[name], quantization=made.quantization)
+    return coded_once(node, pattern, lambda name: _layer(node, pattern, name, coded=True))
 
 
 def _moved_windows(node: RawNode, pattern: Pattern) -> Operand | None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """QONNX quantizers in a graph: as layers, as constant codes, as codes that products read."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from hwsim.formats import FloatSpec, Specials
 from hwsim.network.affine import BIPOLAR, FLOAT_FORMATS, AffineQuantization
 from hwsim.network.float_quantization import FormatQuantization
 from hwsim.network.graph import TensorSpec
+from hwsim.network.layers.finn import WholeNumbers
 from hwsim.network.layers.qonnx import (
     ROUNDINGS,
     BipolarQuant,
@@ -28,6 +29,7 @@ __all__ = [
     "QONNX_QUANTIZERS",
     "build_quantizer",
     "build_trunc",
+    "coded_once",
 ]
 
 Array = npt.NDArray[Any]
@@ -93,14 +95,22 @@ def _quantizer(node: RawNode, pattern: Pattern) -> Operand | None:
         if layer.quantization is None:
             return Operand(spec=spec, constant=layer.values(levels).astype(np.float32))
         return Operand(spec=spec, constant=layer.codes(levels), quantization=layer.quantization)
+    return coded_once(node, pattern, lambda name: _layer(node, pattern, name, coded=True))
+
+
+def coded_once(node: RawNode, pattern: Pattern, make: Callable[[str], QonnxQuantizer | WholeNumbers]) -> Operand | None:
+    """Return the codes that a node gives, by one layer for all its readers; None where it gives no codes.
+
+    `make` takes the name of the tensor of codes.
+    """
     name = pattern.coded_name(node.outputs[0])
     if name not in pattern.specs:
-        layer = _layer(node, pattern, name, coded=True)
+        layer = make(name)
         if layer.quantization is None:
             return None
         pattern.add(layer)
     made = next(layer for layer in pattern.layers if name in layer.outputs)
-    assert isinstance(made, QonnxQuantizer)
+    assert isinstance(made, QonnxQuantizer | WholeNumbers)
     return Operand(spec=pattern.specs[name], quantization=made.quantization)
 
 
