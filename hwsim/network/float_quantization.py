@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Quantizations to the formats of `hwsim.formats`: one scale for a tensor, one a channel, or one a block."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -230,10 +230,6 @@ class BlockQuantization:
             == (other.format, other.dtype, other.scale_format, other.block_size, other.axis, other.tensor_scale)
             and np.array_equal(self.scales, other.scales)
         )
-
-    def with_scales(self, scales: Array) -> "BlockQuantization":
-        """Return the quantization with the scales that it has in a run."""
-        return replace(self, scales=scales)
 
     def scale_values(self, scales: Array | None = None) -> npt.NDArray[np.float64]:
         """Return the exact values of scales' codes, the tensor's scale not in them."""

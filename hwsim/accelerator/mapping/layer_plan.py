@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a plan says of a layer: how it is cut, when its parts happen, and what it moves."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -33,6 +34,11 @@ class AccessEnergies(NamedTuple):
     dram: float
     step_pj: float | None = None
     idle_pj_per_cycle: float | None = None
+
+    def total_pj(self, bits: Iterable[int], steps: int, cycles: int) -> float:
+        """Return what accesses (bits, port by port), steps and idling take; nothing for what is unknown."""
+        accesses = sum(moved * price for moved, price in zip(bits, self[:5], strict=True))
+        return accesses + steps * (self.step_pj or 0.0) + cycles * (self.idle_pj_per_cycle or 0.0)
 
 
 class Event(NamedTuple):

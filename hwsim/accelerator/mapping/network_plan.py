@@ -188,6 +188,4 @@ class _Planner:
 
     def _energy_pj(self, plan: LayerPlan) -> float:
         """Return what a layer takes: accesses, steps and idling; nothing for what is not known."""
-        energies, traffic = self._energies, plan.traffic
-        accesses = sum(traffic.port_bits(port) * price for port, price in zip(PORTS, energies[:5], strict=True))
-        return accesses + plan.steps * (energies.step_pj or 0.0) + plan.cycles * (energies.idle_pj_per_cycle or 0.0)
+        return self._energies.total_pj(map(plan.traffic.port_bits, PORTS), plan.steps, plan.cycles)

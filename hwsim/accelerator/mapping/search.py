@@ -63,9 +63,7 @@ class Other(NamedTuple):
 
 def energy_pj(energies: AccessEnergies, walked: Walked) -> float:
     """Return what a mapping takes: accesses, steps and idling; nothing for what is not known."""
-    accesses = sum(bits * price for bits, price in zip(walked.bits, energies[:5], strict=True))
-    steps = walked.costs.total.steps * (energies.step_pj or 0.0)
-    return accesses + steps + walked.cycles * (energies.idle_pj_per_cycle or 0.0)
+    return energies.total_pj(walked.bits, walked.costs.total.steps, walked.cycles)
 
 
 def rank(objective: Objective, cycles: Any, energy: Any, tiles: Any) -> Rank:
