@@ -4,7 +4,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import cost_models
 from cost_models import Cost
@@ -28,9 +28,14 @@ from cost_models.technologies import read as read_technology
 from hwsim.accelerator import Accelerator, SramSpec
 
 __all__ = [
+    "Priced",
     "Prices",
     "check_prices",
+    "fastest_mhz",
 ]
+
+Priced = Cost | None | Literal["known"]
+"""The cost of an accelerator's element: given, None where it is not known, ``"known"`` to look it up."""
 
 _EXCLUDED = "without the wires in the array and the vector unit; the array's clock is never gated"
 _Built = TypeVar("_Built")
@@ -79,15 +84,28 @@ class Prices:
         return tuple(lines)
 
 
-def check_prices(accelerator: Accelerator) -> Prices:
+def fastest_mhz(cost: Cost) -> float | None:
+    """Return the clock that a unit reaches, with wires where its technology has them; None where it has no delay."""
+    delay_ps = cost.wired_delay_ps or cost.delay_ps
+    return 1e6 / delay_ps if delay_ps else cost.fmax_mhz
+
+
+def check_prices(accelerator: Accelerator, *, cost: Priced = "known") -> Prices:
     """Look up what an accelerator's parts cost.
+
+    Parameters
+    ----------
+    accelerator : Accelerator
+    cost : Cost, None or "known"
+        What an element of the array costs, None where that is not known, or ``"known"`` for what
+        `cost_models.estimate` says.
 
     Raises
     ------
     ValueError
         If the technology, the DRAM, a wire or the memory preset is unknown, a memory is outside what is known, a
-        constant of the user's is wrong, or the clock is faster than the unit was measured to be; the message begins
-        with the key of the accelerator's file.
+        constant of the user's is wrong, the clock is faster than the unit was measured to be, or the cost given is of
+        another unit; the message begins with the key of the accelerator's file.
     """
     technology = accelerator.technology
     if technology not in technologies():
@@ -97,17 +115,16 @@ def check_prices(accelerator: Accelerator) -> Prices:
         _sram(f"memory.{key}", spec, accelerator, chosen)
         for key, spec in (("activations", accelerator.activations), ("weights", accelerator.weights))
     ]
-    cost, note = _cost(accelerator)
-    if cost is not None:
-        delay_ps = cost.wired_delay_ps or cost.delay_ps
-        fastest = 1e6 / delay_ps if delay_ps else cost.fmax_mhz
+    found, note = _cost(accelerator, cost)
+    if found is not None:
+        fastest = fastest_mhz(found)
         if fastest is not None and accelerator.clock_mhz > fastest:
             raise ValueError(
                 f"clock_mhz: must be at most {int(fastest)}, which the unit with {accelerator.pipeline} register ranks "
                 f"reaches in {technology}, not {accelerator.clock_mhz}"
             )
     return Prices(
-        cost=cost,
+        cost=found,
         note=note,
         activations=memories[0],
         weights=memories[1],
@@ -117,14 +134,23 @@ def check_prices(accelerator: Accelerator) -> Prices:
     )
 
 
-def _cost(accelerator: Accelerator) -> tuple[Cost | None, str]:
+def _cost(accelerator: Accelerator, given: Priced) -> tuple[Cost | None, str]:
     """Look up what an element of the array costs, and say where that comes from or why there is none."""
     if accelerator.array.serial_bits:
         return None, "not known of a unit that takes its operand bit by bit: all measured ones take it at once"
-    try:
-        cost = cost_models.estimate(accelerator.element, accelerator.technology, pipeline=accelerator.pipeline)
-    except cost_models.NotMeasuredError as error:
-        return None, str(error.args[0])
+    wanted = (accelerator.element.name, accelerator.technology, accelerator.pipeline)
+    text = "unit {0} with {2} register ranks in technology {1}".format(*wanted)
+    if given is None:
+        return None, f"the cost of {text} is not known"
+    if given == "known":
+        try:
+            cost = cost_models.estimate(accelerator.element, accelerator.technology, pipeline=accelerator.pipeline)
+        except cost_models.NotMeasuredError as error:
+            return None, str(error.args[0])
+    else:
+        cost = given
+        if (cost.unit, cost.technology, cost.pipeline) != wanted:
+            raise ValueError(f"cost must be of {text}, not of {cost.unit}, {cost.pipeline}, {cost.technology}")
     operands = cost.operands or "operands of the units it was fitted on"
     return cost, f"{cost.source}; {operands}; {_EXCLUDED}" if cost.energy_pj is not None else "not known on an FPGA"
 

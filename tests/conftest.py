@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every test sees: the generators' settings and the reference data beside the checkout."""
 
+import importlib.util
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from hypothesis import settings
@@ -29,6 +32,18 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def root() -> Path:
     """Return the folder of the checkout."""
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def pages() -> ModuleType:
+    """Return the module that runs the blocks of Markdown pages."""
+    spec = importlib.util.spec_from_file_location("pages", Path(__file__).with_name("pages.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["pages"] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@
 from hwsim.accelerator.arrays import Schedule, schedule, serial, stalled, streamed
 from hwsim.accelerator.engine import Record, UnitEngine, check_network
 from hwsim.accelerator.footprint import Footprint, footprint, step_bits
-from hwsim.accelerator.reader import presets, read
+from hwsim.accelerator.reader import UnknownNameError, keys, presets, read, read_text, toml_text
 from hwsim.accelerator.sampled import SampledEngine, SampledError
 from hwsim.accelerator.spec import (
     Accelerator,
@@ -36,14 +36,18 @@ __all__ = [
     "SramSpec",
     "Traffic",
     "UnitEngine",
+    "UnknownNameError",
     "WireSpec",
     "check_network",
     "footprint",
+    "keys",
     "presets",
     "read",
+    "read_text",
     "schedule",
     "serial",
     "stalled",
     "step_bits",
     "streamed",
+    "toml_text",
 ]

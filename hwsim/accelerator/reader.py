@@ -4,7 +4,9 @@
 import difflib
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from enum import Enum
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,8 +28,12 @@ from hwsim.network import Rule
 from hwsim.network.nonlinear import GeluKind, LayerNormKind, NonlinearSpec, SoftmaxKind
 
 __all__ = [
+    "UnknownNameError",
+    "keys",
     "presets",
     "read",
+    "read_text",
+    "toml_text",
 ]
 
 _Built = TypeVar("_Built")
@@ -71,13 +77,23 @@ _KEYS: dict[str, tuple[str, ...]] = {
 }
 
 
+class UnknownNameError(ValueError):
+    """A key that no accelerator has, or a value that is none of those a key can have."""
+
+
+def keys() -> tuple[str, ...]:
+    """Return the dotted keys that an accelerator's file can have, without those of tables."""
+    found = (f"{prefix}.{key}" if prefix else key for prefix, inner in _KEYS.items() for key in inner)
+    return tuple(key for key in found if key not in _KEYS)
+
+
 def presets() -> tuple[str, ...]:
     """Return the names of the accelerators that come with the package."""
     folder = resources.files("hwsim.accelerator") / "presets"
     return tuple(sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")))
 
 
-def read(path: str | Path) -> Accelerator:
+def read(path: str | Path, *, changes: Mapping[str, Any] | None = None) -> Accelerator:
     """Read an accelerator.
 
     Parameters
@@ -88,6 +104,8 @@ def read(path: str | Path) -> Accelerator:
         `count` (1), `folds` ("streamed") and `serial_bits` (0), of a memory `double_buffered` (true), the tables
         `nonlinear` and `mapping`, and the constants of memories (docs/memory.md). With `memory.preset`, there is no
         `sram_node_nm`, and `memory.dram.kind` may be left out.
+    changes : mapping of str to value, optional
+        What is to be put in place of the file's, or added to it, by dotted key: ``{"array.rows": 8}``.
 
     Returns
     -------
@@ -101,11 +119,14 @@ def read(path: str | Path) -> Accelerator:
         If the path is a directory, the file is not TOML, or a key is unknown, missing, of the wrong kind or out of
         range: with file, key and value.
     """
-    text, where = _text(path)
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"{where}: not a TOML file: {error}") from None
+    return read_text(*toml_text(path), changes=changes)
+
+
+def read_text(text: str, where: str, *, changes: Mapping[str, Any] | None = None) -> Accelerator:
+    """Read an accelerator from the text of a TOML file; `where` names it in errors. Else as `read`."""
+    table = _parsed(text, where)
+    if changes:
+        table = _changed(table, changes, where)
     _check_keys(table, "", where)
     try:
         return _accelerator(table, where)
@@ -115,8 +136,35 @@ def read(path: str | Path) -> Accelerator:
         raise kind(message if message.startswith(where) else f"{where}: {message}") from None
 
 
-def _text(path: str | Path) -> tuple[str, str]:
-    """Return the text and what to call it in an error."""
+@lru_cache(maxsize=64)
+def _parsed(text: str, where: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{where}: not a TOML file: {error}") from None
+
+
+def _changed(table: Mapping[str, Any], changes: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return a copy of a table with other values at dotted keys, each of which an accelerator has."""
+    known = [f"{prefix}.{key}" if prefix else key for prefix, keys in _KEYS.items() for key in keys]
+    changed = deepcopy(dict(table))
+    for path, value in changes.items():
+        if path not in known or path in _KEYS:
+            close = difflib.get_close_matches(path, [key for key in known if key not in _KEYS], n=3)
+            hint = f"; did you mean {', '.join(close)}?" if close else ""
+            raise UnknownNameError(f"{where}: unknown key {path!r}{hint}")
+        *tables, key = path.split(".")
+        inner = changed
+        for each in tables:
+            inner = inner.setdefault(each, {})
+            if not isinstance(inner, dict):
+                raise TypeError(f"{where}: {each} must be a table, not {inner!r}")
+        inner[key] = value
+    return changed
+
+
+def toml_text(path: str | Path) -> tuple[str, str]:
+    """Return the text of a file or a preset, and what to call it in an error; the errors are those of `read`."""
     if str(path) in presets():
         return (resources.files("hwsim.accelerator") / "presets" / f"{path}.toml").read_text(), f"preset {path}"
     file = Path(path)
@@ -142,7 +190,7 @@ def _check_keys(table: Mapping[str, Any], prefix: str, where: str) -> None:
         if key not in known:
             close = difflib.get_close_matches(key, known, n=1)
             hint = f"; did you mean {close[0]!r}?" if close else f"; the keys here are {', '.join(known)}"
-            raise ValueError(f"{where}: unknown key {full!r}{hint}")
+            raise UnknownNameError(f"{where}: unknown key {full!r}{hint}")
         if full in _KEYS:
             if not isinstance(value, dict):
                 raise TypeError(f"{where}: {full} must be a table, not {value!r}")
@@ -170,7 +218,7 @@ def _choice(table: Mapping[str, Any], path: str, where: str, choices: type[Enum]
         return choices(text)
     except ValueError:
         allowed = ", ".join(repr(choice.value) for choice in choices)
-        raise ValueError(f"{where}: {path} must be one of {allowed}, not {text!r}") from None
+        raise UnknownNameError(f"{where}: {path} must be one of {allowed}, not {text!r}") from None
 
 
 def _accelerator(table: Mapping[str, Any], where: str) -> Accelerator:

@@ -12,6 +12,7 @@ __all__ = [
 ]
 
 _KINDS = (".png", ".svg", ".pdf")
+_SHARES = ("accuracy", "agreement")
 
 
 def check_plot_file(path: str | Path) -> Path:
@@ -41,12 +42,14 @@ def check_file(path: str | Path, kinds: tuple[str, ...], what: str) -> Path:
 
 
 def comparison_plot(rows: Sequence[Mapping[str, Any]], path: str | Path, title: str) -> Path:
-    """Draw accuracy against area and against LUTs, a point a format, with the Pareto front.
+    """Draw accuracy against area and against energy, a point a row, with the Pareto fronts.
 
     Parameters
     ----------
     rows : sequence of mappings
-        From `hwsim.study.compare`; a row without the figure of a panel is left out of that panel.
+        From `hwsim.study.Comparison.rows`; a row without the figures of a panel is left out of that panel. The panels
+        are those of `hwsim.report.comparison.default_fronts`: agreement with float32 where no image has a label, counts
+        where the technology is an FPGA.
     path : str or Path
         The file to write; its ending is the kind (png, svg, pdf).
     title : str
@@ -61,38 +64,50 @@ def comparison_plot(rows: Sequence[Mapping[str, Any]], path: str | Path, title: 
     FileNotFoundError, ValueError
         As `check_plot_file`.
     """
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
+    from hwsim.report.comparison import default_fronts, labels
+    from hwsim.report.figures import figure_of, saved
 
     file = check_plot_file(path)
-    figure, panels = plt.subplots(1, 2, figsize=(11, 4.6), sharey=True)
-    colours = {row["format"]: f"C{index % 10}" for index, row in enumerate(rows)}
-    for panel, key, label in zip(
-        panels, ("area_um2", "lut"), ("area in ASAP7, um2", "LUT4 in ECP5, without DSP blocks"), strict=True
-    ):
-        points = sorted((row[key], 100 * row["accuracy"], row["format"]) for row in rows if row.get(key) is not None)
-        panel.set_xlabel(label)
-        panel.grid(alpha=0.3)
-        best = -1.0
-        front = []
-        for x, y, _ in points:
-            if y > best:
-                best = y
-                front.append((x, y))
-        panel.plot([x for x, _ in front], [y for _, y in front], drawstyle="steps-post", color="0.6", zorder=1)
-        middle = sum(x for x, _, _ in points[:: max(len(points) - 1, 1)]) / 2 if len(points) > 1 else 0.0
-        for index, (x, y, name) in enumerate(points):
-            left = x > middle
-            offset = (-6 if left else 6, 6 if index % 2 else -12)
-            panel.scatter([x], [y], color=colours[name], zorder=2)
-            panel.annotate(
-                name, (x, y), textcoords="offset points", xytext=offset, ha="right" if left else "left", fontsize=8
-            )
-    panels[0].set_ylabel("accuracy on 360 held-out images, % (one image: 0.28)")
+    figure, panels = figure_of(1, 2, width=11, height=4.6, sharey=True)
+    names = labels(rows)
+    for panel, (value, cost) in zip(panels, default_fronts(rows), strict=True):
+        _panel(panel, rows, names, value, cost)
+    panels[0].set_ylabel(_axis(value, rows))
     figure.suptitle(title, fontsize=10)
     figure.tight_layout()
-    figure.savefig(file, dpi=150)
-    plt.close(figure)
-    return file
+    return saved(figure, file)
+
+
+def _panel(panel: Any, rows: Sequence[Mapping[str, Any]], names: Sequence[str], value: str, cost: str) -> None:
+    """Draw one panel: points with their names, and the steps of the front."""
+    from hwsim.study.front import pareto
+    from hwsim.study.quantities import quantity
+
+    better = {key: quantity(key).better for key in (value, cost)}
+    on = pareto(rows, {key: way for key, way in better.items() if way is not None})
+    scale = 100 if value in _SHARES else 1
+    known = [index for index, row in enumerate(rows) if row.get(cost) is not None and row.get(value) is not None]
+    points = sorted((rows[index][cost], scale * rows[index][value], names[index], index) for index in known)
+    front = sorted({(x, y) for x, y, _, index in points if on[index]})
+    panel.set_xlabel(_axis(cost, rows))
+    panel.grid(alpha=0.3)
+    panel.plot([x for x, _ in front], [y for _, y in front], drawstyle="steps-post", color="0.6", zorder=1)
+    middle = (points[0][0] + points[-1][0]) / 2 if points else 0.0
+    for place, (x, y, name, index) in enumerate(points):
+        left = x > middle
+        panel.scatter([x], [y], color=f"C{index % 10}", zorder=2)
+        panel.annotate(
+            name, (x, y), textcoords="offset points", xytext=(-6 if left else 6, 6 if place % 2 else -12),
+            ha="right" if left else "left", fontsize=8,
+        )  # fmt: skip
+
+
+def _axis(key: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    """Name an axis: the quantity and its unit; of shares, what one image is."""
+    from hwsim.study.quantities import quantity
+
+    if key not in _SHARES:
+        return f"{quantity(key).label}, {quantity(key).unit}".removesuffix(", ")
+    images = {row["images"] for row in rows if row.get("images")}
+    one = f" ({min(images)} images: one is {100 / min(images):.2g})" if len(images) == 1 else ""
+    return f"{quantity(key).label}, %{one}"

@@ -14,7 +14,7 @@ from hwsim.network import Network, calibrate, run
 from hwsim.network.layers.multiply_accumulate import MultiplyAccumulate
 from hwsim.network.layers.online_attention import with_online_attention
 from hwsim.network.nonlinear import check as check_nonlinear
-from hwsim.prices import check_prices
+from hwsim.prices import Priced, check_prices
 from hwsim.result import LayerError, SimulationResult
 from hwsim.simulation.errors import ErrorMeter
 from hwsim.simulation.figures import layer_results
@@ -48,6 +48,7 @@ def simulate(
     resume: "Checkpoint | None" = None,
     tiles: int = 16,
     seed: int = 0,
+    cost: Priced = "known",
 ) -> SimulationResult:
     """Simulate a network on an accelerator.
 
@@ -78,6 +79,8 @@ def simulate(
         Where finished layers are kept, so that a run that was stopped goes on from there.
     tiles, seed : int
         Of "sampled": how many tiles of each product, at least 2, and of the choice.
+    cost : Cost, None or "known"
+        What an element of the array costs, as for `check_prices`.
 
     Returns
     -------
@@ -91,7 +94,7 @@ def simulate(
         (`check_prices`), or it cannot run every layer (all such layers are listed).
     """
     _check_options(values, inputs, against_float=against_float, record=record, resume=resume)
-    prices = check_prices(accelerator)
+    prices = check_prices(accelerator, cost=cost)
     check_nonlinear(network, accelerator.nonlinear, UnitEngine.nonlinear_kernels, accelerator.requantization)
     check_network(network, accelerator.element, dict.fromkeys(_calibrated(network), (0.0, 0.0)))
     figures = layer_results(network, accelerator, prices)  # before any value, for memories may be too small

@@ -1,98 +1,84 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A unit's stages as a figure."""
+"""A unit's block diagram as a file: SVG as it is, or as a picture for what reads no SVG."""
 
-import textwrap
 from pathlib import Path
 from typing import Any
 
 from hwsim.datapath import DotProductUnit
 from hwsim.report.plots import check_plot_file
-from hwsim.report.units.stages import inputs, is_fused, stages
+from hwsim.report.units.drawing import COLOURS, INK, STYLES, datapath_svg
+from hwsim.report.units.layout import Drawing, Shape, laid_out
 
 __all__ = [
     "stages_figure",
 ]
 
-_HASH_SALT = "hwsim"
-_COLUMNS = 84  # characters of a line in a box
-_LINE, _PAD, _GAP = 0.24, 0.2, 0.46  # inches: of a line of text, above and below it, between boxes
-_LEFT, _RIGHT, _WIDTH = 0.35, 8.55, 9.4
-_MIDDLE = 5.0
-_FACES = {False: "#eff6ff", True: "#fef3c7"}
-_EDGES = {False: "#1d4ed8", True: "#b45309"}
+_DOTS, _POINTS = 96, 72  # an inch: units of the drawing, and of a font's or a line's size
+_WIDTH = 680
 
 
 def stages_figure(name: str, unit: DotProductUnit, path: str | Path) -> Path:
-    """Draw a unit: a box a stage, the width of each signal between them, and each register's way back.
+    """Write the drawing of `datapath_svg` to a file; its ending is the kind (svg, png, pdf).
 
     Raises
     ------
     FileNotFoundError, ValueError
         As `check_plot_file`.
     """
+    file = check_plot_file(path)
+    if file.suffix == ".svg":
+        file.write_text(datapath_svg(unit, name=name, width=_WIDTH, alone=True), encoding="utf-8")
+        return file
+    _write_picture(laid_out(unit, name, _WIDTH), file)
+    return file
+
+
+def _write_picture(drawing: Drawing, file: Path) -> None:
     import matplotlib as mpl
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
-    from matplotlib.patches import Rectangle
 
-    file = check_plot_file(path)
-    boxes = stages(unit)
-    texts = [[line for does in stage.does for line in textwrap.wrap(does, _COLUMNS)] for stage in boxes]
-    heights = [max(len(text), 1) * _LINE + 2 * _PAD for text in texts]
-    entering = inputs(unit)
-    total = 0.75 + len(entering) * _LINE + sum(heights) + (len(boxes) + 1) * _GAP
-    with mpl.rc_context({"svg.hashsalt": _HASH_SALT, "svg.fonttype": "none"}):
-        figure = plt.figure(figsize=(_WIDTH, total))
-        axes = figure.add_axes((0, 0, 1, 1))
-        axes.set_xlim(0, _WIDTH)
-        axes.set_ylim(0, total)
-        axes.axis("off")
-        axes.text(_LEFT, total - 0.3, name, fontsize=13, weight="bold", va="center")
-        y = total - 0.65
-        for line in entering:
-            axes.text(_LEFT + 0.1, y, line, fontsize=10, va="center")
-            y -= _LINE
-        y += _LINE / 2
-        loops: list[tuple[float, float]] = []  # from where a register's value goes back, and to where
-        target = 0.0
-        _arrow(axes, (1.0, y - 0.05), (1.0, y - _GAP), "")
-        y -= _GAP
-        for stage, text, height in zip(boxes, texts, heights, strict=True):
-            middle = y - height / 2
-            target = middle if stage.name == "align_add" else target
-            if stage.register:
-                fused = stage.name == "accumulate" and is_fused(unit)
-                loops.append((middle - 0.12, (target if fused else middle) + 0.12))
-            if stage.name == "promote":
-                _arrow(axes, (_MIDDLE, y), (_MIDDLE, y + _GAP), "restarts at 0", _EDGES[True])
-            box = Rectangle(
-                (_LEFT, y - height),
-                _RIGHT - _LEFT,
-                height,
-                facecolor=_FACES[stage.register],
-                edgecolor=_EDGES[stage.register],
-                linewidth=1.2,
-            )
-            axes.add_patch(box)
-            axes.text(_LEFT + 0.15, y - _PAD - _LINE / 2, stage.name, fontsize=10.5, weight="bold", va="center")
-            for at, line in enumerate(text):
-                axes.text(_LEFT + 1.45, y - _PAD - (at + 0.5) * _LINE, line, fontsize=9.5, va="center")
-            y -= height
-            _arrow(axes, (1.0, y), (1.0, y - _GAP), stage.out)
-            y -= _GAP
-        turn = _RIGHT + 0.4
-        for source, end in loops:
-            axes.plot([_RIGHT, turn, turn], [source, source, end], color=_EDGES[True], linewidth=1.4)
-            _arrow(axes, (turn, end), (_RIGHT, end), "", _EDGES[True])
-        figure.savefig(file, dpi=150, metadata={"Date": None} if file.suffix == ".svg" else None)
-        plt.close(figure)
-    return file
+    figure = plt.figure(figsize=(drawing.width / _DOTS, drawing.height / _DOTS))
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, drawing.width), ylim=(drawing.height, 0))
+    axes.axis("off")
+    for order, shape in enumerate(drawing.shapes):
+        _draw(axes, shape, order)
+    for text in drawing.texts:
+        axes.text(
+            text.x,
+            text.y,
+            text.text,
+            fontsize=text.size * _POINTS / _DOTS,
+            weight="bold" if text.bold else "normal",
+            ha="center" if text.middle else "left",
+            parse_math=False,
+            zorder=len(drawing.shapes),
+        )
+    figure.savefig(file, dpi=2 * _DOTS, metadata={"CreationDate": None} if file.suffix == ".pdf" else None)
+    plt.close(figure)
 
 
-def _arrow(
-    axes: Any, start: tuple[float, float], end: tuple[float, float], label: str, colour: str = "#374151"
-) -> None:
-    axes.annotate("", xy=end, xytext=start, arrowprops={"arrowstyle": "-|>", "color": colour, "linewidth": 1.4})
-    if label:
-        axes.text(start[0] + 0.15, (start[1] + end[1]) / 2, label, fontsize=9, va="center", color="#374151")
+def _draw(axes: Any, shape: Shape, order: int) -> None:
+    from matplotlib.colors import to_rgba
+    from matplotlib.patches import Polygon
+
+    style = STYLES[shape.kind]
+    fill, stroke = (_colour(each) for each in (style.fill, style.stroke))
+    axes.add_patch(
+        Polygon(
+            shape.points,
+            closed=shape.closed,
+            facecolor=to_rgba(fill, style.opacity) if style.fill else "none",
+            edgecolor=stroke,
+            linewidth=style.width * _POINTS / _DOTS if style.stroke else 0,
+            linestyle=(0, style.dashes) if style.dashes else "solid",
+            zorder=order,
+        )
+    )
+
+
+def _colour(name: str) -> str:
+    found = COLOURS[name] if name else "none"
+    return "black" if found == INK else found

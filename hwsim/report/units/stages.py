@@ -15,8 +15,8 @@ from hwsim.datapath import (
     TruncatedAlignment,
 )
 from hwsim.datapath.decode import point_bits
-from hwsim.datapath.unit import ScalarSpec
-from hwsim.formats import BlockSpec, IntegerSpec, Rounding
+from hwsim.datapath.unit import Accumulator, ScalarSpec
+from hwsim.formats import BlockSpec, IntegerSpec, Overflow, Rounding
 from hwsim.report.units.words import OVERFLOWS, ROUNDINGS, count, layout, power, register_words
 
 __all__ = [
@@ -36,12 +36,16 @@ _NO_FLOOR = -4096  # the least that a spec takes stands for none
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """A stage: its name, what it does, a line each, and the signal that leaves it; `register` tells a state."""
+    """A stage: its name, what it does, a line each, and the signal that leaves it; `register` tells a state.
+
+    `loss` is how a value can come out of it other than exact: ``cuts``, ``rounds``, ``wraps``; empty where none can.
+    """
 
     name: str
     does: tuple[str, ...]
     out: str
     register: bool = False
+    loss: str = ""
 
 
 def is_fused(unit: DotProductUnit) -> bool:
@@ -81,6 +85,7 @@ def stages(unit: DotProductUnit) -> list[Stage]:
             does=tuple(register_words(accumulator)),
             out=f"register, {accumulator.bits} bits",
             register=True,
+            loss=_register_loss(accumulator),
         )
     )
     if unit.promotion is not None:
@@ -92,12 +97,28 @@ def stages(unit: DotProductUnit) -> list[Stage]:
                 does=(every, *words, "then the first register restarts at 0"),
                 out=f"second register, {unit.promotion.accumulator.bits} bits",
                 register=True,
+                loss=_register_loss(unit.promotion.accumulator),
             )
         )
     found.append(
-        Stage(name="round_pack", does=(_round_pack(unit),), out=f"d: {unit.output.name}, {unit.output.bits} bits")
+        Stage(
+            name="round_pack",
+            does=(_round_pack(unit),),
+            out=f"d: {unit.output.name}, {unit.output.bits} bits",
+            loss="rounds" if unit.converts else "",
+        )
     )
     return found
+
+
+def _register_loss(accumulator: Accumulator) -> str:
+    if isinstance(accumulator, FloatAccumulator):
+        return "rounds"
+    return "wraps" if accumulator.overflow is Overflow.WRAP else "saturates"
+
+
+def _cut(rounding: Rounding) -> str:
+    return "cuts" if rounding in (Rounding.TOWARD_ZERO, Rounding.DOWN) else "rounds"
 
 
 def _range(spec: ScalarSpec) -> str:
@@ -131,7 +152,9 @@ def _decode(unit: DotProductUnit) -> Stage:
     exponents = [f" + exponent {_exponent_bits(spec.exp_min, spec.exp_max)})" for _, spec in operands]
     ends = [end if spec.exp_min != spec.exp_max else ")" for end, (_, spec) in zip(exponents, operands, strict=True)]
     out = ", ".join(f"{letter}: {head}{end}" for (letter, _), head, end in zip(operands, signals, ends, strict=True))
-    return Stage(name="decode", does=tuple(does), out=out)
+    losses = [_cut(unit.operand_rounding)] if unit.ignored_bits else []
+    losses += ["flushes"] if unit.flush_operands else []
+    return Stage(name="decode", does=tuple(does), out=out, loss=" and ".join(losses))
 
 
 def signed_bits(spec: ScalarSpec) -> int:
@@ -202,7 +225,7 @@ def _align_add(unit: DotProductUnit) -> Stage:
         does.append(f"neighbours added pair by pair in {count(levels, 'level')}, each sum rounded likewise")
     if register.flush:
         does.append("a subnormal result on the way becomes zero")
-    return Stage(name="align_add", does=tuple(does), out=f"sum, {register.bits} bits")
+    return Stage(name="align_add", does=tuple(does), out=f"sum, {register.bits} bits", loss="rounds")
 
 
 def _exact(does: str, out: str) -> Stage:
@@ -228,7 +251,8 @@ def _truncated(unit: DotProductUnit, alignment: TruncatedAlignment) -> Stage:
         f"window: {window} bits before the point of 2^e, {alignment.fraction_bits} behind it, and a sign",
     ]
     bits = window + alignment.fraction_bits + 1
-    return Stage(name="align_add", does=tuple(does), out=f"sum, {bits} bits, and e")
+    loss = _cut(alignment.rounding)
+    return Stage(name="align_add", does=tuple(does), out=f"sum, {bits} bits, and e", loss=loss)
 
 
 def headroom_bits(unit: DotProductUnit) -> int:
@@ -261,7 +285,7 @@ def _cascaded(unit: DotProductUnit, alignment: CascadedAlignment) -> Stage:
     )
     if alignment.register_reach:
         does.append(f"a register more than {alignment.register_reach} binades below is dropped")
-    return Stage(name="align_add", does=tuple(does), out="sum and register in one number")
+    return Stage(name="align_add", does=tuple(does), out="sum and register in one number", loss="cuts")
 
 
 def _round_pack(unit: DotProductUnit) -> str:

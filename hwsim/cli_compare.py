@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The commands about formats: what they are, and what they come to on a network, an accelerator and a technology."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hwsim.terminal import JSON, console, print_lines, progress
+from hwsim.terminal import show as show_answer
+
+if TYPE_CHECKING:
+    from hwsim.study import Case, Comparison
+
+__all__ = [
+    "DEFAULT_FORMATS",
+    "compare",
+]
+
+compare = typer.Typer()
+
+DEFAULT_FORMATS = ("int8", "int4", "float8_e4m3fn", "float4_e2m1fn", "mxint8", "mxfp8_e4m3", "mxfp4", "nvfp4")
+
+
+@compare.command(
+    "compare",
+    epilog="Examples:\n\n  hwsim compare\n\n  hwsim compare int8 mxfp4 nvfp4 --report formats.html\n\n"
+    "  hwsim compare int4 mxfp4 --accelerator mxfp4_4x4 --accelerator my.toml --technology asap7 --technology nangate45\n\n"
+    "  hwsim compare int8 float8_e4m3fn --model model.onnx --inputs images.npz --calibration more.npz\n\n"
+    "  hwsim compare --unit int4_by_int8 --unit hopper_e4m3_e4m3_float32 --clock-mhz fastest\n\n"
+    "  hwsim compare minifloat_e3m2 int6 --lanes 8 --front accuracy,area_mm2,energy_nj --json",
+)
+def compare_command(
+    formats: Annotated[
+        list[str] | None, typer.Argument(help="Formats; without any and without --unit, eight of 4 and 8 bits.")
+    ] = None,
+    units: Annotated[
+        list[str] | None, typer.Option("--unit", help="A unit by its name, too; may be given more than once.")
+    ] = None,
+    accelerators: Annotated[
+        list[str] | None,
+        typer.Option("--accelerator", help="A preset or a TOML file, its unit replaced; may be given more than once."),
+    ] = None,
+    technologies: Annotated[
+        list[str] | None, typer.Option("--technology", help="asap7, nangate45, ...; may be given more than once.")
+    ] = None,
+    model: Annotated[Path | None, typer.Option(help="A float32 ONNX network; without it the digits network.")] = None,
+    inputs: Annotated[
+        Path | None, typer.Option(help="A .npz with an array for each input, and `labels` for an accuracy.")
+    ] = None,
+    calibration: Annotated[
+        Path | None, typer.Option(help="A .npz on which scales are chosen; without it, the inputs.")
+    ] = None,
+    from_quantized: Annotated[
+        bool, typer.Option("--from-quantized", help="Take the model's own quantizers out first.")
+    ] = False,
+    images: Annotated[
+        int | None, typer.Option(help="Only the first so many images; or how many random ones.", min=1)
+    ] = None,
+    lanes: Annotated[int, typer.Option(help="Products a step, for every format alike.", min=1)] = 16,
+    clock_mhz: Annotated[
+        str | None,
+        typer.Option(help="Of all; or `fastest`, each at its own. Without it, one that all of a technology reach."),
+    ] = None,
+    layers: Annotated[
+        bool | None, typer.Option("--layers/--no-layers", help="Errors by layer, too; without it where --report is.")
+    ] = None,
+    front: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY,KEY", help="Mark this Pareto front; may be given more than once."),
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Write a page with all of it to this .html.")] = None,
+    plot: Annotated[Path, typer.Option(help="The plot's file: .png, .svg or .pdf.")] = Path("hwsim_compare.png"),
+    details: Annotated[bool, typer.Option("--details", help="Cycles, energy by component and traffic, too.")] = False,
+    fpga: Annotated[bool, typer.Option("--fpga", help="What a unit takes on ECP5 and its DSP blocks, too.")] = False,
+    measure: Annotated[
+        bool,
+        typer.Option("--measure/--no-measure", help="Synthesize what was never measured (about two minutes a format)."),
+    ] = True,
+    as_json: JSON = False,
+) -> None:
+    """Compare formats on a network: accuracy, area, delay, energy, speed, and which are on the Pareto front."""
+    from hwsim import study
+    from hwsim.report import check_plot_file, comparison
+    from hwsim.report.plots import check_file, comparison_plot
+
+    check_plot_file(plot)
+    if report is not None:
+        check_file(report, (".html",), "report")
+    keys = [comparison.front_keys(text) for text in front or ()]
+    clock = _clock(clock_mhz)
+    case = _case(model, inputs, calibration, images, from_quantized=from_quantized)
+    with progress(as_json) as step:
+        found = study.compare(
+            tuple(formats or ()) or (() if units else DEFAULT_FORMATS),
+            units=tuple(units or ()),
+            accelerators=tuple(accelerators or ()),
+            technologies=tuple(technologies or ()),
+            case=case,
+            lanes=lanes,
+            clock_mhz=clock,
+            measure=measure,
+            layers=report is not None if layers is None else layers,
+            fpga=fpga,
+            progress=step,
+        )
+    rows = found.rows
+    fronts = comparison.fronts(rows, keys or comparison.default_fronts(rows))
+    title = _title(found, case, lanes)
+    written = {"plot": str(comparison_plot(rows, plot, title))}
+    if report is not None:
+        from hwsim.report.page import write_page
+
+        written["report"] = str(write_page(found.as_dict(), report))
+    if as_json:
+        said = [{"objectives": dict(each.objectives), "on": list(each.on)} for each in fronts]
+        print(json.dumps({"rows": rows, "lanes": lanes, "fronts": said, "notes": found.notes, **written}))
+        return
+    terminal = console()
+    for table in comparison.comparison_tables(rows, fronts, title, details=details, fpga=fpga):
+        terminal.print(table)
+    print_lines(terminal, [*comparison.comparison_lines(rows, fronts), *found.notes])
+    print_lines(terminal, [f"{what}: {file}" for what, file in written.items()])

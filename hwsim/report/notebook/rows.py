@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Evaluations as flat rows: what tables, frames and figures of a comparison have in common."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from hwsim.study.evaluation import Evaluation
+from hwsim.study.quantities import KEYS
+
+__all__ = [
+    "POINT_KEYS",
+    "evaluations_of",
+    "flat",
+    "labels",
+    "setting_keys",
+]
+
+POINT_KEYS = ("network", "format", "unit", "accelerator", "technology")
+
+
+def evaluations_of(comparison: Iterable[Evaluation] | Mapping[str, Any]) -> list[Evaluation]:
+    """Return the evaluations of a comparison, of a sequence, or of the dict that a comparison or a store gives.
+
+    Raises
+    ------
+    TypeError
+        If something else is among them.
+    """
+    if isinstance(comparison, Mapping):
+        return [Evaluation.from_dict(each) for each in comparison["evaluations"]]
+    found = [comparison] if isinstance(comparison, Evaluation) else list(comparison)
+    for each in found:
+        if not isinstance(each, Evaluation):
+            raise TypeError(f"a comparison must be made of evaluations, not {type(each).__name__}")
+    return found
+
+
+def setting_keys(evaluations: Iterable[Evaluation]) -> list[str]:
+    """Return the settings that any of the points has, sorted."""
+    return sorted({key for each in evaluations for key, _ in each.point.settings})
+
+
+def flat(evaluation: Evaluation) -> dict[str, Any]:
+    """Return an evaluation as one row: its point, settings by their dotted keys, all figures, and why it is refused."""
+    point = {key: getattr(evaluation.point, key) for key in POINT_KEYS}
+    figures = {key: evaluation.figures.get(key) for key in KEYS}
+    return point | dict(evaluation.point.settings) | figures | {"refused": evaluation.refused}
+
+
+def labels(evaluations: Iterable[Evaluation]) -> list[str]:
+    """Return a short name of each: its format, and of what else is varied what it has."""
+    rows = [flat(each) | {"unit": ""} for each in evaluations]
+    keys = [*POINT_KEYS, *setting_keys(evaluations)]
+    varied = [key for key in keys if key not in ("format", "unit") and len({str(row.get(key)) for row in rows}) > 1]
+    found = []
+    for row in rows:
+        parts = [row[key] if key in POINT_KEYS else f"{key} {row[key]}" for key in varied if row.get(key) is not None]
+        found.append(", ".join((row["format"], *parts)))
+    return found

@@ -1,0 +1,128 @@
+/* What the reader has chosen; who draws what of it; and the link that says it. */
+
+const firstOf = (keys, otherwise) => keys.find((key) => measurable.some((each) => each.key === key)) ?? otherwise;
+const someAxis = measurable[0]?.key ?? "";
+
+/** Quantities that span more than a decade, which a logarithmic axis shows better. */
+function spansDecades(key) {
+  const numbers = column(key).values.filter((each) => typeof each === "number");
+  const smallest = numbers.reduce((a, b) => Math.min(a, b), Infinity);
+  return smallest > 0 && numbers.reduce((a, b) => Math.max(a, b), 0) / smallest > 10;
+}
+
+const QUALITY = ["accuracy", "agreement", "output_sqnr_db", "weight_qsnr_db"];
+const quality = firstOf(QUALITY.filter((key) => has(key) && distinct(key).length > 1), firstOf(QUALITY, someAxis));
+
+const DEFAULT_COLUMNS = [
+  ...varying.filter((key) => key !== "family" && key !== "format"),
+  "bits_per_element", "accuracy", "output_sqnr_db", "unit_area_um2", "area_mm2", "energy_nj", "latency_us",
+  "inferences_per_s_per_mm2", "inferences_per_j",
+].filter((key) => has(key) && !(key === "unit" && decides("format", "unit")));
+
+const defaults = () => ({
+  text: "",
+  facets: {}, // key -> set of texts
+  ranges: {}, // key -> [smallest, largest], either null
+  show: "all", // "front" or "selected"
+  y: quality,
+  x: firstOf(["area_mm2", "array_area_mm2", "unit_area_um2", "lut"], someAxis),
+  y2: quality,
+  x2: firstOf(["energy_nj", "energy_pj_per_mac", "latency_us"], someAxis),
+  log: new Set(measurable.map((each) => each.key).filter(spansDecades)),
+  colour: "family",
+  symbol: varying.includes("accelerator") ? "accelerator" : varying.includes("technology") ? "technology" : "",
+  sort: `-${quality}`,
+  columns: DEFAULT_COLUMNS,
+  selected: [],
+  loss: "sqnr_db",
+  cost: "energy_nj",
+  layersOf: "front",
+  network: "",
+  theme: "",
+});
+
+const state = defaults();
+const watchers = [];
+
+/** Have `draw` called whenever one of these parts of the state changes. */
+function watch(parts, draw) {
+  watchers.push({ parts: new Set(parts), draw });
+}
+
+/** Change parts of the state, draw what shows them, and say it in the link. */
+function change(parts) {
+  Object.assign(state, parts);
+  const changed = Object.keys(parts);
+  view.update();
+  for (const { parts: watched, draw } of watchers) if (changed.some((part) => watched.has(part))) draw();
+  writeLink();
+}
+
+const FILTERING = ["text", "facets", "ranges"];
+
+/** The points that the filters leave, those of the fronts, those to be shown. */
+const view = {
+  filtered: [],
+  front: [],
+  front2: [],
+  shown: [],
+  update() {
+    this.filtered = everyPoint.filter(passes(state));
+    this.front = pareto(this.filtered, state.x, state.y);
+    this.front2 = pareto(this.filtered, state.x2, state.y2);
+    this.shown = this.filtered;
+    if (state.show === "front") {
+      const on = new Set(this.front);
+      this.shown = this.filtered.filter((point) => on.has(point));
+    } else if (state.show === "selected") {
+      this.shown = [...state.selected];
+    }
+  },
+};
+
+/** Return a test of points by the filters of a state. */
+function passes({ text, facets, ranges }) {
+  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
+  const chosen = Object.entries(facets).filter(([key, set]) => has(key) && set.size);
+  const bounds = Object.entries(ranges).filter(([key]) => has(key));
+  return (point) => {
+    for (const [key, set] of chosen) if (!set.has(String(value(key, point)))) return false;
+    for (const [key, [smallest, largest]] of bounds) {
+      const is = value(key, point);
+      if (typeof is !== "number" || (smallest !== null && is < smallest) || (largest !== null && is > largest)) return false;
+    }
+    if (!words.length) return true;
+    const name = `${value("family", point)} ${value("unit", point)} ${pointName(point)}`.toLowerCase();
+    return words.every((word) => name.includes(word));
+  };
+}
+
+function select(points) {
+  change({ selected: points });
+  announce(points.length ? `${plural(points.length, "point")} selected: ${points.slice(0, 2).map(pointName).join(", ")}` : "Nothing selected");
+}
+
+/** A click on a point: it alone, or with a key held, it too. */
+function choose(point, together) {
+  const { selected } = state;
+  if (together) select(selected.includes(point) ? selected.filter((each) => each !== point) : [...selected, point]);
+  else select(selected.length === 1 && selected[0] === point ? [] : [point]);
+}
+
+const sortKey = () => state.sort.replace(/^-/, "");
+const sortsDown = () => state.sort.startsWith("-");
+
+/** Points in the order of the table; what is not known comes last. */
+function sorted(points) {
+  const key = sortKey();
+  const sign = sortsDown() ? -1 : 1;
+  const on = new Set(view.front);
+  const of = key === "front" ? (point) => (on.has(point) ? 1 : 0) : (point) => value(key, point);
+  const known = points.filter((point) => of(point) !== null);
+  known.sort((first, second) => {
+    const [a, b] = [of(first), of(second)];
+    const order = typeof a === "string" ? a.localeCompare(b, "en", { numeric: true }) : a - b;
+    return sign * order || first - second;
+  });
+  return [...known, ...points.filter((point) => of(point) === null)];
+}

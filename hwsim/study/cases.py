@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What design points are evaluated on: a network, its images, and accelerators that are no presets."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from hwsim import accelerator as accelerators
+from hwsim import data
+from hwsim.jobs.inputs import job, npz
+from hwsim.jobs.sizes import open_axes, read_network, sizes_of
+from hwsim.network import Network
+from hwsim.network.onnx_reader import from_model
+from hwsim.quantization import float_form
+
+__all__ = [
+    "Case",
+    "case",
+    "digits",
+]
+
+Arrays = Mapping[str, NDArray[Any]]
+_RANDOM_IMAGES = 16
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Case:
+    """A network with the images it runs on; holds all of it, so that another process needs no file.
+
+    Make one with `hwsim.study.case` or `hwsim.study.digits`. Two cases are equal if their names, digests and
+    accelerators are.
+
+    Parameters
+    ----------
+    name : str
+    model : bytes
+        An ONNX model, external data in it.
+    inputs : mapping of str to ndarray
+        An array for each input of the network.
+    labels : ndarray of int, optional
+        A class an image.
+    calibration : mapping of str to ndarray, optional
+        What the scales of float operands are chosen on; None: the inputs.
+    batch : int, optional
+        Images in a pass, where the model leaves that open; 1 unless given.
+    dimensions : tuple of (str, int)
+        Sizes of axes that the model leaves open.
+    what : str
+        The images, in words.
+    accelerators : tuple of (str, str)
+        The TOML text of accelerators by name.
+    """
+
+    name: str
+    model: bytes
+    inputs: Arrays
+    labels: NDArray[Any] | None
+    calibration: Arrays | None
+    batch: int | None = None
+    dimensions: tuple[tuple[str, int], ...] = ()
+    what: str = ""
+    accelerators: tuple[tuple[str, str], ...] = ()
+    digest: str = field(init=False)
+    """SHA-256 of all but name and accelerators."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "digest", _digest(self))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Case) and self._identity == other._identity
+
+    def __hash__(self) -> int:
+        return hash(self._identity)
+
+    @property
+    def _identity(self) -> tuple[str, str, tuple[tuple[str, str], ...]]:
+        return self.name, self.digest, self.accelerators
+
+    @property
+    def network(self) -> Network:
+        """The network, read once a process."""
+        return _network(self)
+
+    @property
+    def images(self) -> int:
+        """How many images there are."""
+        first = self.inputs[self.network.inputs[0].name]
+        return len(first) if first.ndim else 1
+
+    def with_accelerators(self, files: Mapping[str, str | Path]) -> Self:
+        """Return the case with accelerators' files by name; their memory presets must be named, not files.
+
+        Raises
+        ------
+        FileNotFoundError, TypeError, ValueError
+            As `hwsim.accelerator.read`; and for a name that a preset has.
+        """
+        known = dict(self.accelerators)
+        for name, path in files.items():
+            if name in accelerators.presets():
+                raise ValueError(f"accelerator {name!r} must have another name: a preset has it")
+            known[name] = _toml(Path(path))
+        return replace(self, accelerators=tuple(sorted(known.items())))
+
+
+@lru_cache(maxsize=1)
+def digits() -> Case:
+    """Return the float32 digits network with its 360 held-out images, labels and calibration images."""
+    images, labels = data.digits_test()
+    return Case(
+        name="digits",
+        model=data.digits_model_path(quantized=False).read_bytes(),
+        inputs={"input": images},
+        labels=labels,
+        calibration={"input": data.digits_calibration()},
+        what=f"{len(images)} held-out handwritten digits",
+    )
+
+
+def case(
+    name: str,
+    model: str | Path,
+    inputs: str | Path | Arrays | None = None,
+    calibration: str | Path | Arrays | None = None,
+    *,
+    labels: NDArray[Any] | None = None,
+    from_quantized: bool = False,
+    images: int | None = None,
+    batch: int | None = None,
+    dimensions: Mapping[str, int] | None = None,
+) -> Case:
+    """Return a case of an ONNX file.
+
+    Parameters
+    ----------
+    name : str
+    model : path
+    inputs : path of a .npz, or mapping of str to ndarray, optional
+        An array for each input, and ``labels`` if there are any. Without it: seeded random images.
+    calibration : path of a .npz, or mapping of str to ndarray, optional
+        What the scales of float operands are chosen on; without it, the inputs.
+    labels : ndarray of int, optional
+        In place of those in `inputs`.
+    from_quantized : bool
+        Take the quantizers out of the model first (`hwsim.quantization.float_form`).
+    images : int, optional
+        The first so many of the inputs; or how many random ones, 16 unless given.
+    batch, dimensions
+        As for `hwsim.network.read`; sizes that the arrays say need not be given.
+
+    Raises
+    ------
+    FileNotFoundError, TypeError, ValueError
+        For files that are missing or wrong, inputs that do not fit the network, and labels that are not one an image.
+    """
+    if not isinstance(name, str) or not name:
+        raise ValueError(f"a case must have a name, not {name!r}")
+    path = Path(model)
+    given, chosen = _arrays(inputs), _arrays(calibration)
+    if given is not None and labels is not None:
+        given = {**given, "labels": np.asarray(labels)}
+    if labels is not None and given is None:
+        raise ValueError("labels must be left out without inputs: images are random then")
+    if images is not None and (isinstance(images, bool) or not isinstance(images, int) or images < 1):
+        raise ValueError(f"images must be an int of at least 1, not {images!r}")
+    shapes = {key: array for key, array in {**(chosen or {}), **(given or {})}.items() if key != "labels"}
+    net = read_network(path, batch, dict(dimensions or {}), shapes)
+    content = _content(path, from_quantized=from_quantized)
+    if from_quantized:
+        net = from_model(
+            content, batch=batch, dimensions={**sizes_of(open_axes(content), shapes), **(dimensions or {})}
+        )
+    sizes = {**sizes_of(open_axes(content), shapes), **(dimensions or {})}
+    if given is None:
+        work = job(net, None, None, None, images or _RANDOM_IMAGES)
+    else:
+        source = inputs if isinstance(inputs, str | Path) else "inputs"
+        work = job(net, path, Path(source), _first(net, given, images), None)
+    made = Case(
+        name=name,
+        model=content.SerializeToString(deterministic=True),
+        inputs={key: np.ascontiguousarray(array) for key, array in work.values.items()},
+        labels=work.labels,
+        calibration=None if chosen is None else {key: array for key, array in chosen.items() if key != "labels"},
+        batch=batch,
+        dimensions=tuple(sorted(sizes.items())),
+        what=work.what if given is None else _words(net, work.values, work.labels),
+    )
+    _check_arrays(made)
+    return made
+
+
+def _arrays(given: str | Path | Arrays | None) -> dict[str, NDArray[Any]] | None:
+    """Return arrays by name, read where a file is given."""
+    if given is None:
+        return None
+    if isinstance(given, Mapping):
+        return {key: np.asarray(array) for key, array in given.items()}
+    return npz(Path(given))
+
+
+def _first(net: Network, arrays: dict[str, NDArray[Any]], images: int | None) -> dict[str, NDArray[Any]]:
+    """Return the first images of the arrays that have some, or raise where there are fewer."""
+    if images is None:
+        return arrays
+    varying = {spec.name for spec in net.inputs if spec.shape[:1] == (net.batch,)} | {"labels"}
+    for name in sorted(varying & set(arrays)):
+        if len(arrays[name]) < images:
+            raise ValueError(f"images must be at most {len(arrays[name])}, which {name!r} has, not {images}")
+    return {name: array[:images] if name in varying else array for name, array in arrays.items()}
+
+
+def _words(net: Network, arrays: Arrays, labels: NDArray[Any] | None) -> str:
+    first = arrays[net.inputs[0].name]
+    return f"{len(first) if first.ndim else 1} images{'' if labels is None else ' with labels'}"
+
+
+def _content(path: Path, *, from_quantized: bool) -> onnx.ModelProto:
+    """Return the model with its external data in it."""
+    return float_form(path) if from_quantized else onnx.load(path)
+
+
+def _toml(path: Path) -> str:
+    """Return an accelerator's text, checked."""
+    text, where = accelerators.toml_text(path)
+    preset = accelerators.read_text(text, where).memory_preset
+    if preset.endswith(".toml"):
+        raise ValueError(f"{where}: memory.preset must be the name of a preset here, not a file: {preset!r}")
+    return text
+
+
+def _check_arrays(made: Case) -> None:
+    """Raise what a run of the network raises of arrays that do not fit, by running one pass."""
+    from hwsim.network import run
+
+    net = made.network
+    for arrays in (made.inputs, made.calibration):
+        if arrays is not None:
+            batch = net.batch
+            run(
+                net,
+                {
+                    spec.name: arrays[spec.name][:batch] if spec.shape[:1] == (batch,) else arrays[spec.name]
+                    for spec in net.inputs
+                    if spec.name in arrays
+                }
+                | {name: array for name, array in arrays.items() if name not in {spec.name for spec in net.inputs}},
+            )
+
+
+def _digest(made: Case) -> str:
+    """SHA-256 of what decides a network's values."""
+    total = hashlib.sha256(made.model)
+    total.update(repr((made.batch, made.dimensions, made.what, made.calibration is None)).encode())
+    for arrays in (made.inputs, made.calibration or {}, {} if made.labels is None else {"labels": made.labels}):
+        for name in sorted(arrays):
+            array = np.ascontiguousarray(arrays[name])
+            total.update(repr((name, array.dtype.str, array.shape)).encode())
+            total.update(array.tobytes())
+    return total.hexdigest()
+
+
+@lru_cache(maxsize=16)
+def _network(made: Case) -> Network:
+    model = onnx.load_model_from_string(made.model)
+    return from_model(model, batch=made.batch, dimensions=dict(made.dimensions))

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Workers of a sweep: processes of this machine that end with their client, or a Dask cluster by its address.
+
+``python -m hwsim.study.cluster COUNT`` is the process in which the local scheduler lives, with its workers as children.
+It is a process of its own so that a sweep may be started from anything that runs Python (a script without a
+``__main__`` guard, a notebook, ``python -c``), and so that it can see the client's end: its standard input closes then,
+whatever the client died of.
+"""
+
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+__all__ = [
+    "ALLOWED_FAILURES",
+    "check_workers",
+    "client_of",
+    "local_scheduler",
+]
+
+ALLOWED_FAILURES = 2
+"""A local task whose worker has died more often than this is given up: the third time."""
+_WAIT_SECONDS = 30.0
+_ERROR_LINES = 5
+_ONE_THREAD = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def distributed() -> Any:
+    """Return dask.distributed; ModuleNotFoundError says how to get it."""
+    try:
+        import distributed as module
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "a sweep needs dask.distributed: pip install 'hwsim[sweep]'", name=error.name, path=error.path
+        ) from None
+    return module
+
+
+@contextmanager
+def local_scheduler(workers: int) -> Iterator[str]:
+    """Start worker processes of one thread each on this machine, and give their scheduler's address.
+
+    Raises
+    ------
+    RuntimeError
+        If they do not start; with the last lines that they wrote.
+    """
+    distributed()
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("DASK_")}
+    environment |= dict.fromkeys(_ONE_THREAD, "1")
+    environment["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
+    with tempfile.TemporaryFile("w+") as said:
+        process = subprocess.Popen(
+            [sys.executable, "-m", __name__, str(workers)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, env=environment, text=True,
+            start_new_session=True,  # Ctrl-C is for the client, which ends them in order
+        )  # fmt: skip
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            address = process.stdout.readline().strip()
+            if not address:
+                said.seek(0)
+                last = " / ".join(line.strip() for line in said.readlines()[-_ERROR_LINES:])
+                raise RuntimeError(f"the local workers did not start: {last or 'they said nothing'}")
+            yield address
+        finally:
+            process.stdin.close()
+            process.wait()
+            process.stdout.close()
+
+
+@contextmanager
+def client_of(address: str, *, local: bool) -> Iterator[Any]:
+    """Connect to a scheduler; Dask's log is silent meanwhile, and a local cluster's settings are Dask's defaults.
+
+    Raises
+    ------
+    RuntimeError
+        If no scheduler answers at the address, or it has no worker.
+    """
+    module = distributed()
+    with ExitStack() as stack:
+        stack.enter_context(_settings(local))
+        stack.enter_context(_silent("distributed", "tornado"))
+        try:
+            client = module.Client(address, set_as_default=False, timeout=_WAIT_SECONDS, name="hwsim-sweep")
+        except (OSError, ValueError) as error:
+            raise RuntimeError(f"no Dask scheduler answers at {address!r}: {_first_line(error)}") from None
+        stack.callback(_close, client)
+        try:
+            client.wait_for_workers(1, timeout=_WAIT_SECONDS)
+        except TimeoutError:
+            raise RuntimeError(
+                f"the scheduler {address} has no worker after {_WAIT_SECONDS:.0f} s: start some with 'dask worker "
+                f"{address} --nthreads 1'"
+            ) from None
+        yield client
+
+
+def check_workers(client: Any, expected: Mapping[str, str]) -> int:
+    """Check that every worker runs what the client runs, and return how many there are.
+
+    Raises
+    ------
+    RuntimeError
+        If one has no hwsim, or another version of it, of Python, numpy or numba; with its address.
+    """
+    from hwsim.study.tasks import fingerprint
+
+    answers = client.run(fingerprint, on_error="return")
+    for address, answer in sorted(answers.items()):
+        if isinstance(answer, BaseException):
+            raise RuntimeError(f"the worker {address} cannot run hwsim: {type(answer).__name__}: {_first_line(answer)}")
+        differing = [
+            f"{name} {answer.get(name)} (client: {expected[name]})"
+            for name in expected
+            if answer.get(name) != expected[name]
+        ]
+        if differing:
+            raise RuntimeError(f"the worker {address} has another {', '.join(differing)}: nothing was run")
+    return len(answers)
+
+
+def _close(client: Any) -> None:
+    """Leave a scheduler, also one that is lost."""
+    client.close(timeout=5 if client.status == "running" else 0)
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
+@contextmanager
+def _settings(local: bool) -> Iterator[None]:
+    """Use Dask's defaults for a local cluster, in place of this user's files; a case may be large."""
+    import dask
+
+    clean: dict[str, Any] = {}
+    if local:
+        dask.config.refresh(config=clean, paths=[], env={})
+    with dask.config.set(clean), dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TiB"}):
+        yield
+
+
+@contextmanager
+def _silent(*names: str) -> Iterator[None]:
+    """Turn loggers off, those below them too."""
+    known = [name for name in logging.root.manager.loggerDict if name.split(".")[0] in names]
+    before = {name: logging.getLogger(name).level for name in {*names, *known}}
+    for name in before:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)
+
+
+def _serve(workers: int) -> None:
+    """Run a scheduler and its workers until standard input closes, then end at once: they have nothing to keep."""
+    import dask
+
+    dask.config.set({"distributed.scheduler.allowed-failures": ALLOWED_FAILURES})
+    with tempfile.TemporaryDirectory(prefix="hwsim-sweep-", ignore_cleanup_errors=True) as scratch:
+        cluster = distributed().LocalCluster(
+            n_workers=workers, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None,
+            memory_limit=0, local_directory=scratch, silence_logs=logging.CRITICAL,
+        )  # fmt: skip
+        sys.stdout.write(f"{cluster.scheduler_address}\n")
+        sys.stdout.flush()
+        sys.stdin.read()
+    os._exit(0)  # the workers see it, and end
+
+
+if __name__ in {"__main__", "__mp_main__"}:
+    import dask
+
+    dask.config.refresh(paths=[], env={})
+
+if __name__ == "__main__":
+    _serve(int(sys.argv[1]))
