@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Put what `hwsim catalog build` measured into the package's tables, for a release.
 
-python -m benchmarks.ship_catalog          # after: hwsim catalog build
+python -m benchmarks.ship_catalog [TECHNOLOGY ...]          # after: hwsim catalog build
 """
 
 import argparse
+from collections.abc import Iterable
+from typing import Any
 
 from hwsim.catalog import plan, ship_table
 
@@ -13,10 +15,12 @@ __all__ = [
 ]
 
 
-def main() -> None:
-    """Write the table of every technology of the plan."""
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    for technology in dict.fromkeys(row.technology for row in plan()):
+def main(arguments: Iterable[str] | None = None) -> None:
+    """Write the tables of the technologies asked for, without any those of the plan."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("technologies", nargs="*", metavar="TECHNOLOGY")
+    chosen: Any = parser.parse_args(None if arguments is None else list(arguments))
+    for technology in dict.fromkeys(row.technology for row in plan(chosen.technologies or None)):
         print(ship_table(technology))
 
 

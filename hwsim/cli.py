@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: simulate, verilog, compare, formats, units; those of `hwsim.cli_costs` and `hwsim.cli_networks`."""
+"""The command line: simulate, verilog and units here, the other commands in `hwsim.cli_*`."""
 
 import json
 import sys
@@ -9,14 +9,15 @@ from typing import Annotated, Any
 
 import typer
 
+from hwsim.cli_compare import compare
 from hwsim.cli_costs import catalog, cost
+from hwsim.cli_doctor import doctor
 from hwsim.cli_networks import networks
 from hwsim.faults import is_stated
 from hwsim.terminal import JSON, console, print_lines, progress
 from hwsim.terminal import show as show_answer
 
 __all__ = [
-    "DEFAULT_FORMATS",
     "app",
     "main",
 ]
@@ -30,16 +31,17 @@ app = typer.Typer(
     help="Describe a multiply-accumulate unit once: its bit-exact model, its Verilog, its cost; and networks on it.",
 )
 
-DEFAULT_FORMATS = ("int8", "int4", "float8_e4m3fn", "float4_e2m1fn", "mxint8", "mxfp8_e4m3", "mxfp4", "nvfp4")
 # A usage error of typer: of its own copy of click, or of click itself, by the version of typer.
 _UsageError: type[Any] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 _INTERRUPTED = 130
 _SYNTHESIZING = ("compare", "cost", "catalog")
 
 
+app.add_typer(compare)
 app.add_typer(cost)
 app.add_typer(catalog, name="catalog")
 app.add_typer(networks)
+app.add_typer(doctor)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -281,76 +283,6 @@ def verilog(
         return
     terminal = console()
     print_lines(terminal, lines(answer))
-
-
-@app.command(
-    epilog="Examples:\n\n  hwsim compare\n\n  hwsim compare int8 mxfp4 nvfp4 --plot formats.svg\n\n"
-    "  hwsim compare minifloat_e3m2 int6 --lanes 8 --json"
-)
-def compare(
-    formats: Annotated[list[str] | None, typer.Argument(help="Formats; without any, eight of 4 and 8 bits.")] = None,
-    lanes: Annotated[int, typer.Option(help="Products a cycle, for every format alike.", min=1)] = 16,
-    plot: Annotated[Path, typer.Option(help="The plot's file: .png, .svg or .pdf.")] = Path("hwsim_compare.png"),
-    measure: Annotated[
-        bool,
-        typer.Option("--measure/--no-measure", help="Synthesize what was never measured (about two minutes a format)."),
-    ] = True,
-    as_json: JSON = False,
-) -> None:
-    """Compare formats: accuracy of the digits network, and what a dot-product unit costs, each by the same recipes."""
-    from hwsim import study
-    from hwsim.report import check_plot_file, comparison_plot, comparison_table
-
-    check_plot_file(plot)
-    chosen = tuple(formats) if formats else DEFAULT_FORMATS
-    with progress(as_json) as step:
-        rows = study.compare(chosen, lanes=lanes, measure=measure, progress=step)
-    title = f"digits network; {lanes}-lane dot-product units, float32 result; ECP5 -6 and ASAP7 7.5T RVT TT 0.70 V 25 C"
-    file = comparison_plot(rows, plot, title)
-    if as_json:
-        print(json.dumps({"rows": rows, "lanes": lanes, "plot": str(file)}))
-        return
-    terminal = console()
-    terminal.print(comparison_table(rows, title))
-    for note in dict.fromkeys(note for row in rows for note in row["notes"]):
-        terminal.print(note, soft_wrap=True, highlight=False)
-    terminal.print(f"plot: {file}", soft_wrap=True, highlight=False)
-
-
-@app.command(
-    epilog="Examples:\n\n  hwsim formats --family float\n\n  hwsim formats posit8_0 float8_e4m3fn --plot both.svg\n\n"
-    "  hwsim formats --on digits\n\n  hwsim formats --on model.onnx int4 mxfp4 nvfp4 --per-tensor\n\n"
-    "  hwsim formats --conformance float8_e4m3fn --json"
-)
-def formats(
-    names: Annotated[list[str] | None, typer.Argument(help="Formats to show; without any, the catalog.")] = None,
-    family: Annotated[str | None, typer.Option(help="Only this family of the catalog.")] = None,
-    codes: Annotated[bool, typer.Option("--codes", help="List every code.")] = False,
-    plot: Annotated[Path | None, typer.Option(help="Draw the named formats into this .png, .svg or .pdf.")] = None,
-    on: Annotated[
-        str | None, typer.Option(metavar="MODEL", help="Rank formats on the weights of this .onnx, or `digits`.")
-    ] = None,
-    per_tensor: Annotated[bool, typer.Option("--per-tensor", help="With --on: each tensor too.")] = False,
-    conformance: Annotated[
-        bool, typer.Option("--conformance", help="Compare with every reference that is installed.")
-    ] = False,
-    as_json: JSON = False,
-) -> None:
-    """List number formats, show one with its values, rank them on a network's weights, check them against others."""
-    from hwsim.report.formats import show
-
-    task = show.Task(
-        names=tuple(names or ()),
-        family=family,
-        codes=codes,
-        plot=plot,
-        model=on,
-        per_tensor=per_tensor,
-        conformance=conformance,
-    )
-    with progress(as_json or not task.is_long) as step:
-        shown = show.run(task, step)
-    show_answer(shown, as_json=as_json)
 
 
 @app.command(

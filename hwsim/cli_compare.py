@@ -2,9 +2,8 @@
 """The commands about formats: what they are, and what they come to on a network, an accelerator and a technology."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -27,7 +26,7 @@ DEFAULT_FORMATS = ("int8", "int4", "float8_e4m3fn", "float4_e2m1fn", "mxint8", "
 @compare.command(
     "compare",
     epilog="Examples:\n\n  hwsim compare\n\n  hwsim compare int8 mxfp4 nvfp4 --report formats.html\n\n"
-    "  hwsim compare int4 mxfp4 --accelerator mxfp4_4x4 --accelerator my.toml --technology asap7 --technology nangate45\n\n"
+    "  hwsim compare int4 mxfp4 --accelerator my.toml --technology asap7 --technology nangate45\n\n"
     "  hwsim compare int8 float8_e4m3fn --model model.onnx --inputs images.npz --calibration more.npz\n\n"
     "  hwsim compare --unit int4_by_int8 --unit hopper_e4m3_e4m3_float32 --clock-mhz fastest\n\n"
     "  hwsim compare minifloat_e3m2 int6 --lanes 8 --front accuracy,area_mm2,energy_nj --json",
@@ -121,5 +120,77 @@ def compare_command(
     terminal = console()
     for table in comparison.comparison_tables(rows, fronts, title, details=details, fpga=fpga):
         terminal.print(table)
-    print_lines(terminal, [*comparison.comparison_lines(rows, fronts), *found.notes])
+    missing = dict.fromkeys(note for row in rows for note in row["notes"]) if fpga else {}
+    print_lines(terminal, [*comparison.comparison_lines(rows, fronts), *missing, *found.notes])
     print_lines(terminal, [f"{what}: {file}" for what, file in written.items()])
+
+
+@compare.command(
+    "formats",
+    epilog="Examples:\n\n  hwsim formats --family float\n\n  hwsim formats posit8_0 float8_e4m3fn --plot both.svg\n\n"
+    "  hwsim formats --on digits\n\n  hwsim formats --on model.onnx int4 mxfp4 nvfp4 --per-tensor\n\n"
+    "  hwsim formats --conformance float8_e4m3fn --json",
+)
+def formats_command(
+    names: Annotated[list[str] | None, typer.Argument(help="Formats to show; without any, the catalog.")] = None,
+    family: Annotated[str | None, typer.Option(help="Only this family of the catalog.")] = None,
+    codes: Annotated[bool, typer.Option("--codes", help="List every code.")] = False,
+    plot: Annotated[Path | None, typer.Option(help="Draw the named formats into this .png, .svg or .pdf.")] = None,
+    on: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Rank formats on the weights of this .onnx, or `digits`.")
+    ] = None,
+    per_tensor: Annotated[bool, typer.Option("--per-tensor", help="With --on: each tensor too.")] = False,
+    conformance: Annotated[
+        bool, typer.Option("--conformance", help="Compare with every reference that is installed.")
+    ] = False,
+    as_json: JSON = False,
+) -> None:
+    """List number formats, show one with its values, rank them on a network's weights, check them against others."""
+    from hwsim.report.formats import show
+
+    task = show.Task(
+        names=tuple(names or ()),
+        family=family,
+        codes=codes,
+        plot=plot,
+        model=on,
+        per_tensor=per_tensor,
+        conformance=conformance,
+    )
+    with progress(as_json or not task.is_long) as step:
+        shown = show.run(task, step)
+    show_answer(shown, as_json=as_json)
+
+
+def _clock(text: str | None) -> int | str | None:
+    """Read a clock: a whole number of MHz, or `fastest`."""
+    if text is None or text == "fastest":
+        return text
+    if not text.isdecimal() or not int(text):
+        raise ValueError(f"--clock-mhz must be a whole number of at least 1, or fastest, not {text!r}")
+    return int(text)
+
+
+def _case(
+    model: Path | None, inputs: Path | None, calibration: Path | None, images: int | None, *, from_quantized: bool
+) -> "Case":
+    """Return what the formats are compared on."""
+    from hwsim import study
+
+    given = {"--inputs": inputs, "--calibration": calibration, "--images": images, "--from-quantized": from_quantized}
+    asked = [option for option, value in given.items() if value]
+    if model is None:
+        if asked:
+            raise ValueError(f"{', '.join(asked)} must come with --model: the digits network has its own images")
+        return study.digits()
+    return study.case(model.stem, model, inputs, calibration, from_quantized=from_quantized, images=images)
+
+
+def _title(found: "Comparison", case: "Case", lanes: int) -> str:
+    """Say what is the same in all rows."""
+    said = [f"{case.name}, {case.what}"]
+    for key in ("accelerator", "technology", "clock_mhz"):
+        values = {row[key] for row in found.rows if row[key] is not None}
+        if len(values) == 1:
+            said.append(f"{values.pop()} MHz" if key == "clock_mhz" else str(values.pop()))
+    return "; ".join([*said, f"{lanes} lanes"])

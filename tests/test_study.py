@@ -13,7 +13,7 @@ from cost_models.cost import ALL
 from cost_models.table import from_csv
 from cost_models.technologies import names
 from hwsim import accelerator, datapath, study
-from hwsim.cli import DEFAULT_FORMATS
+from hwsim.cli_compare import DEFAULT_FORMATS
 
 
 def test_study_price_is_kept_and_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -142,19 +142,26 @@ def _own(row: Row) -> Cost | None:
 def ship_table(technology: str) -> Path:
     """Write the package's table of a technology from what the user measured of the plan, for a release.
 
-    Rows of one structure alone, which no plan has, stay as they are.
+    Rows that the user has not measured stay as they are where the RTL they are of is today's; so do rows of one
+    structure alone, which no plan has.
 
     Raises
     ------
     ValueError
-        If a row of the plan is missing.
+        If a row of the plan is not measured, or of another RTL.
     """
+    path = shipped_path(technology)
+    before = from_csv(path.read_text(encoding="utf-8"), path.name) if path.is_file() else []
+    kept = {(cost.unit, cost.pipeline): cost for cost in before if cost.structures == ALL}
+    apart = [cost for cost in before if cost.structures != ALL]
     rows = plan([technology])
-    costs = [_own(row) for row in rows]
+    costs = [_own(row) or _of_today(row, kept.get((row.spec.name, row.pipeline))) for row in rows]
     missing = [row.unit for row, cost in zip(rows, costs, strict=True) if cost is None]
     if missing:
         raise ValueError(f"{technology}: {len(missing)} rows of the plan are not measured, the first {missing[0]}")
-    path = shipped_path(technology)
-    before = from_csv(path.read_text(encoding="utf-8"), path.name) if path.is_file() else []
-    apart = [cost for cost in before if cost.structures != ALL]
     return ship(technology, iter([*apart, *(cost for cost in costs if cost is not None)]))
+
+
+def _of_today(row: Row, cost: Cost | None) -> Cost | None:
+    """Return a cost if it is of the RTL of today."""
+    return cost if cost is not None and cost.rtl_hash == study.rtl_hash(row.spec, row.pipeline) else None

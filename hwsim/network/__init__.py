@@ -4,7 +4,7 @@
 from hwsim.network.affine import AffineQuantization
 from hwsim.network.calibration import calibrate
 from hwsim.network.checkpoint import Checkpoint
-from hwsim.network.execution import ExactEngine, run, trace
+from hwsim.network.execution import ExactEngine, SteadyEngine, run, trace
 from hwsim.network.float_quantization import BlockQuantization, FormatQuantization
 from hwsim.network.graph import Engine, Layer, MatmulShape, Network, TensorSpec
 from hwsim.network.onnx_reader import read
@@ -22,6 +22,7 @@ __all__ = [
     "MatmulShape",
     "Network",
     "Rule",
+    "SteadyEngine",
     "TensorSpec",
     "Weight",
     "calibrate",

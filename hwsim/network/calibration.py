@@ -19,9 +19,10 @@ _AT_ONCE = 1 << 23  # elements looked at
 
 
 class _RangeEngine(ExactEngine):
-    """Float products in numpy, with the largest magnitudes of the operands remembered."""
+    """Products of another engine, with the largest magnitudes of float operands remembered."""
 
-    def __init__(self) -> None:
+    def __init__(self, inner: ExactEngine) -> None:
+        self._inner = inner
         self.ranges: dict[str, tuple[float, float]] = {}
 
     def matmul(self, layer: Layer, a: npt.NDArray[Any], b: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -29,7 +30,7 @@ class _RangeEngine(ExactEngine):
             seen = self.ranges.get(layer.name, (0.0, 0.0))
             here = (_largest(a), _largest(b))
             self.ranges[layer.name] = (max(seen[0], here[0]), max(seen[1], here[1]))
-        return super().matmul(layer, a, b)
+        return self._inner.matmul(layer, a, b)
 
 
 def _largest(values: npt.NDArray[Any]) -> float:
@@ -45,7 +46,9 @@ def _largest(values: npt.NDArray[Any]) -> float:
     return found
 
 
-def calibrate(network: Network, inputs: Mapping[str, npt.NDArray[Any]]) -> dict[str, tuple[float, float]]:
+def calibrate(
+    network: Network, inputs: Mapping[str, npt.NDArray[Any]], *, engine: ExactEngine | None = None
+) -> dict[str, tuple[float, float]]:
     """Run a network in float32 and return what its float products saw.
 
     Parameters
@@ -53,6 +56,8 @@ def calibrate(network: Network, inputs: Mapping[str, npt.NDArray[Any]]) -> dict[
     network : Network
     inputs : mapping of str to ndarray
         As for `run`; the images on which the scales are to be chosen.
+    engine : ExactEngine, optional
+        What multiplies; `ExactEngine` unless given, `SteadyEngine` for the same ranges on other machines.
 
     Returns
     -------
@@ -64,6 +69,6 @@ def calibrate(network: Network, inputs: Mapping[str, npt.NDArray[Any]]) -> dict[
     TypeError, ValueError
         As `run`.
     """
-    engine = _RangeEngine()
-    run(network, inputs, engine=engine)
-    return engine.ranges
+    ranging = _RangeEngine(ExactEngine() if engine is None else engine)
+    run(network, inputs, engine=ranging)
+    return ranging.ranges

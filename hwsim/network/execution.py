@@ -19,6 +19,7 @@ from hwsim.network.tensor_files import release
 __all__ = [
     "ExactEngine",
     "Hook",
+    "SteadyEngine",
     "run",
     "trace",
 ]
@@ -63,7 +64,7 @@ class ExactEngine:
         if isinstance(layer, MultiplyAccumulate) and layer.coded:
             return coded_product(layer, a, b)
         if np.issubdtype(a.dtype, np.floating):
-            return _float_product(a, b)
+            return self.float_product(a, b)
         bound = _magnitude(a.dtype) * _magnitude(b.dtype) * a.shape[-1]
         if bound <= 2**24:
             return np.asarray(np.matmul(a.astype(np.float32), b.astype(np.float32)).astype(np.int64))
@@ -72,6 +73,24 @@ class ExactEngine:
         if bound >= 2**63:
             raise ValueError(f"a sum of {a.shape[-1]} products of {a.dtype} and {b.dtype} does not fit 64 bits")
         return np.asarray(np.matmul(a.astype(np.int64), b.astype(np.int64)))
+
+    def float_product(self, a: Array, b: Array) -> Array:
+        """Multiply floats, in their own type and numpy's own order."""
+        return _float_product(a, b)
+
+
+class SteadyEngine(ExactEngine):
+    """As `ExactEngine`, but float32 products are summed in float64 and rounded once.
+
+    So the order of additions, which is another on another processor, does not show, but where a sum is within float64's
+    rounding of the middle between two float32 numbers. Takes about twice the time.
+    """
+
+    description = "steady"
+
+    def float_product(self, a: Array, b: Array) -> Array:
+        """Multiply floats, summed in float64."""
+        return _float_product(a, b, np.dtype(np.float64))
 
 
 def run(
@@ -169,14 +188,18 @@ def _at_once(network: Network) -> int:
     return max(1, min(_IMAGES, _ELEMENTS * network.batch // max(largest, 1)))
 
 
-def _float_product(a: Array, b: Array) -> Array:
+def _float_product(a: Array, b: Array, summed: np.dtype[Any] | None = None) -> Array:
     """Multiply floats; a large second operand by parts of its columns, so that no more of it is in memory."""
+    made = np.result_type(a, b)
+    inner = made if summed is None else np.result_type(made, summed)
+    left = a.astype(inner, copy=False)
     if b.size <= _WEIGHTS:
-        return np.asarray(np.matmul(a, b))
-    product = np.empty((*a.shape[:-1], b.shape[-1]), np.result_type(a, b))
+        return np.asarray(np.matmul(left, b.astype(inner, copy=False)).astype(made, copy=False))
+    product = np.empty((*a.shape[:-1], b.shape[-1]), made)
     width = max(1, _WEIGHTS // (b.size // b.shape[-1]))
     for start in range(0, b.shape[-1], width):
-        product[..., start : start + width] = np.matmul(a, b[..., start : start + width])
+        part = b[..., start : start + width].astype(inner, copy=False)
+        product[..., start : start + width] = np.matmul(left, part)
         release(b)
     return product
 

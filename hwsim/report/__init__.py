@@ -3,9 +3,8 @@
 
 from hwsim.report.costs import catalog_table, cost_tables
 from hwsim.report.layers import errors_table, explanations, simulation_table, simulation_tables
-from hwsim.report.plots import check_plot_file, comparison_plot
+from hwsim.report.plots import check_plot_file
 from hwsim.report.roofline import roofline_plot
-from hwsim.report.tables import comparison_table
 from hwsim.report.timeline import timeline_plot
 from hwsim.report.trace import check_trace_file, write_trace
 
@@ -13,8 +12,6 @@ __all__ = [
     "catalog_table",
     "check_plot_file",
     "check_trace_file",
-    "comparison_plot",
-    "comparison_table",
     "cost_tables",
     "errors_table",
     "explanations",

@@ -25,7 +25,7 @@ __all__ = [
 Row = Mapping[str, Any]
 _NAMES = ("network", "format", "unit", "accelerator", "technology")
 _VALUES = ("accuracy", "agreement", "output_sqnr_db")
-_COSTS = ("area_mm2", "energy_nj")
+_COSTS = ("array_area_mm2", "energy_nj")
 _FPGA_COSTS = ("lut", "latency_us")
 _PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
@@ -48,7 +48,8 @@ _MAIN = (
     _Column("unit\num2", "unit_area_um2", 1, 1, of_cost=True),
     _Column("delay\nps", "unit_delay_ps", 1, 0, of_cost=True),
     _Column("pJ/\nMAC", "energy_pj_per_mac", 1, 4, of_cost=True),
-    _Column("array\nmm2", "area_mm2", 1, 4, of_cost=True),
+    _Column("array\num2", "array_area_mm2", 1e6, 0, of_cost=True),
+    _Column("area\nmm2", "area_mm2", 1, 4, of_cost=True),
     _Column("clock\nMHz", "clock_mhz"),
     _Column("latency\nus", "latency_us", 1, 2),
     _Column("energy\nnJ", "energy_nj", 1, 1, of_cost=True),
@@ -111,7 +112,7 @@ def front_keys(text: str) -> tuple[str, ...]:
 
 
 def default_fronts(rows: Sequence[Row]) -> tuple[tuple[str, ...], ...]:
-    """Return what is worth setting against what in these rows: values against area and energy, or an FPGA's counts."""
+    """Return what is worth setting against what in these rows: values against array area and energy, or FPGA counts."""
     value = next((key for key in _VALUES if _known(rows, key)), _VALUES[-1])
     costs = _COSTS if any(_known(rows, key) for key in _COSTS) else _FPGA_COSTS
     return tuple((value, cost) for cost in costs)
@@ -163,14 +164,14 @@ def comparison_tables(
         return []
     tables = [_table(shown, _MAIN, title, marks)]
     if fpga:
-        tables.append(_table(shown, _FPGA, "one unit on an FPGA"))
+        tables.append(_table(shown, _FPGA, "one unit on ECP5, or on the FPGA that is its technology"))
     if details:
         tables.append(_table(shown, _DETAILS, "an inference: cycles, energy by component, traffic"))
     return tables
 
 
 def comparison_lines(rows: Sequence[Row], found: Sequence[Front]) -> Iterator[str]:
-    """Say what the fronts are, what is fitted with which error, and what was refused and why."""
+    """Say what the fronts are, what is fitted with which error, what nobody has measured, what is refused and why."""
     names = labels(rows)
     for number, front in enumerate(found, 1):
         members = [name for name, on in zip(names, front.on, strict=True) if on]
@@ -180,6 +181,8 @@ def comparison_lines(rows: Sequence[Row], found: Sequence[Front]) -> Iterator[st
         error = f", within {100 * max(errors):.0f} % for nine of ten formats that were held out" if errors else ""
         yield f"~ the unit's cost is fitted, not measured{error}"
     for name, row in zip(names, rows, strict=True):
+        if not row["refused"] and row["cost_source"] is None:
+            yield f"{name}: {row['unit']} was never measured in {row['technology']}: run without --no-measure"
         if row["refused"]:
             yield f"{name}: left out, {row['refused']}"
 
@@ -189,8 +192,9 @@ def _table(rows: Sequence[Row], columns: Sequence[_Column], title: str, marks: S
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     names = varying(rows)
     shown = [column for column in columns if _known(rows, column.key)]
-    if _known(rows, "accuracy"):
-        shown = [column for column in shown if column.key != "agreement"]
+    said = {"agreement"} if _known(rows, "accuracy") else set()
+    said |= {"clock_mhz"} if len({row["clock_mhz"] for row in rows}) == 1 else set()  # by the title
+    shown = [column for column in shown if column.key not in said]
     for name in names:
         table.add_column(name, overflow="fold")
     for column in shown:

@@ -10,11 +10,12 @@ if TYPE_CHECKING:
     from cost_models import Cost
 
 __all__ = [
+    "FIGURES",
     "catalog_table",
     "cost_tables",
 ]
 
-_FIGURES = (
+FIGURES = (
     ("structure", "architecture", ""),
     ("recipe", "recipe", ""),
     ("area", "area_um2", "um2"),
@@ -35,7 +36,7 @@ def cost_tables(answer: Mapping[str, Any]) -> list[Table]:
     figures = Table(title=title, title_justify="left", show_header=False, min_width=len(title))
     figures.add_column("quantity")
     figures.add_column("value")
-    for heading, key, unit in _FIGURES:
+    for heading, key, unit in FIGURES:
         value = answer.get(key)
         if value not in (None, ""):
             figures.add_row(heading, f"{value:,.4g} {unit}".strip() if isinstance(value, float) else str(value))

@@ -42,7 +42,7 @@ def check_file(path: str | Path, kinds: tuple[str, ...], what: str) -> Path:
 
 
 def comparison_plot(rows: Sequence[Mapping[str, Any]], path: str | Path, title: str) -> Path:
-    """Draw accuracy against area and against energy, a point a row, with the Pareto fronts.
+    """Draw accuracy against array area and against energy, a point a row, with the Pareto fronts.
 
     Parameters
     ----------

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hwsim.network import Engine, Layer, Network, Rule
+from hwsim.network import Engine, ExactEngine, Layer, Network, Rule
 from hwsim.result import Difference, LayerError
 from hwsim.simulation.float_network import FloatNetwork
 
@@ -29,10 +29,12 @@ class ErrorMeter:
     engine : Engine
         The hardware's, on which each layer is run a second time, alone, on the float network's inputs.
     rule : Rule
+    float_engine : ExactEngine, optional
+        The float network's.
     """
 
-    def __init__(self, network: Network, engine: Engine, rule: Rule) -> None:
-        self._float = FloatNetwork(network)
+    def __init__(self, network: Network, engine: Engine, rule: Rule, float_engine: ExactEngine | None = None) -> None:
+        self._float = FloatNetwork(network, float_engine)
         self._engine, self._rule = engine, rule
         self._producer = {name: layer for layer in network.layers for name in layer.outputs}
         self._last = {name: layer.name for layer in network.layers for name in layer.inputs}
@@ -94,10 +96,10 @@ class _Sums:
         with np.errstate(invalid="ignore", over="ignore"):  # infinities and NaN are figures here: they end in none
             difference = np.where(x == y, 0.0, x - y)
             self.largest = float(np.maximum(self.largest, np.abs(difference).max(initial=0.0)))
-            self.signal += float(y @ y)
-            self.noise += float(difference @ difference)
-            self.other += float(x @ x)
-            self.product += float(x @ y)
+            self.signal += float(np.square(y).sum())  # not by the BLAS, whose threads add in an order of their own
+            self.noise += float(np.square(difference).sum())
+            self.other += float(np.square(x).sum())
+            self.product += float((x * y).sum())
 
     def difference(self) -> Difference:
         """Return the figures."""

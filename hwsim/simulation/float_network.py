@@ -35,6 +35,8 @@ class FloatNetwork:
     Parameters
     ----------
     network : Network
+    engine : ExactEngine, optional
+        What multiplies; `hwsim.network.ExactEngine` unless given.
 
     Attributes
     ----------
@@ -42,10 +44,10 @@ class FloatNetwork:
         Names of layers that are computed on codes.
     """
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, engine: ExactEngine | None = None) -> None:
         self._quantizations = _quantizations(network)
         self._types = {name: spec.dtype for name, spec in network.tensors.items()}
-        self._engine = ExactEngine()
+        self._engine = ExactEngine() if engine is None else engine
         self.on_codes = tuple(layer.name for layer in network.layers if self._needs_codes(layer))
 
     def values(self, tensor: str, array: Array) -> Array:
@@ -65,7 +67,7 @@ class FloatNetwork:
         if isinstance(layer, MultiplyAccumulate):
             if layer.a_quantization is None and layer.b_quantization is None:
                 return layer.run(values, self._engine, Rule.ONNX)
-            return (_product(layer, values),)
+            return (_product(layer, values, self._engine),)
         if isinstance(layer, Quantize | QonnxQuantizer):
             return (_unrounded(layer, values[0]),)
         if isinstance(layer, Dequantize):
@@ -127,7 +129,7 @@ def _varies(layer: MultiplyAccumulate) -> bool:
     return layer.form is Form.INTEGER or any(layer.scale_inputs) or any(layer.varying_input)
 
 
-def _product(layer: MultiplyAccumulate, values: tuple[Array, ...]) -> Array:
+def _product(layer: MultiplyAccumulate, values: tuple[Array, ...], engine: ExactEngine) -> Array:
     """Multiply real values in float32, add the bias, clip."""
     bare = replace(layer, a_quantization=None)  # pads with the value 0
     if layer.weight is not None and isinstance(layer.b_quantization, BlockQuantization):
@@ -136,7 +138,7 @@ def _product(layer: MultiplyAccumulate, values: tuple[Array, ...]) -> Array:
     shape = (a.shape[0], a.shape[1], b.shape[2])
     if layer.weight is not None:
         b = _weights(layer, bare.b_quantization, b, shape)
-    total = np.matmul(a.astype(np.float32, copy=False), b.astype(np.float32, copy=False))
+    total = engine.float_product(a.astype(np.float32, copy=False), b.astype(np.float32, copy=False))
     if layer.channel_scale is not None:
         total = total * layer.over_channels(layer.channel_scale, shape)
     if layer.bias is not None:

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from hwsim import accelerator as accelerators
 from hwsim import data
+from hwsim.formats.codes import check_int
 from hwsim.jobs.inputs import job, npz
 from hwsim.jobs.sizes import open_axes, read_network, sizes_of
-from hwsim.network import Network
+from hwsim.network import Network, run
 from hwsim.network.onnx_reader import from_model
 from hwsim.quantization import float_form
 
@@ -130,7 +131,6 @@ def case(
     inputs: str | Path | Arrays | None = None,
     calibration: str | Path | Arrays | None = None,
     *,
-    labels: NDArray[Any] | None = None,
     from_quantized: bool = False,
     images: int | None = None,
     batch: int | None = None,
@@ -146,8 +146,6 @@ def case(
         An array for each input, and ``labels`` if there are any. Without it: seeded random images.
     calibration : path of a .npz, or mapping of str to ndarray, optional
         What the scales of float operands are chosen on; without it, the inputs.
-    labels : ndarray of int, optional
-        In place of those in `inputs`.
     from_quantized : bool
         Take the quantizers out of the model first (`hwsim.quantization.float_form`).
     images : int, optional
@@ -160,24 +158,18 @@ def case(
     FileNotFoundError, TypeError, ValueError
         For files that are missing or wrong, inputs that do not fit the network, and labels that are not one an image.
     """
-    if not isinstance(name, str) or not name:
+    if not name:
         raise ValueError(f"a case must have a name, not {name!r}")
+    if images is not None:
+        check_int("images", images, 1, 1 << 31)
     path = Path(model)
     given, chosen = _arrays(inputs), _arrays(calibration)
-    if given is not None and labels is not None:
-        given = {**given, "labels": np.asarray(labels)}
-    if labels is not None and given is None:
-        raise ValueError("labels must be left out without inputs: images are random then")
-    if images is not None and (isinstance(images, bool) or not isinstance(images, int) or images < 1):
-        raise ValueError(f"images must be an int of at least 1, not {images!r}")
-    shapes = {key: array for key, array in {**(chosen or {}), **(given or {})}.items() if key != "labels"}
+    shapes = {**_without_labels(chosen), **_without_labels(given)}
     net = read_network(path, batch, dict(dimensions or {}), shapes)
-    content = _content(path, from_quantized=from_quantized)
-    if from_quantized:
-        net = from_model(
-            content, batch=batch, dimensions={**sizes_of(open_axes(content), shapes), **(dimensions or {})}
-        )
+    content = float_form(path) if from_quantized else onnx.load(path)  # with the external data in it
     sizes = {**sizes_of(open_axes(content), shapes), **(dimensions or {})}
+    if from_quantized:
+        net = from_model(content, batch=batch, dimensions=sizes)
     if given is None:
         work = job(net, None, None, None, images or _RANDOM_IMAGES)
     else:
@@ -188,7 +180,7 @@ def case(
         model=content.SerializeToString(deterministic=True),
         inputs={key: np.ascontiguousarray(array) for key, array in work.values.items()},
         labels=work.labels,
-        calibration=None if chosen is None else {key: array for key, array in chosen.items() if key != "labels"},
+        calibration=None if chosen is None else _without_labels(chosen),
         batch=batch,
         dimensions=tuple(sorted(sizes.items())),
         what=work.what if given is None else _words(net, work.values, work.labels),
@@ -222,9 +214,8 @@ def _words(net: Network, arrays: Arrays, labels: NDArray[Any] | None) -> str:
     return f"{len(first) if first.ndim else 1} images{'' if labels is None else ' with labels'}"
 
 
-def _content(path: Path, *, from_quantized: bool) -> onnx.ModelProto:
-    """Return the model with its external data in it."""
-    return float_form(path) if from_quantized else onnx.load(path)
+def _without_labels(arrays: Arrays | None) -> dict[str, NDArray[Any]]:
+    return {name: array for name, array in (arrays or {}).items() if name != "labels"}
 
 
 def _toml(path: Path) -> str:
@@ -238,21 +229,11 @@ def _toml(path: Path) -> str:
 
 def _check_arrays(made: Case) -> None:
     """Raise what a run of the network raises of arrays that do not fit, by running one pass."""
-    from hwsim.network import run
-
     net = made.network
+    varying = {spec.name for spec in net.inputs if spec.shape[:1] == (net.batch,)}
     for arrays in (made.inputs, made.calibration):
         if arrays is not None:
-            batch = net.batch
-            run(
-                net,
-                {
-                    spec.name: arrays[spec.name][:batch] if spec.shape[:1] == (batch,) else arrays[spec.name]
-                    for spec in net.inputs
-                    if spec.name in arrays
-                }
-                | {name: array for name, array in arrays.items() if name not in {spec.name for spec in net.inputs}},
-            )
+            run(net, {name: array[: net.batch] if name in varying else array for name, array in arrays.items()})
 
 
 def _digest(made: Case) -> str:

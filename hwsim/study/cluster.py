@@ -12,20 +12,24 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import IO, Any
 
 __all__ = [
     "ALLOWED_FAILURES",
     "check_workers",
     "client_of",
+    "distributed",
     "local_scheduler",
 ]
 
 ALLOWED_FAILURES = 2
 """A local task whose worker has died more often than this is given up: the third time."""
 _WAIT_SECONDS = 30.0
+_CLOSE_SECONDS = 2.0
 _ERROR_LINES = 5
 _ONE_THREAD = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -42,18 +46,15 @@ def distributed() -> Any:
 
 
 @contextmanager
-def local_scheduler(workers: int) -> Iterator[str]:
-    """Start worker processes of one thread each on this machine, and give their scheduler's address.
+def local_scheduler(workers: int) -> Iterator[Callable[[], str]]:
+    """Start worker processes of one thread each on this machine.
 
-    Raises
-    ------
-    RuntimeError
-        If they do not start; with the last lines that they wrote.
+    Gives what waits for their scheduler's address, and raises RuntimeError, with the last lines that they wrote, if
+    they do not start. They end at the end of the context, or when this process ends in whatever way.
     """
-    distributed()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("DASK_")}
     environment |= dict.fromkeys(_ONE_THREAD, "1")
-    environment["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
+    environment["PYTHONPATH"] = os.pathsep.join(path or str(Path.cwd()) for path in sys.path)
     with tempfile.TemporaryFile("w+") as said:
         process = subprocess.Popen(
             [sys.executable, "-m", __name__, str(workers)],
@@ -63,16 +64,20 @@ def local_scheduler(workers: int) -> Iterator[str]:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            address = process.stdout.readline().strip()
-            if not address:
-                said.seek(0)
-                last = " / ".join(line.strip() for line in said.readlines()[-_ERROR_LINES:])
-                raise RuntimeError(f"the local workers did not start: {last or 'they said nothing'}")
-            yield address
+            yield partial(_address, process.stdout, said)
         finally:
             process.stdin.close()
             process.wait()
             process.stdout.close()
+
+
+def _address(answers: IO[str], said: IO[str]) -> str:
+    address = answers.readline().strip()
+    if not address:
+        said.seek(0)
+        last = " / ".join(line.strip() for line in said.readlines()[-_ERROR_LINES:])
+        raise RuntimeError(f"the local workers did not start: {last or 'they said nothing'}")
+    return address
 
 
 @contextmanager
@@ -128,8 +133,9 @@ def check_workers(client: Any, expected: Mapping[str, str]) -> int:
 
 
 def _close(client: Any) -> None:
-    """Leave a scheduler, also one that is lost."""
-    client.close(timeout=5 if client.status == "running" else 0)
+    """Leave a scheduler, also one that is lost and will not answer."""
+    with suppress(TimeoutError):
+        client.close(timeout=_CLOSE_SECONDS)
 
 
 def _first_line(error: BaseException) -> str:

@@ -9,13 +9,14 @@ from queue import Empty, SimpleQueue
 from typing import Any
 from uuid import uuid4
 
+from cost_models import Cost
 from hwsim.study import tasks
 from hwsim.study.cases import Case
 from hwsim.study.evaluation import Evaluation
 from hwsim.study.plan import Plan, Task
 from hwsim.study.progress import Failure
 from hwsim.study.store import Store
-from hwsim.study.tasks import Keyed, MismatchError
+from hwsim.study.tasks import MismatchError
 
 __all__ = [
     "Execution",
@@ -51,24 +52,26 @@ class Execution:
         Whether layers are compared too.
     workers : int
         Those there are at the start.
+    priced : callable
+        Called with the key of a price and the `Cost` when it is in the store, to put its points into the plan.
     """
 
     def __init__(
         self, client: Any, plan: Plan, cases: Mapping[str, Case], store: Store, *, expected: Mapping[str, str],
-        layers: bool, workers: int,
+        layers: bool, workers: int, priced: Callable[[str, Cost], None],
     ) -> None:  # fmt: skip
         self.plan = plan
         self.workers = workers
         self.failures: list[Failure] = []
-        self.found: dict[str, Evaluation] = {}
-        self.fresh: list[Evaluation] = []
-        self.values_done = 0
+        self._fresh: list[Evaluation] = []
+        self.done = {"price": 0, "values": 0, "points": 0}
         self._client = client
         self._cases = cases
         self._sent: dict[str, Any] = {}
         self._store = store
         self._expected = expected
         self._layers = layers
+        self._priced = priced
         self._landed: SimpleQueue[tuple[Any, Any]] = SimpleQueue()
         self._tasks: dict[str, tuple[Any, Task]] = {}  # the futures too: Dask forgets what nobody holds
         self._pending: list[Evaluation] = []
@@ -93,13 +96,21 @@ class Execution:
                 tell()
         finally:
             self._finish()
-        tell()
+
+    @property
+    def untold(self) -> int:
+        """How many points have come to the store since `take_fresh`."""
+        return len(self._fresh)
+
+    def take_fresh(self) -> list[Evaluation]:
+        """Return what has come to the store since the last call."""
+        fresh, self._fresh = self._fresh, []
+        return fresh
 
     def _fill(self) -> bool:
         """Give out tasks until every worker has one ahead; return whether anything is in flight."""
         while len(self._tasks) < _AHEAD * self.workers:
-            self.plan.in_flight = len(self._tasks)
-            task = self.plan.next(self.workers)
+            task = self.plan.next(self.workers, len(self._tasks))
             if task is None:
                 break
             future = self._submit(task)
@@ -108,15 +119,19 @@ class Execution:
         return bool(self._tasks)
 
     def _submit(self, task: Task) -> Any:
-        case = self._case(task.network)
-        if task.is_values:
-            call, given = tasks.measure_values, (task.points[0], case, self._layers)
+        call: Callable[..., Any]
+        given: tuple[Any, ...]
+        if task.price is not None:
+            call, given = tasks.measure_price, (task.price.unit, task.price.technology, task.price.pipeline)
+        elif task.kind == "values":
+            call, given = tasks.measure_values, (task.points[0], self._case(task), self._layers)
         else:
-            call, given = tasks.evaluate_batch, (self.plan.batch(task), case, self._layers)
+            call, given = tasks.evaluate_batch, (self.plan.batch(task), self._case(task), self._layers)
         return self._client.submit(call, *given, self._expected, key=f"{call.__name__}-{uuid4().hex}", pure=False)
 
-    def _case(self, network: str) -> Any:
+    def _case(self, task: Task) -> Any:
         """Return a case on the cluster: sent to the scheduler once, which gives it to every worker that needs it."""
+        network = task.points[0].point.network
         if network not in self._sent:
             key = f"case-{uuid4().hex}"
             self._sent[network] = self._client.submit(tasks.pass_on, self._cases[network], key=key, pure=False)
@@ -145,11 +160,14 @@ class Execution:
     def _keep(self, task: Task, result: Any, seconds: float) -> None:
         self._seen = time.monotonic()
         self.plan.timed(task, seconds)
-        if task.is_values:
+        self.done[task.kind] += max(1, len(task.points))
+        if task.price is not None:
+            self._store.add_cost(task.price.key, result)
+            self._priced(task.price.key, result)
+        elif task.kind == "values":
             first = task.points[0]
             self._store.add_values(first.value_key, first.point.network, first.point.unit, result)
             self.plan.add_values(first.value_key, result)
-            self.values_done += 1
         else:
             self._pending += result
 
@@ -164,9 +182,9 @@ class Execution:
             self.plan.split(task)
         else:
             text = "its worker died again and again" if died else f"{type(error).__name__}: {error}"
-            given_up = self.plan.drop(task.points[0].value_key) if task.is_values else task.points
-            self.failures += [Failure(keyed.point, text) for keyed in given_up]
-            self._store.log("failed", points=[str(keyed.point) for keyed in given_up], error=text)
+            given_up = self.plan.give_up(task)
+            self.failures += [Failure(point, text) for point in given_up]
+            self._store.log("failed", points=[point.as_dict() for point in given_up], error=text)
 
     def _finish(self) -> None:
         """Write what has arrived, whatever else has happened."""
@@ -180,8 +198,7 @@ class Execution:
         """Write the points that arrived, if the last writing is so many seconds ago."""
         if self._pending and time.monotonic() - self._written >= age:
             self._store.add(self._pending)
-            self.found |= {each.key: each for each in self._pending}
-            self.fresh += self._pending
+            self._fresh += self._pending
             self._pending = []
             self._written = time.monotonic()
 

@@ -84,7 +84,9 @@ def draft(point: DesignPoint, case: Case) -> Accelerator:
 def _read(text: str, where: str, changes: tuple[tuple[str, Setting], ...], unit: str, technology: str) -> Accelerator:
     check_technology(technology)
     given = {**dict(changes), "unit": unit, "technology": technology}
-    return accelerators.read_text(text, where, changes=given)
+    spec = accelerators.read_text(text, where, changes=given)
+    rtl.depth(spec.element, spec.pipeline)  # what cannot be built is no machine
+    return spec
 
 
 def resolve_cost(point: DesignPoint, case: Case) -> Cost | None:
@@ -123,10 +125,6 @@ def machine(point: DesignPoint, case: Case, cost: Cost | None) -> Accelerator:
         As `draft`; and where the fastest clock is asked for of a unit whose delay is not known.
     """
     spec = draft(point, case)
-    try:
-        rtl.depth(spec.element, spec.pipeline)
-    except ValueError as error:
-        raise ValueError(f"pipeline: {str(error).removeprefix('pipeline ')}") from None
     if point.setting("clock_mhz") != FASTEST:
         return spec
     fastest = None if cost is None else fastest_mhz(cost)
@@ -183,7 +181,7 @@ def _unit_figures(spec: Accelerator, cost: Cost | None) -> dict[str, Any]:
         "unit_delay_ps": cost.delay_ps,
         "energy_pj_per_mac": None if cost.energy_pj is None else cost.energy_pj / spec.element.width,
         "lut": cost.lut,
-        "ff": cost.ff,
+        "ff": None if cost.lut is None else cost.ff,
         "dsp": cost.dsp,
         "fmax_mhz": cost.fmax_mhz,
         "cost_fitted": cost.is_fitted,

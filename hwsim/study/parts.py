@@ -35,6 +35,7 @@ _COLUMNS: Mapping[Kind, Mapping[str, str]] = {
         "layers": "str",
         "stages": "str",
         "sources": "str",
+        "version": "str",
     },
     "values": {"key": "str", "network": "str", "unit": "str", "figures": "str"},
     "costs": {"key": "str", "unit": "str", "technology": "str", "pipeline": "int", "cost": "str"},

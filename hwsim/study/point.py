@@ -76,7 +76,7 @@ class DesignPoint:
     @classmethod
     def of(
         cls,
-        format: str,  # noqa: A002
+        format: str,
         *,
         lanes: int = 16,
         accumulator: str | None = None,

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Price units, and compare formats: RTL, synthesis, the netlist checked against the model, the result kept."""
+"""Price units: RTL, synthesis, the netlist checked against the model, the result kept."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from importlib.metadata import version
 from math import inf
 from pathlib import Path
-from typing import Any
 
 import cost_models
 import rtl
@@ -24,12 +23,9 @@ from cost_models.synthesis.records import asic_cost, fpga_cost
 from cost_models.synthesis.stages import area_by_stage, stages
 from cost_models.synthesis.timing import timing
 from cost_models.technologies import FpgaTechnology, Technology
-from hwsim import accelerator as accelerators
-from hwsim import data, datapath, formats, network
+from hwsim import datapath, formats
 from hwsim.datapath import DotProductUnit
-from hwsim.formats import BlockSpec
 from hwsim.gates import check_netlist, step_energy
-from hwsim.jobs import accuracy
 from hwsim.operands import gaussian
 from rtl import architecture as architectures
 from rtl.architecture import ARCHITECTURES
@@ -38,7 +34,6 @@ from testbenches.stimulus import stimulus
 
 __all__ = [
     "PIPELINE",
-    "compare",
     "known_rtl_hash",
     "price",
     "rtl_hash",
@@ -222,95 +217,3 @@ def _standard_cells(
 def _fpga(unit: DotProductUnit, texts: Mapping[str, str], target: FpgaTechnology, progress: Progress) -> Cost:
     progress(f"{unit.name}: synthesis in {target.name}, {len(texts)} structures")
     return fpga_cost(unit.name, fpga_explore(texts, f"{unit.name}_core", target))
-
-
-def compare(
-    names: Sequence[str], *, lanes: int = 16, measure: bool = True, progress: Progress = lambda text: None
-) -> list[dict[str, Any]]:
-    """Compare formats on the digits network, and by what a dot-product unit of each costs.
-
-    Weights and activations of every layer are quantized to the format (weights with a scale an output channel,
-    activations with one scale from calibration; block formats by their own rule along K); every product goes through
-    the format's `hwsim.datapath.comparable` unit. All units get the same recipes and the same register ranks.
-
-    Parameters
-    ----------
-    names : sequence of str
-        Formats.
-    lanes : int
-        Products a step; must divide the blocks.
-    measure : bool
-        Whether to synthesize what was never measured; else its figures are None, with a note.
-    progress : callable
-        Called with what is being done.
-
-    Returns
-    -------
-    list of dict
-        A row a format: format, unit, accuracy, float_accuracy, bits_per_element; lut, ff, fmax_mhz, fmax_spread (ECP5
-        without DSP blocks), lut_with_dsp, dsp, fmax_with_dsp_mhz; xc7_lut, xc7_ff, xc7_lut_with_dsp, xc7_dsp; area_um2,
-        delay_ps, leakage_uw, energy_pj_per_mac (ASAP7); nangate45_area_um2, nangate45_delay_ps,
-        nangate45_energy_pj_per_mac; notes.
-
-    Raises
-    ------
-    KeyError, ValueError
-        For unknown formats, and lanes that do not go with them, before anything is run.
-    """
-    units = [(name, datapath.comparable(name, lanes)) for name in names]
-    net = network.read(data.digits_model_path(quantized=False))
-    images, labels = data.digits_test()
-    source, output = net.inputs[0].name, net.outputs[0].name
-    in_float = accuracy(network.run(net, {source: images})[output], labels)
-    ranges = network.calibrate(net, {source: data.digits_calibration()})
-    rows = []
-    for name, unit in units:
-        progress(f"{name}: the digits network")
-        outputs = network.run(net, {source: images}, engine=accelerators.UnitEngine(unit, ranges))
-        spec = formats.named(name)
-        row: dict[str, Any] = {
-            "format": name,
-            "unit": unit.name,
-            "accuracy": accuracy(outputs[output], labels),
-            "float_accuracy": in_float,
-            "bits_per_element": spec.bits_per_element if isinstance(spec, BlockSpec) else float(spec.bits),
-            "notes": [],
-        }
-        missing = []
-        for technology, fields in _FIELDS.items():
-            cost = _cost(unit, technology, measure, progress)
-            if cost is None:
-                missing.append(technology)
-            row |= {key: None if cost is None else getattr(cost, field) for key, field in fields.items()}
-        for prefix in ("", "nangate45_"):
-            energy = row.pop(f"{prefix}energy_pj")
-            row[f"{prefix}energy_pj_per_mac"] = None if energy is None else energy / lanes
-        if missing:
-            row["notes"].append(f"{unit.name} was never measured in {', '.join(missing)}: run without --no-measure")
-        rows.append(row)
-    return rows
-
-
-_FIELDS = {
-    "ecp5": {"lut": "lut", "ff": "ff", "fmax_mhz": "fmax_mhz", "fmax_spread": "fmax_spread"},
-    "ecp5_dsp": {"lut_with_dsp": "lut", "dsp": "dsp", "fmax_with_dsp_mhz": "fmax_mhz"},
-    "xc7": {"xc7_lut": "lut", "xc7_ff": "ff"},
-    "xc7_dsp": {"xc7_lut_with_dsp": "lut", "xc7_dsp": "dsp"},
-    "asap7": {"area_um2": "area_um2", "delay_ps": "delay_ps", "leakage_uw": "leakage_uw", "energy_pj": "energy_pj"},
-    "nangate45": {
-        "nangate45_area_um2": "area_um2",
-        "nangate45_delay_ps": "delay_ps",
-        "nangate45_energy_pj": "energy_pj",
-    },
-}
-
-
-def _cost(unit: DotProductUnit, technology: str, measure: bool, progress: Progress) -> Cost | None:
-    """Return a cost, measured now if need be; None where that is not wanted.
-
-    Counts of Xilinx parts are of the synthesizer's own operators where nobody tried the other structures.
-    """
-    known = find(unit.name, technology, PIPELINE) or find(unit.name, technology, PIPELINE, "tool")
-    if known is not None and (known.shipped or not measure):
-        return known
-    return price(unit, technology, pipeline=PIPELINE, progress=progress) if measure else None

@@ -5,24 +5,22 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
 from cost_models import Cost
-from cost_models.store import key as content_key
 from hwsim.study import tasks
 from hwsim.study.cases import Case
-from hwsim.study.cluster import check_workers, client_of, local_scheduler
-from hwsim.study.evaluation import Evaluation, point_key, value_key
+from hwsim.study.cluster import check_workers, client_of, distributed, local_scheduler
+from hwsim.study.evaluation import Evaluation
 from hwsim.study.execution import Execution, LostError
-from hwsim.study.machine import draft, needs_price, resolve_cost
+from hwsim.study.keying import Keyring
 from hwsim.study.plan import Plan
 from hwsim.study.point import DesignPoint
 from hwsim.study.progress import Failure, Progress
 from hwsim.study.store import Store
-from hwsim.study.tasks import Keyed
 
 __all__ = [
     "Failure",
@@ -92,7 +90,7 @@ class Runner:
         costs: Literal["known", "measured"] = "known",
         layers: bool = True,
     ) -> None:
-        if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
+        if workers is not None and (type(workers) is not int or workers < 1):
             raise ValueError(f"workers must be an int of at least 1, not {workers!r}")
         if workers is not None and scheduler is not None:
             raise ValueError("workers must be left out beside a scheduler's address, which has workers of its own")
@@ -102,9 +100,11 @@ class Runner:
         self.store = store if isinstance(store, Store) else Store(store)
         self.workers = workers or len(os.sched_getaffinity(0))
         self._scheduler = scheduler
-        self._measured = costs == "measured"
-        self._layers = layers
+        self.measured = costs == "measured"
+        self.layers = layers
         self._stack = ExitStack()
+        self._address: Callable[[], str]
+        self._prepared = False
         self._client: Any = None
         self._expected: dict[str, str] = {}
 
@@ -160,19 +160,149 @@ class Runner:
             "again to go on from there"
         )
 
-    def connect(self) -> Any:
-        """Return a client of the workers, started and checked at the first call."""
+    def prepare(self) -> None:
+        """Start local workers, without waiting for them; once."""
+        if self._client is None and not self._prepared:
+            distributed()
+            self._prepared = True
+            if self._scheduler is None:
+                self._address = self._stack.enter_context(local_scheduler(self.workers))
+
+    def execution(self, plan: Plan, priced: Callable[[str, Cost], None]) -> Execution:
+        """Return what carries out a plan on the workers, which are started and checked at the first call."""
         if self._client is None:
             self._expected = tasks.fingerprint()
-            address = self._scheduler or self._stack.enter_context(local_scheduler(self.workers))
+            self.prepare()
+            address = self._address() if self._scheduler is None else self._scheduler
             client = self._stack.enter_context(client_of(address, local=self._scheduler is None))
             self.workers = check_workers(client, self._expected)
             self._client = client
-        return self._client
-
-    def execution(self, plan: Plan) -> Execution:
-        """Return what carries out a plan on the workers."""
         return Execution(
-            self.connect(), plan, self.cases, self.store, expected=self._expected, layers=self._layers,
-            workers=self.workers,
+            self._client, plan, self.cases, self.store, expected=self._expected, layers=self.layers,
+            workers=self.workers, priced=priced,
         )  # fmt: skip
+
+
+class _Run:
+    """One call of `Runner.run`: keys, what the store has, and the rest on the workers."""
+
+    def __init__(self, runner: Runner, asked: Sequence[DesignPoint], tell: Tell) -> None:
+        self.asked = asked
+        self._runner = runner
+        self._tell_to = tell
+        self._began = self._told = time.monotonic()
+        self._plan = Plan()
+        self._ring = Keyring(runner.cases, runner.layers, runner.store.costs() if runner.measured else None)
+        self._there: set[str] = set()
+        self._keys: dict[DesignPoint, str] = {}
+        self._unpriced: dict[str, str] = {}
+        self._known: dict[str, Evaluation] = {}
+        self._refused = 0
+        self._work: Execution | None = None
+
+    @property
+    def done(self) -> int:
+        """Points in the store, of those asked for."""
+        return len(self._known) + (0 if self._work is None else self._work.untold)
+
+    def result(self) -> Result:
+        """Do all of it."""
+        runner, plan = self._runner, self._plan
+        self._there = runner.store.keys("points")
+        plan.values, plan.costs = runner.store.values(), self._ring.costs
+        for point in self.asked:
+            name, price = self._ring.price(point)
+            if price is None:
+                self._add(point, name)
+            else:
+                self._unpriced[price.key] = name
+                plan.add_unpriced(point, price)
+        known = self._there.intersection(self._keys.values())
+        self._take(runner.store.evaluations(known) if known else [])
+        earlier = len(self._known)
+        failures: tuple[Failure, ...] = ()
+        if earlier < len(self.asked):
+            self._tell(earlier, force=True)
+            self._work = runner.execution(plan, self._priced)
+            runner.store.log("started", points=len(self.asked), earlier=earlier, workers=self._work.workers)
+            self._work.run(lambda: self._tell(earlier))
+            failures = tuple(self._work.failures)
+            runner.store.log("finished", points=self.done, failed=len(failures), seconds=round(self._seconds, 1))
+        self._tell(earlier, force=True)
+        found = tuple(self._known[self._keys[point]] for point in self.asked if self._keys.get(point) in self._known)
+        return Result(evaluations=found, failures=failures, earlier=earlier)
+
+    def _add(self, point: DesignPoint, name: str) -> None:
+        """Plan a point whose price is known, unless the store has it."""
+        keyed = self._ring.keyed(point, name)
+        self._keys[point] = keyed.key
+        if keyed.key not in self._there:
+            self._runner.prepare()
+            self._plan.add(keyed)
+
+    def _priced(self, key: str, cost: Cost) -> None:
+        """Plan the points whose unit has been measured."""
+        name = self._unpriced[key]
+        self._ring.add(name, cost)
+        points = self._plan.unpriced.pop(key)
+        for point in points:
+            self._add(point, name)
+
+    def _take(self, evaluations: Iterable[Evaluation]) -> None:
+        for each in evaluations:
+            self._known[each.key] = each
+            self._refused += bool(each.refused)
+
+    @property
+    def _seconds(self) -> float:
+        return time.monotonic() - self._began
+
+    def _tell(self, earlier: int, *, force: bool = False) -> None:
+        """Tell how far the run is, a few times a second."""
+        now = time.monotonic()
+        if not force and now - self._told < _TELL_SECONDS:
+            return
+        self._told = now
+        work, plan = self._work, self._plan
+        fresh = tuple(work.take_fresh()) if work is not None else ()
+        self._take(fresh)
+        counts = {"price": 0, "values": 0, "points": 0} if work is None else work.done
+        done, failed = len(self._known), 0 if work is None else len(work.failures)
+        left = {
+            "price": plan.prices_total - counts["price"],
+            "values": plan.values_total - counts["values"],
+            "points": len(self.asked) - done - failed,
+        }
+        workers = self._runner.workers if work is None else work.workers
+        self._tell_to(
+            Progress(
+                stage="starting" if work is None and left["points"] else "prices" if left["price"] else "points",
+                done=done, total=len(self.asked), earlier=earlier, refused=self._refused, failed=failed,
+                values_done=counts["values"], values_total=plan.values_total,
+                prices_done=counts["price"], prices_total=plan.prices_total,
+                workers=workers, seconds=self._seconds,
+                rate=(done - earlier) / self._seconds if done > earlier else None,
+                seconds_left=plan.seconds_left(left, workers), fresh=fresh,
+            )
+        )  # fmt: skip
+
+
+def _by_name(cases: Iterable[Case]) -> dict[str, Case]:
+    held = list(cases)
+    named = {case.name: case for case in held}
+    if len(named) < len(held):
+        raise ValueError(f"cases must have names of their own, not {', '.join(case.name for case in held)}")
+    return named
+
+
+def run(
+    points: Iterable[DesignPoint],
+    cases: Mapping[str, Case] | Iterable[Case],
+    store: str | Path | Store,
+    *,
+    progress: Tell = lambda progress: None,
+    **options: Any,
+) -> Result:
+    """Evaluate points into a store; `options` are those of `Runner`, and what it and its `run` raise is raised."""
+    with Runner(cases, store, **options) as runner:
+        return runner.run(points, progress)

@@ -3,7 +3,7 @@
 
 import json
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from itertools import accumulate
 from pathlib import Path
@@ -14,6 +14,7 @@ from cost_models.cost import Point
 from hwsim.study.evaluation import Evaluation
 from hwsim.study.parts import KINDS, POINT_COLUMNS, Kind, arrow, read_part, remove_leftovers, table_of, write_part
 from hwsim.study.quantities import KEYS, QUANTITIES
+from hwsim.study.version import model_version
 
 __all__ = [
     "Store",
@@ -107,9 +108,12 @@ class Store:
         row = {"key": key, "unit": cost.unit, "technology": cost.technology, "pipeline": cost.pipeline, "cost": text}
         return self.append("costs", [row])
 
-    def evaluations(self) -> list[Evaluation]:
-        """Return what is known of all points, sorted by key; raises as `table`."""
-        return [_evaluation(row) for row in self.table("points").to_pylist()]
+    def evaluations(self, keys: Collection[str] | None = None) -> list[Evaluation]:
+        """Return what is known of all points, or of those of some keys, sorted by key; raises as `table`."""
+        table = self.table("points")
+        if keys is not None:
+            table = table.filter(arrow().compute.is_in(table["key"], arrow().array(list(keys), table["key"].type)))
+        return [_evaluation(row) for row in table.to_pylist()]
 
     def values(self) -> dict[str, dict[str, Any]]:
         """Return value figures by key; raises as `table`."""
@@ -121,8 +125,6 @@ class Store:
 
     def as_comparison_dict(self, title: str = "", notes: Sequence[str] = ()) -> dict[str, Any]:
         """Return what the report page takes: title, version, quantities, evaluations, notes."""
-        from hwsim.study.version import model_version
-
         return {
             "title": title or self.path.name,
             "version": model_version(),
@@ -258,6 +260,7 @@ def _point_row(evaluation: Evaluation) -> dict[str, Any]:
         "refused": evaluation.refused,
         **values["figures"],
         **{name: _json(values[name]) for name in ("layers", "stages", "sources")},
+        "version": model_version(),
     }
 
 

@@ -47,7 +47,8 @@ _POPULATION = 32
 class Study:
     """What a study's file says, checked; docs/sweep.md has every key.
 
-    `count`, `seed` and `population` are those of `search`; `objectives` and `limits` are by figure.
+    `count`, `seed` and `population` are those of `search`; `objectives` and `limits` are by figure. `asked` are the
+    objectives of each front that the file asks for: none where it leaves them out.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Study:
     seed: int
     population: int
     objectives: Mapping[str, Better]
+    asked: tuple[Mapping[str, Better], ...]
     limits: Mapping[str, float]
     costs: str
     layers: bool
@@ -173,6 +175,7 @@ def read_study(path: str | Path, models: Mapping[str, str | Path] | None = None)
         seed=whole(chosen.get("seed", 0), 0, f"{where}: search.seed"),
         population=whole(chosen.get("population", _POPULATION), 2, f"{where}: search.population"),
         objectives=wanted,
+        asked=(wanted,) if "objectives" in chosen else (),
         limits=limits(chosen.get("limits", {}), f"{where}: search.limits"),
         costs=one_of(table.get("costs", COSTS[0]), COSTS, f"{where}: costs"),
         layers=flag_of(table.get("layers", True), f"{where}: layers"),

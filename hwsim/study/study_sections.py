@@ -79,11 +79,6 @@ def networks(given: Any, options: Mapping[str, str | Path], file: Path) -> dict[
             calibration=files.get("calibration"),
             images=counts.get("images"),
             batch=counts.get("batch"),
-            **{
-                key: existing_file(table[key], file.parent, f"{where}.{key}")
-                for key in ("inputs", "calibration")
-                if key in table
-            },
             from_quantized=flag_of(table.get("from_quantized", False), f"{where}.from_quantized"),
             dimensions={key: whole(size, 1, f"{where}.dimensions.{key}") for key, size in sizes.items()} or None,
         )

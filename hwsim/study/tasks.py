@@ -5,7 +5,7 @@ import platform
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cost_models import Cost
@@ -35,12 +35,12 @@ class MismatchError(RuntimeError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keyed:
-    """A point with the keys that the client gave it: of its row, of its value figures, of its price (empty: none)."""
+    """A point with the keys that the client gave it: of its row, its value figures (empty: needs none), its price."""
 
     point: DesignPoint
     key: str
     value_key: str
-    cost_key: str = ""
+    cost_key: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,12 +55,12 @@ class Batch:
 def fingerprint() -> dict[str, str]:
     """Return what must be the same on client and workers, for results to be."""
     import numba
-    import numpy
+    import numpy as np
 
     return {
         "hwsim": model_digest(),
         "Python": ".".join(platform.python_version_tuple()[:2]),
-        "numpy": numpy.__version__,
+        "numpy": np.__version__,
         "numba": numba.__version__,
     }
 
@@ -90,16 +90,17 @@ def measure_values(keyed: Keyed, case: Case, layers: bool, expected: Mapping[str
         return figures, time.perf_counter() - began
 
 
-def evaluate_batch(batch: Batch, case: Case, expected: Mapping[str, str]) -> tuple[list[Evaluation], float]:
+def evaluate_batch(
+    batch: Batch, case: Case, layers: bool, expected: Mapping[str, str]
+) -> tuple[list[Evaluation], float]:
     """Evaluate points with prices and value figures that are known."""
     _check(expected)
     with _ONE_AT_A_TIME:
         began = time.perf_counter()
         found = []
         for each in batch.points:
-            evaluation = evaluate(
-                each.point, case, cost=batch.costs.get(each.cost_key), values=batch.values[each.value_key]
-            )
+            values = batch.values[each.value_key] if each.value_key else None
+            evaluation = evaluate(each.point, case, cost=batch.costs[each.cost_key], values=values, layers=layers)
             if evaluation.key != each.key:
                 raise MismatchError(f"the key of {each.point} is {each.key} at the client and {evaluation.key} here")
             found.append(evaluation)

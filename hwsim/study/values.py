@@ -17,7 +17,7 @@ from hwsim import network as networks
 from hwsim.accelerator import Accelerator, UnitEngine, check_network
 from hwsim.formats import BlockSpec, Format
 from hwsim.jobs import accuracy
-from hwsim.network import ExactEngine, Layer, Network
+from hwsim.network import ExactEngine, Layer, Network, SteadyEngine
 from hwsim.network.layers.multiply_accumulate import MultiplyAccumulate
 from hwsim.network.layers.online_attention import with_online_attention
 from hwsim.network.nonlinear import check as check_nonlinear
@@ -38,6 +38,7 @@ __all__ = [
 ]
 
 Array = NDArray[Any]
+_DECIMALS = 6  # of dB
 
 
 def recipe(point: DesignPoint) -> Recipe | None:
@@ -85,7 +86,7 @@ def _calibration(case: Case) -> dict[str, Array]:
 def _ranges(case: Case, chosen: tuple[tuple[str, Any], ...]) -> dict[str, tuple[float, float]]:
     """Return the ranges that scales of float operands are chosen by; none where all operands are codes."""
     net = _quantized(case, chosen) if chosen else case.network
-    return networks.calibrate(net, _calibration(case)) if _calibrated(net) else {}
+    return networks.calibrate(net, _calibration(case), engine=SteadyEngine()) if _calibrated(net) else {}
 
 
 def _calibrated(net: Network) -> bool:
@@ -118,7 +119,7 @@ def compute(point: DesignPoint, case: Case, spec: Accelerator, *, layers: bool) 
     check_nonlinear(net, spec.nonlinear, UnitEngine.nonlinear_kernels, spec.requantization)
     check_network(net, spec.element, ranges)
     changed = with_online_attention(net, spec.nonlinear)
-    meter = ErrorMeter(changed, _engine(spec, ranges), spec.requantization) if layers else None
+    meter = ErrorMeter(changed, _engine(spec, ranges), spec.requantization, SteadyEngine()) if layers else None
     outputs = networks.run(
         changed, case.inputs, engine=_engine(spec, ranges), rule=spec.requantization, hook=meter
     )  # fmt: skip
@@ -134,7 +135,7 @@ def compute(point: DesignPoint, case: Case, spec: Accelerator, *, layers: bool) 
         "layers": {}
         if meter is None
         else {
-            name: {"sqnr_db": error.accumulated.sqnr_db, "sqnr_alone_db": error.own.sqnr_db}
+            name: {"sqnr_db": _rounded(error.accumulated.sqnr_db), "sqnr_alone_db": _rounded(error.own.sqnr_db)}
             for name, error in meter.errors().items()
         },
         "sources": _sources(point, case, net, () if meter is None else meter.on_codes),
@@ -158,7 +159,7 @@ def _float_output(case: Case) -> Array:
     net = case.network
     name = net.outputs[0].name
     if not any(spec.dtype != "float32" for spec in net.tensors.values()):
-        return networks.run(net, case.inputs)[name]
+        return networks.run(net, case.inputs, engine=SteadyEngine())[name]
     follower = _FloatFollower(net)
     networks.run(net, case.inputs, engine=ExactEngine(), hook=follower)
     return np.concatenate(follower.outputs) if follower.outputs[0].ndim else np.stack(follower.outputs)
@@ -168,7 +169,7 @@ class _FloatFollower:
     """Run the float network beside a quantized one, portion by portion; a hook of `hwsim.network.run`."""
 
     def __init__(self, net: Network) -> None:
-        self._float = FloatNetwork(net)
+        self._float = FloatNetwork(net, SteadyEngine())
         self._producer = {name: layer for layer in net.layers for name in layer.outputs}
         self._last = {name: layer.name for layer in net.layers for name in layer.inputs}
         self._output = net.outputs[0].name
@@ -211,7 +212,12 @@ def _sqnr_db(found: Array, wanted: Array) -> float | None:
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         return None
     signal, noise = fsum(np.square(y)), fsum(np.square(x - y))
-    return 10 * log10(signal / noise) if signal and noise else None
+    return _rounded(10 * log10(signal / noise)) if signal and noise else None
+
+
+def _rounded(decibels: float | None) -> float | None:
+    """Round what another machine may add up otherwise in its last bits."""
+    return None if decibels is None else round(decibels, _DECIMALS)
 
 
 @lru_cache(maxsize=256)
@@ -222,8 +228,7 @@ def _weight_qsnr_db(case: Case, name: str) -> float | None:
     weights = _weights(case)
     if not (held.min_value < 0 < held.max_value and any(each.values.any() for each in weights.values())):
         return None
-    found: float | None = rank(weights, [spec])[0]["qsnr_db"]
-    return found
+    return _rounded(rank(weights, [spec])[0]["qsnr_db"])
 
 
 @lru_cache(maxsize=4)

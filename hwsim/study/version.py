@@ -12,6 +12,7 @@ import rtl
 
 __all__ = [
     "model_digest",
+    "model_version",
 ]
 
 _ROOMS = ("formats", "data", "datapath", "network", "accelerator", "simulation", "operands", "quantization")
@@ -36,6 +37,11 @@ def model_digest() -> str:
         total.update(f"{label}\n".encode())
         total.update(hashlib.sha256(path.read_bytes()).digest())
     return total.hexdigest()
+
+
+def model_version() -> str:
+    """Return the package's version with the first digits of the digest, for people to read."""
+    return f"{hwsim.__version__} ({model_digest()[:12]})"
 
 
 def _files() -> list[tuple[str, Path]]:

@@ -1,1 +1,104 @@
-def write_page(): pass
+# SPDX-License-Identifier: Apache-2.0
+"""Write the page: its program, style, data and the plotting library in one file."""
+
+import html
+import re
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from plotly.offline import get_plotlyjs
+
+from hwsim.report.page.payload import as_text, payload
+from hwsim.report.page.steps import next_steps as usual_steps
+
+__all__ = [
+    "MODULES",
+    "page_text",
+    "write_page",
+]
+
+MODULES = (
+    "elements", "data", "words", "front", "state", "link", "palette", "legend", "picture", "labels", "hover", "filters",
+    "table", "csv", "details", "breakdown", "layers", "lists", "main",
+)  # fmt: skip
+"""The modules of the program, each after those it reads as it is loaded."""
+_STYLES = ("base", "parts", "details")
+_START = "hwsimPage();"
+
+
+def write_page(
+    comparison: Mapping[str, Any],
+    path: str | Path,
+    *,
+    next_steps: Sequence[tuple[str, str]] | None = None,
+) -> Path:
+    """Write a comparison as one HTML file, which asks nothing of any network.
+
+    Parameters
+    ----------
+    comparison : mapping
+        What `hwsim.study.Comparison.as_dict` and a store's ``as_comparison_dict`` give: ``title``, ``version``,
+        ``quantities``, ``evaluations`` and ``notes``.
+    path : str or Path
+        Of the file; one that is there is written over. Its folder must exist.
+    next_steps : sequence of (str, str), optional
+        What one may want to know next, and the command that answers it; without them, what follows from the points.
+
+    Returns
+    -------
+    Path
+        Of the file.
+
+    Raises
+    ------
+    ValueError
+        If a part of the comparison is missing, it has no evaluations, or the name ends in neither .html nor .htm.
+    FileNotFoundError
+        If there is no such folder.
+    """
+    target = Path(path)
+    if target.suffix.lower() not in (".html", ".htm"):
+        raise ValueError(f"a report must be a file that ends in .html or .htm, not {str(path)!r}")
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"the report's folder must exist: {str(target.parent)!r}")
+    target.write_text(page_text(comparison, next_steps), encoding="utf-8")
+    return target
+
+
+def page_text(comparison: Mapping[str, Any], next_steps: Sequence[tuple[str, str]] | None = None) -> str:
+    """Return the page of `write_page` as text."""
+    missing = [key for key in ("title", "version", "quantities", "evaluations", "notes") if key not in comparison]
+    if missing:
+        raise ValueError(f"a comparison must have {', '.join(missing)}: it has {', '.join(comparison) or 'nothing'}")
+    if not comparison["evaluations"]:
+        raise ValueError("a comparison must have an evaluation at least: it has none")
+    steps = usual_steps(comparison) if next_steps is None else next_steps
+    scripts = {"theme": _part("program/theme.js"), "program": _program(), "plotly": get_plotlyjs(), "start": _START}
+    parts = {
+        **scripts,
+        "hashes": " ".join(_hash(script) for script in scripts.values()),
+        "style": "\n".join(_part(f"style/{name}.css") for name in _STYLES),
+        "title": html.escape(comparison["title"]),
+        "version": html.escape(comparison["version"]),
+        "data": as_text(payload(comparison, steps)),
+    }
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _part("page.html"))
+
+
+def _program() -> str:
+    """Return the modules as one strict function, whose result draws the pictures once the library is there."""
+    modules = "\n".join(_part(f"program/{name}.js") for name in MODULES)
+    return f'const hwsimPage = (() => {{\n"use strict";\n{modules}\nreturn begin;\n}})();'
+
+
+def _part(name: str) -> str:
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def _hash(script: str) -> str:
+    """Return what a Content-Security-Policy names an inline script by: no other script runs."""
+    return f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'"

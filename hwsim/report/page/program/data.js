@@ -34,19 +34,12 @@ for (const [key, label] of Object.entries(FIELD_LABELS)) {
   addField(key, label, decoded(payload.fields[key]), "Design");
 }
 for (const [key, column] of Object.entries(payload.settings)) {
-  addField(`set:${key}`, shortSetting(key), decoded(column), "Settings");
+  addField(`set:${key}`, key, decoded(column), "Settings");
 }
 for (const quantity of payload.quantities) {
   const { key, label, unit, group, kind, description } = quantity;
   const values = decoded(payload.figures[key]);
   columns.set(key, { key, label, unit, group, values, numeric: kind === "float" || kind === "int", quantity, description });
-}
-
-/** The last part of a setting's key where no other ends so. */
-function shortSetting(key) {
-  const last = key.split(".").at(-1);
-  const alike = Object.keys(payload.settings).filter((other) => other.split(".").at(-1) === last);
-  return alike.length === 1 ? last : key;
 }
 
 const column = (key) => columns.get(key);
@@ -76,10 +69,24 @@ const placing = varying.filter((key) => !["family", "format"].includes(key) && !
 
 const pointFormat = (point) => value("format", point);
 
+/** The last part of a setting's key where no other ends so. */
+function shortSetting(key) {
+  const last = key.split(".").at(-1);
+  const alike = Object.keys(payload.settings).filter((other) => other.split(".").at(-1) === last);
+  return alike.length === 1 ? last.replaceAll("_", " ") : key;
+}
+
+const ROWS = "set:array.rows";
+const COLUMNS = "set:array.columns";
+const shapeVaries = placing.includes(ROWS) && placing.includes(COLUMNS);
+
+/** What a point has of a field or setting, in words; empty where the accelerator's own holds. */
 function settingText(key, point) {
   const is = value(key, point);
   if (is === null) return "";
-  return key.startsWith("set:") ? `${column(key).label} ${is}` : String(is);
+  if (shapeVaries && key === ROWS && value(COLUMNS, point) !== null) return `${is}×${value(COLUMNS, point)}`;
+  if (shapeVaries && key === COLUMNS && value(ROWS, point) !== null) return "";
+  return key.startsWith("set:") ? `${shortSetting(key.slice("set:".length))} ${is}` : String(is);
 }
 
 /** Where a point stands, beside its format: what tells it from others of that format. */

@@ -74,39 +74,3 @@ function symbolDrawing(name, colour, open = false) {
   svg.append(path);
   return svg;
 }
-
-/** What the colours, symbols and marks mean, below the pictures. */
-function drawLegend() {
-  const ink = theme() === "dark" ? "#e7e9ec" : "#1d2126";
-  const entry = (drawing, text) => make("li", {}, drawing, make("span", {}, String(text ?? "none")));
-  const rows = [];
-  const shown = new Set(view.shown);
-  if (isScale(state.colour)) {
-    const { low, span } = extent(state.colour);
-    const back = state.log.has(state.colour) ? Math.exp : (number) => number;
-    const swatches = SCALE[theme()].map((shade, at) =>
-      entry(symbolDrawing("square", shade), `from ${significant(back(low + (span * at) / 5), 2)}`));
-    rows.push([labelWithUnit(state.colour), swatches]);
-  } else {
-    const used = categories(state.colour).filter((each) => view.shown.some((point) => value(state.colour, point) === each));
-    const colour = colouring(state.colour);
-    const first = (each) => everyPoint.find((point) => value(state.colour, point) === each);
-    const own = used.filter((each) => categories(state.colour).indexOf(each) < COLOURS.light.length);
-    const swatches = own.map((each) => entry(symbolDrawing("circle", colour(first(each))), each));
-    if (own.length < used.length) swatches.push(entry(symbolDrawing("circle", OTHERS[theme()]), `${used.length - own.length} others`));
-    rows.push([label(state.colour), swatches]);
-  }
-  if (state.symbol) {
-    const symbol = symbols(state.symbol);
-    const used = categories(state.symbol).slice(0, SYMBOLS.length);
-    rows.push([label(state.symbol), used.map((each, at) => entry(symbolDrawing(SYMBOLS[at], ink), at === SYMBOLS.length - 1 && categories(state.symbol).length > SYMBOLS.length ? "others" : each))]);
-    void symbol;
-  }
-  const marks = [make("li", {}, make("span", { class: "step", "aria-hidden": "true" }), make("span", {}, "Pareto front of what is shown"))];
-  if (everyPoint.some(isFitted)) {
-    const worst = everyPoint.map(fittedError).filter((each) => each !== null).reduce((a, b) => Math.max(a, b), 0);
-    marks.push(entry(symbolDrawing("circle", ink, true), `hollow: cost is fitted, not measured${worst ? ` (error up to ${significant(worst, 2)} %)` : ""}`));
-  }
-  if (shown.size) rows.push(["marks", marks]);
-  fill(byId("legend"), rows.map(([name, items]) => make("div", { class: "key" }, make("span", { class: "key-name" }, name), make("ul", {}, ...items))));
-}

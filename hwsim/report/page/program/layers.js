@@ -1,0 +1,100 @@
+/* Heat maps by layer: a row a point, a column a layer. They are tables, so that they can be read without colours. */
+
+const LAYER_ROWS = { front: "the front", selected: "the selected points", table: "the first of the table" };
+const MOST_ROWS = 40;
+const LOSSES = { sqnr_db: "SQNR with the errors before it", sqnr_alone_db: "SQNR of the layer alone" };
+const COSTS = { energy_nj: "share of the energy", cycles: "share of the cycles" };
+
+const shape = (point) => layerNames[point].map(([name]) => name).join("\n");
+const hasLayers = everyPoint.some((point) => layerNames[point].length);
+
+function drawLayers() {
+  byId("layers").hidden = !hasLayers;
+  if (!hasLayers) return;
+  const wanted = { front: () => view.front, selected: () => state.selected, table: () => sorted(view.shown) }[state.layersOf]();
+  const withLayers = wanted.filter((point) => layerNames[point].length);
+  const network = state.network || (withLayers.length ? value("network", withLayers[0]) : "");
+  const same = withLayers.filter((point) => value("network", point) === network && shape(point) === shape(withLayers.find((other) => value("network", other) === network)));
+  const points = same.slice(0, MOST_ROWS);
+  const left = wanted.length - points.length;
+  fill(
+    byId("layers-note"),
+    points.length ? `${plural(points.length, "point")} of ${LAYER_ROWS[state.layersOf]} on ${network}.` : state.layersOf === "selected" ? "Nothing is selected." : "No point here has figures by layer.",
+    left > 0 && points.length > 0 && ` ${plural(left, "more point")} of it ${left === 1 ? "is" : "are"} not shown: past the first ${MOST_ROWS}, of another network, or without figures by layer.`,
+  );
+  drawHeat("loss-map", points, state.loss, LOSSES[state.loss], lossCells);
+  drawHeat("cost-map", points, state.cost, COSTS[state.cost], shareCells);
+}
+
+/** A decibel a cell: the fewer, the stronger the colour. */
+function lossCells(points, key) {
+  const rows = points.map((point) => layerFigures[key][point]);
+  const known = rows.flat().filter((each) => typeof each === "number");
+  const [low, high] = [Math.min(...known), Math.max(...known)];
+  return rows.map((row) => row.map((each) => (each === null ? null : { text: each.toFixed(1), strength: high > low ? (high - each) / (high - low) : 0 })));
+}
+
+/** A share of the row's sum a cell: the more, the stronger the colour. */
+function shareCells(points, key) {
+  const rows = points.map((point) => {
+    const figures = layerFigures[key][point];
+    const sum = figures.reduce((a, b) => a + (b ?? 0), 0);
+    return figures.map((each) => (each === null || !sum ? null : (100 * each) / sum));
+  });
+  const highest = Math.max(...rows.flat().filter((each) => each !== null), 0);
+  return rows.map((row) => row.map((each) => (each === null ? null : { text: each < 9.95 ? each.toFixed(1) : each.toFixed(0), strength: highest ? each / highest : 0 })));
+}
+
+function drawHeat(id, points, key, title, cellsOf) {
+  if (!points.length) {
+    fill(byId(id));
+    return;
+  }
+  const cells = cellsOf(points, key);
+  const names = layerNames[points[0]];
+  const long = names.some(([name]) => name.length > 7);
+  const colour = shading(id === "loss-map" ? "--heat-loss" : "--heat-cost");
+  const heads = names.map(([name, operator]) => make("th", { scope: "col", title: operator }, make("span", { class: long ? "upright" : "" }, name)));
+  const lines = points.map((point, at) => make(
+    "tr",
+    {},
+    make("th", { scope: "row" }, pointButton(point)),
+    cells[at].map((cell) => (cell === null ? make("td", {}, "–") : make("td", { style: colour(cell.strength) }, cell.text))),
+  ));
+  fill(byId(id), make("table", { class: "heat" }, make("caption", { class: "unseen" }, `${title} by layer`),
+    make("thead", {}, make("tr", {}, make("th", { scope: "col" }, key.endsWith("_db") ? "dB" : "%"), heads)), make("tbody", {}, lines)));
+}
+
+/** A point's name, which selects it. */
+function pointButton(point) {
+  const made = button("", () => choose(point, false), { class: "plain-button" });
+  made.append(make("b", {}, pointFormat(point)), make("small", {}, pointPlace(point)));
+  return made;
+}
+
+/** Return a function from a strength in 0..1 to a ground and the ink that is read best on it. */
+function shading(name) {
+  const from = channels(styleOf("--heat-none"));
+  const to = channels(styleOf(name));
+  return (strength) => {
+    const mixed = from.map((channel, at) => Math.round(channel + (to[at] - channel) * strength));
+    const [r, g, b] = mixed.map((channel) => (channel / 255 <= 0.04045 ? channel / 255 / 12.92 : ((channel / 255 + 0.055) / 1.055) ** 2.4));
+    const light = 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    return { background: `rgb(${mixed.join(" ")})`, color: light > 0.179 ? "#000" : "#fff" };
+  };
+}
+
+const channels = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+
+/** The choices above the maps. */
+function drawLayerChoices() {
+  const options = (texts) => [["", Object.entries(texts).filter(([key]) => key in LAYER_ROWS || key in layerFigures)]];
+  const networks = [...new Set(everyPoint.filter((point) => layerNames[point].length).map((point) => value("network", point)))];
+  fill(
+    byId("layer-choices"),
+    chooser("layers-of", "Points", options(LAYER_ROWS), state.layersOf, (chosen) => change({ layersOf: chosen })),
+    networks.length > 1 && chooser("layers-network", "Network", [["", [["", "of the first point"], ...networks.map((each) => [each, each])]]], state.network, (chosen) => change({ network: chosen })),
+  );
+  fill(byId("loss-choice"), chooser("loss-of", "Figure", options(LOSSES), state.loss, (chosen) => change({ loss: chosen })));
+  fill(byId("cost-choice"), chooser("cost-of", "Figure", options(COSTS), state.cost, (chosen) => change({ cost: chosen })));
+}

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The terminal's table of a comparison: what it shows, marks and says, and the plot beside it."""
+
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from hwsim.report import comparison
+from hwsim.report.plots import comparison_plot
+from hwsim.study.quantities import KEYS
+
+
+def _row(name: str, **figures: Any) -> dict[str, Any]:
+    names = {"network": "digits", "format": name, "unit": f"{name}_l16", "accelerator": "a", "technology": "asap7"}
+    known = {
+        "accuracy": 0.97,
+        "unit_area_um2": 185.56,
+        "array_area_mm2": 0.0123,
+        "energy_nj": 20.0,
+        "cost_fitted": False,
+        "cost_source": "table",
+    }
+    return {**names, **dict.fromkeys(KEYS), "refused": "", **known, **figures}
+
+
+ROWS = [
+    _row("int4", energy_nj=10.0),
+    _row("int8", accuracy=0.98, energy_nj=30.0, array_area_mm2=0.03, inferences_per_j=1.25e7, images=360),
+    _row("worse", accuracy=0.96, energy_nj=31.0, array_area_mm2=0.04),
+    _row("fitted", accuracy=0.99, energy_nj=40.0, cost_fitted=True, cost_error=0.123, weight_qsnr_db=20.06),
+    _row("wide", **dict.fromkeys(KEYS), refused="weights: 64 KiB do not hold them"),
+]
+
+
+def _text(*parts: Any, width: int = 130) -> str:
+    console = Console(width=width, file=StringIO())
+    for part in parts:
+        console.print(part)
+    assert isinstance(console.file, StringIO)
+    return console.file.getvalue()
+
+
+def test_comparison_tables_show_what_is_known() -> None:
+    fronts = comparison.fronts(ROWS, comparison.default_fronts(ROWS))
+    (table,) = comparison.comparison_tables(ROWS, fronts, "digits")
+    lines = [line.split() for line in _text(table).splitlines()]
+    assert lines[0] == ["digits"]
+    assert ["int4", "97.00", "185.6", "12,300", "10.0", "2"] in lines
+    assert ["int8", "98.00", "185.6", "30,000", "30.0", "12.5", "M", "2"] in lines
+    assert ["worse", "96.00", "185.6", "40,000", "31.0"] in lines
+    assert ["fitted", "99.00", "20.1", "~185.6", "~12,300", "~40.0", "1", "2"] in lines
+    assert not any("wide" in line for line in lines)
+    assert "delay" not in _text(table)
+
+
+def test_comparison_lines_say_fronts_errors_and_refusals() -> None:
+    lines = list(comparison.comparison_lines(ROWS, comparison.fronts(ROWS, comparison.default_fronts(ROWS))))
+    assert lines == [
+        "front 1, accuracy (more) against array area (less): fitted",
+        "front 2, accuracy (more) against energy (less): int4, int8, fitted",
+        "~ the unit's cost is fitted, not measured, within 12 % for nine of ten formats that were held out",
+        "wide: left out, weights: 64 KiB do not hold them",
+    ]
+
+
+def test_comparison_names_what_varies() -> None:
+    rows = [_row("int4"), _row("int4", technology="nangate45")]
+    assert comparison.varying(rows) == ("format", "technology")
+    assert comparison.labels(rows) == ["int4 asap7", "int4 nangate45"]
+    assert comparison.varying(ROWS) == ("format",)
+    rows = [_row("int4"), _row("int4", unit="int4_l8")]
+    assert comparison.varying(rows) == ("format", "unit")
+
+
+def test_comparison_fronts_are_of_what_is_known() -> None:
+    unlabelled = [_row("int4", accuracy=None, agreement=0.5)]
+    assert comparison.default_fronts(unlabelled) == (("agreement", "array_area_mm2"), ("agreement", "energy_nj"))
+    fpga = [_row("int4", array_area_mm2=None, energy_nj=None, lut=900)]
+    assert comparison.default_fronts(fpga) == (("accuracy", "lut"), ("accuracy", "latency_us"))
+
+
+def test_comparison_of_nothing_that_can_be() -> None:
+    rows = [_row("wide", **dict.fromkeys(KEYS), refused="too wide")]
+    assert comparison.comparison_tables(rows, [], "digits") == []
+    assert "wide: left out, too wide" in comparison.comparison_lines(rows, [])
+
+
+def test_comparison_details_and_fpga() -> None:
+    figures = {
+        "energy_units_nj": 4.5,
+        "energy_dram_nj": 2.5,
+        "cycles": 1203,
+        "lut_with_dsp": 497,
+        "dsp": 16,
+        "lut": 917,
+    }
+    tables = comparison.comparison_tables([_row("int4", **figures)], [], "digits", details=True, fpga=True)
+    lines = [line.split() for line in _text(*tables).splitlines()]
+    assert ["int4", "917", "497", "16"] in lines
+    assert ["int4", "1,203", "4.5", "2.5", "20.0"] in lines
+
+
+def test_comparison_front_keys() -> None:
+    assert comparison.front_keys("accuracy, energy_nj,area_mm2") == ("accuracy", "energy_nj", "area_mm2")
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "message"),
+    [
+        ("accuracy", ValueError, "--front must be two quantities or more, each once, as accuracy,energy_nj, not 'acc"),
+        ("accuracy,accuracy", ValueError, "--front must be two quantities or more, each once, as accuracy,energy_nj, "),
+        ("accuracy,images", ValueError, "--front accuracy,images: neither more nor less images is better"),
+        ("accuracy,energy", KeyError, "unknown quantity 'energy'; did you mean energy_nj"),
+    ],
+)
+def test_comparison_front_keys_wrong(text: str, kind: type[Exception], message: str) -> None:
+    with pytest.raises(kind) as caught:
+        comparison.front_keys(text)
+    assert str(caught.value.args[0]).startswith(message)
+
+
+def test_comparison_plot_draws_points_and_fronts(tmp_path: Path) -> None:
+    file = comparison_plot(ROWS, tmp_path / "plot.svg", "digits; asap7")
+    text = file.read_text(encoding="utf-8")
+    for name in ("int4", "int8", "worse", "fitted"):
+        assert text.count(f">{name}<") == 2
+    assert ">wide<" not in text
+    assert "accuracy, %" in text
+    assert "one is 0.28" in text
+    assert "energy, nJ" in text
+    assert comparison_plot(ROWS[-1:], tmp_path / "none.png", "nothing").stat().st_size > 1000
