@@ -72,6 +72,12 @@ def estimate(
     NotMeasuredError
         Nobody has measured the unit in it with so many ranks, and the fitted model does not reach it; the text says
         what to run.
+
+    Examples
+    --------
+    >>> measured = estimate("int8_l1_int32", "asap7")
+    >>> measured.is_fitted, measured.unit, measured.pipeline
+    (False, 'int8_l1_int32', 2)
     """
     name = unit if isinstance(unit, str) else unit.name
     if technology not in names():

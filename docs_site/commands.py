@@ -34,7 +34,7 @@ def described(words: tuple[str, ...], command: Any) -> str:
     kinds = get_type_hints(command.callback)
     shown = [each for each in command.params if each.help and each.name in kinds]
     rows = [f"| {_names(each, kinds[each.name])} | {_cell(each.help)} | {_default(each)} |" for each in shown]
-    table = ["| | | default |", "|---|---|---|", *rows, ""] if rows else []
+    table = ["| option | what it does | default |", "|---|---|---|", *rows, ""] if rows else []
     lines = [line.strip() for line in (command.epilog or "").splitlines()]
     examples = [line for line in lines if line.startswith("hwsim ")]
     block = ["```sh", *examples, "```", ""] if examples else []

@@ -13,6 +13,7 @@ from hwsim.cli_compare import compare
 from hwsim.cli_costs import catalog, cost
 from hwsim.cli_doctor import doctor
 from hwsim.cli_networks import networks
+from hwsim.cli_sweep import store, sweep
 from hwsim.faults import is_stated
 from hwsim.terminal import JSON, console, print_lines, progress
 from hwsim.terminal import show as show_answer
@@ -36,12 +37,10 @@ _UsageError: type[Any] = next(kind for kind in typer.BadParameter.__mro__ if kin
 _INTERRUPTED = 130
 _SYNTHESIZING = ("compare", "cost", "catalog")
 
-
-app.add_typer(compare)
-app.add_typer(cost)
+for commands in (compare, networks, cost, sweep, doctor):
+    app.add_typer(commands)
 app.add_typer(catalog, name="catalog")
-app.add_typer(networks)
-app.add_typer(doctor)
+app.add_typer(store, name="store")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -118,8 +118,9 @@ def compare_command(
         print(json.dumps({"rows": rows, "lanes": lanes, "fronts": said, "notes": found.notes, **written}))
         return
     terminal = console()
-    for table in comparison.comparison_tables(rows, fronts, title, details=details, fpga=fpga):
-        terminal.print(table)
+    for heading, table in comparison.comparison_tables(rows, fronts, details=details, ecp5=fpga).items():
+        print_lines(terminal, [heading or title])
+        terminal.print(table, "")
     missing = dict.fromkeys(note for row in rows for note in row["notes"]) if fpga else {}
     print_lines(terminal, [*comparison.comparison_lines(rows, fronts), *missing, *found.notes])
     print_lines(terminal, [f"{what}: {file}" for what, file in written.items()])
@@ -193,4 +194,4 @@ def _title(found: "Comparison", case: "Case", lanes: int) -> str:
         values = {row[key] for row in found.rows if row[key] is not None}
         if len(values) == 1:
             said.append(f"{values.pop()} MHz" if key == "clock_mhz" else str(values.pop()))
-    return "; ".join([*said, f"{lanes} lanes"])
+    return "; ".join([*said, f"{lanes} lane{'s' * (lanes > 1)}"])

@@ -4,7 +4,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -32,9 +32,7 @@ _ALL = Annotated[
 ]
 _FRONTS = Annotated[
     list[str] | None,
-    typer.Option(
-        "--front", metavar="FIGURE,FIGURE", help="What to set against what; may be given more than once."
-    ),
+    typer.Option("--front", metavar="FIGURE,FIGURE", help="What to set against what; may be given more than once."),
 ]
 
 
@@ -49,7 +47,11 @@ def sweep_command(
     study_file: Annotated[Path, typer.Argument(metavar="STUDY.toml", help="What to vary; docs/sweep.md has its keys.")],
     folder: Annotated[
         Path | None,
-        typer.Option("--store", metavar="DIR", help="Where results go; NAME.store in the current folder, NAME being the study's, if not given."),
+        typer.Option(
+            "--store",
+            metavar="DIR",
+            help="Where results go; NAME.store in the current folder, NAME being the study's, if not given.",
+        ),
     ] = None,
     workers: Annotated[
         int | None, typer.Option(help="Processes of this machine; one a core if not given.", min=1)
@@ -59,11 +61,14 @@ def sweep_command(
     ] = None,
     network: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=MODEL.onnx", help="The file of a network of the study; may be given more than once."),
+        typer.Option(
+            metavar="NAME=MODEL.onnx", help="The file of a network of the study; may be given more than once."
+        ),
     ] = None,
     report: Annotated[Path | None, typer.Option(help="Write a page with all of it to this .html.")] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say how many points there are, how many are known, and how long it takes.")
+        bool,
+        typer.Option("--dry-run", help="Say how many points there are, how many are known, and how long it takes."),
     ] = False,
     as_json: JSON = False,
 ) -> None:
@@ -214,7 +219,7 @@ def front_command(
 ) -> None:
     """Show the points of a store that no other one is better than in every objective."""
     from hwsim.report.comparison import front_keys
-    from hwsim.report.sweep import directed, front_lines, front_tables, fronts
+    from hwsim.report.fronts import directed, front_lines, front_tables, fronts
     from hwsim.study.study_sections import limits
 
     objectives = [directed(front_keys(text)) for text in front or ()]
@@ -282,13 +287,16 @@ def _print_preview(study: "Study", found: "Preview", place: Path, *, as_json: bo
 
 def _print_swept(study: "Study", swept: "Swept", place: Path, report: Path | None, *, as_json: bool) -> None:
     """Write the page, and say what was found and what to try next."""
-    from hwsim.report.sweep import front_tables, fronts, swept_dict, swept_lines
+    from hwsim.report.fronts import front_tables, fronts
+    from hwsim.report.sweep import swept_dict, swept_lines
     from hwsim.study.sweep import comparison_dict
 
     if report is not None:
         from hwsim.report.page import write_page
 
-        write_page(comparison_dict(swept.evaluations, study.name, [study.description] * bool(study.description)), report)
+        write_page(
+            comparison_dict(swept.evaluations, study.name, [study.description] * bool(study.description)), report
+        )
     found = fronts(swept.evaluations, study.asked, study.limits)
     if as_json:
         print(json.dumps(swept_dict(study, swept, found, place, report)))

@@ -7,11 +7,12 @@ import re
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("hwsim", "rtl", "cost_models", "testbenches")
-LONG = {"bring_a_liberty_file.md"}  # synthesizes
+QUICK = {"add_a_format.md", "tensor_cores.md", "why_my_gpus_bits_differ.md"}  # the others simulate and synthesize
 
 
 def _tested() -> list[Path]:
@@ -21,7 +22,7 @@ def _tested() -> list[Path]:
 
 
 def _parameter(page: Path) -> object:
-    marks = [pytest.mark.slow] if page.name in LONG else []
+    marks = [] if page.name in QUICK else [pytest.mark.slow]
     return pytest.param(page, marks=marks, id=page.relative_to(ROOT / "docs").as_posix())
 
 
@@ -32,6 +33,17 @@ def test_page_runs(page: Path, pages: ModuleType, tmp_path: Path) -> None:
     folder.mkdir()
     ran, _ = pages.run_page(page, folder, pages.environment(scripts))
     assert ran >= 1
+
+
+@pytest.mark.parametrize("page", ["explanation/tensor_cores.md", "how_to/why_my_gpus_bits_differ.md"])
+def test_page_shows_a_recorded_output(root: Path, page: str) -> None:
+    shown = (root / "docs" / page).read_text(encoding="utf-8")
+    operands = "".join(re.findall(r'"([0-9a-f]{20,})"', shown))
+    with np.load(root / "tests" / "datapath" / "hopper_h200.npz") as recorded:
+        a, b, c, d = (recorded[f"wgmma_m64n8k32_f32_e4m3_e4m3_chain_{name}"] for name in "abcd")
+    rows = [row for row in range(len(a)) if operands == a[row].tobytes().hex() + b[row].tobytes().hex()]
+    assert len(rows) == 1
+    assert {f"0x{int(codes[rows[0]]):08X}" for codes in (c, d)} <= set(re.findall(r"0x[0-9A-F]{8}", shown))
 
 
 def _with_examples() -> list[str]:

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 import hwsim
+from cost_models import Cost
 from cost_models.memory import dram, preset, register, sram
 from cost_models.technologies import Technology
 from cost_models.technologies import read as read_technology
 from hwsim import data
 from hwsim.accelerator import Accelerator, ArrayKind, WireSpec
-from hwsim.prices import check_prices
+from hwsim.prices import check_prices, fastest_mhz
 from hwsim.result import SimulationResult
 
 
@@ -223,3 +224,31 @@ def test_prices_from_a_file(tmp_path: Path) -> None:
     assert prices.wire.pj_per_bit_mm == pytest.approx(0.1)
     assert prices.registers is not None
     assert prices.registers.toggle_rate == 0.1
+
+
+def test_prices_of_a_cost_that_is_given() -> None:
+    spec = _accelerator()
+    known = check_prices(spec).cost
+    assert known is not None
+    other = replace(known, energy_pj=123.0, source="elsewhere")
+    assert check_prices(spec, cost=other).cost == other
+    assert check_prices(spec, cost=other).note.startswith("elsewhere; ")
+    none = check_prices(spec, cost=None)
+    assert (none.cost, none.note) == (
+        None, "the cost of unit int8_l1_int32 with 2 register ranks in technology asap7 is not known",
+    )  # fmt: skip
+    net = hwsim.network.read(data.digits_model_path(quantized=True))
+    assert hwsim.simulate(net, spec, values="none", cost=None).energy.units_pj is None
+    given = hwsim.simulate(net, spec, values="none", cost=replace(known, energy_pj=2 * (known.energy_pj or 0.0))).energy
+    assert (given.units_pj or 0.0) > (hwsim.simulate(net, spec, values="none").energy.units_pj or 0.0)
+    wrong = re.escape("cost must be of unit int8_l1_int32 with 2 register ranks in technology asap7, not of mxfp4_l16")
+    with pytest.raises(ValueError, match=f"^{wrong}"):
+        check_prices(spec, cost=replace(known, unit="mxfp4_l16"))
+
+
+def test_prices_fastest_clock() -> None:
+    cost = Cost(unit="u", technology="t", source="s", delay_ps=1000.0, wired_delay_ps=1250.0)
+    assert fastest_mhz(cost) == 800
+    assert fastest_mhz(replace(cost, wired_delay_ps=None)) == 1000
+    assert fastest_mhz(Cost(unit="u", technology="t", source="s", fmax_mhz=49.5)) == 49.5
+    assert fastest_mhz(Cost(unit="u", technology="t", source="s", lut=3)) is None

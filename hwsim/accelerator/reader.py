@@ -118,6 +118,11 @@ def read(path: str | Path, *, changes: Mapping[str, Any] | None = None) -> Accel
     TypeError, ValueError
         If the path is a directory, the file is not TOML, or a key is unknown, missing, of the wrong kind or out of
         range: with file, key and value.
+
+    Examples
+    --------
+    >>> read("int8_16x16", changes={"array.rows": 8}).array.rows
+    8
     """
     return read_text(*toml_text(path), changes=changes)
 

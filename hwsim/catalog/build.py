@@ -139,11 +139,17 @@ def _own(row: Row) -> Cost | None:
     return found if found.rtl_hash == study.rtl_hash(row.spec, row.pipeline) else None
 
 
-def ship_table(technology: str) -> Path:
+def ship_table(technology: str, *, add: bool = False) -> Path:
     """Write the package's table of a technology from what the user measured of the plan, for a release.
 
-    Rows that the user has not measured stay as they are where the RTL they are of is today's; so do rows of one
-    structure alone, which no plan has.
+    Rows of one structure alone, which no plan has, stay as they are.
+
+    Parameters
+    ----------
+    technology : str
+    add : bool
+        Rows that the user has not measured stay as they are, too; they must be of the RTL of today, which is made of
+        every one of them to be sure: minutes.
 
     Raises
     ------
@@ -152,13 +158,13 @@ def ship_table(technology: str) -> Path:
     """
     path = shipped_path(technology)
     before = from_csv(path.read_text(encoding="utf-8"), path.name) if path.is_file() else []
-    kept = {(cost.unit, cost.pipeline): cost for cost in before if cost.structures == ALL}
-    apart = [cost for cost in before if cost.structures != ALL]
+    kept = {(cost.unit, cost.pipeline): cost for cost in before if cost.structures == ALL and add}
     rows = plan([technology])
     costs = [_own(row) or _of_today(row, kept.get((row.spec.name, row.pipeline))) for row in rows]
     missing = [row.unit for row, cost in zip(rows, costs, strict=True) if cost is None]
     if missing:
         raise ValueError(f"{technology}: {len(missing)} rows of the plan are not measured, the first {missing[0]}")
+    apart = [cost for cost in before if cost.structures != ALL]
     return ship(technology, iter([*apart, *(cost for cost in costs if cost is not None)]))
 
 

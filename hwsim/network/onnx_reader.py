@@ -64,8 +64,12 @@ def read(
 
     Examples
     --------
-    >>> network = read("resnet8.onnx")  # doctest: +SKIP
-    >>> run(network, {"input": images})  # doctest: +SKIP
+    >>> from hwsim.data import digits_model_path
+    >>> for row in read(digits_model_path(quantized=False)).rows()[:3]:
+    ...     print(row["name"], row["kind"])
+    conv1 conv
+    conv1.relu activation
+    conv2 conv
     """
     _check_batch(batch)
     file = Path(path)

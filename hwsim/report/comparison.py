@@ -3,11 +3,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from rich import box
 from rich.table import Table
 
+from cost_models.technologies import FpgaTechnology, read
 from hwsim.study.front import pareto
 from hwsim.study.quantities import quantity
 
@@ -24,6 +26,7 @@ __all__ = [
 
 Row = Mapping[str, Any]
 _NAMES = ("network", "format", "unit", "accelerator", "technology")
+_OF_UNIT = ("format", "unit", "technology")
 _VALUES = ("accuracy", "agreement", "output_sqnr_db")
 _COSTS = ("array_area_mm2", "energy_nj")
 _FPGA_COSTS = ("lut", "latency_us")
@@ -40,14 +43,18 @@ class _Column(NamedTuple):
     of_cost: bool = False  # whether it is fitted where the unit's cost is
 
 
-_MAIN = (
+_VALUE = (
     _Column("accuracy\n%", "accuracy", 100, 2),
     _Column("as float32\n%", "agreement", 100, 2),
+)
+_UNIT = (
     _Column("weights\nQSNR dB", "weight_qsnr_db", 1, 1),
     _Column("bits", "bits_per_element", 1, 2),
     _Column("unit\num2", "unit_area_um2", 1, 1, of_cost=True),
     _Column("delay\nps", "unit_delay_ps", 1, 0, of_cost=True),
     _Column("pJ/\nMAC", "energy_pj_per_mac", 1, 4, of_cost=True),
+)
+_MACHINE = (
     _Column("array\num2", "array_area_mm2", 1e6, 0, of_cost=True),
     _Column("area\nmm2", "area_mm2", 1, 4, of_cost=True),
     _Column("clock\nMHz", "clock_mhz"),
@@ -59,7 +66,11 @@ _MAIN = (
 _FPGA = (
     _Column("LUT", "lut"),
     _Column("FF", "ff"),
+    _Column("DSP", "dsp"),
     _Column("Fmax MHz", "fmax_mhz", 1, 1),
+)
+_ECP5 = (
+    *(column for column in _FPGA if column.key != "dsp"),
     _Column("LUT, with DSP", "lut_with_dsp"),
     _Column("DSP", "dsp"),
     _Column("Fmax MHz, with DSP", "fmax_with_dsp_mhz", 1, 1),
@@ -144,9 +155,12 @@ def labels(rows: Sequence[Row]) -> list[str]:
 
 
 def comparison_tables(
-    rows: Sequence[Row], found: Sequence[Front], title: str, *, details: bool = False, fpga: bool = False
-) -> list[Table]:
-    """Return the table of a comparison, and where asked for those of the FPGA's counts and of energy by component.
+    rows: Sequence[Row], found: Sequence[Front], *, details: bool = False, ecp5: bool = False
+) -> dict[str, Table]:
+    """Return the tables of a comparison by their titles; that of the first is empty.
+
+    Where more than the format varies, what is of a unit alone stands in a table of its own, a row a unit; so do an
+    FPGA's counts.
 
     Parameters
     ----------
@@ -154,19 +168,29 @@ def comparison_tables(
         Of `hwsim.study.Comparison.rows`; refused ones are left out.
     found : sequence of Front
         Of the same rows; the last column has the numbers of those that a row is on.
-    title : str
-    details, fpga : bool
+    details : bool
+        Cycles, energy by component and traffic, too.
+    ecp5 : bool
+        What the units of standard cells take on ECP5, too.
     """
     places = [index for index, row in enumerate(rows) if not row["refused"]]
     shown = [rows[index] for index in places]
     marks = [" ".join(str(number) for number, front in enumerate(found, 1) if front.on[index]) for index in places]
     if not shown:
-        return []
-    tables = [_table(shown, _MAIN, title, marks)]
-    if fpga:
-        tables.append(_table(shown, _FPGA, "one unit on ECP5, or on the FPGA that is its technology"))
+        return {}
+    names = varying(shown)
+    cells = [row for row in shown if not _is_fpga(row["technology"])]
+    if len(names) == 1:
+        tables = {"": _table(shown, names, (*_VALUE, *_UNIT, *_MACHINE), marks)}
+    else:
+        tables = {"": _table(shown, names, (*_VALUE, *_MACHINE), marks), "one unit": _units(shown, _UNIT, _OF_UNIT)}
+    if len(cells) < len(shown):
+        fpgas = [row for row in shown if _is_fpga(row["technology"])]
+        tables["one unit on an FPGA"] = _units(fpgas, _FPGA, _OF_UNIT)
+    if ecp5 and cells:
+        tables["one unit on ECP5"] = _units(cells, _ECP5, _OF_UNIT[:2])
     if details:
-        tables.append(_table(shown, _DETAILS, "an inference: cycles, energy by component, traffic"))
+        tables["an inference: cycles, energy by component, traffic"] = _table(shown, names, _DETAILS)
     return tables
 
 
@@ -180,17 +204,33 @@ def comparison_lines(rows: Sequence[Row], found: Sequence[Front]) -> Iterator[st
     if any(row["cost_fitted"] for row in rows):
         error = f", within {100 * max(errors):.0f} % for nine of ten formats that were held out" if errors else ""
         yield f"~ the unit's cost is fitted, not measured{error}"
+    unknown = [row for row in rows if not row["refused"] and row["cost_source"] is None]
+    yield from dict.fromkeys(
+        f"{row['unit']} was never measured in {row['technology']}: run without --no-measure" for row in unknown
+    )
     for name, row in zip(names, rows, strict=True):
-        if not row["refused"] and row["cost_source"] is None:
-            yield f"{name}: {row['unit']} was never measured in {row['technology']}: run without --no-measure"
         if row["refused"]:
             yield f"{name}: left out, {row['refused']}"
 
 
-def _table(rows: Sequence[Row], columns: Sequence[_Column], title: str, marks: Sequence[str] | None = None) -> Table:
-    """Return a table of the columns of which at least one row has the figure."""
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    names = varying(rows)
+@lru_cache(maxsize=32)
+def _is_fpga(technology: str) -> bool:
+    return isinstance(read(technology), FpgaTechnology)
+
+
+def _units(rows: Sequence[Row], columns: Sequence[_Column], keys: Sequence[str]) -> Table:
+    """Return a table of a row for each unit, of the first row that has it."""
+    first = {tuple(row[key] for key in keys): row for row in reversed(rows)}
+    units = list(reversed(first.values()))
+    names = [name for name in varying(units) if name in keys]
+    return _table(units, names, columns)
+
+
+def _table(
+    rows: Sequence[Row], names: Sequence[str], columns: Sequence[_Column], marks: Sequence[str] | None = None
+) -> Table:
+    """Return a table of names, and of the columns of which at least one row has the figure."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     shown = [column for column in columns if _known(rows, column.key)]
     said = {"agreement"} if _known(rows, "accuracy") else set()
     said |= {"clock_mhz"} if len({row["clock_mhz"] for row in rows}) == 1 else set()  # by the title
@@ -215,7 +255,7 @@ def _cell(row: Row, column: _Column) -> str:
     if column.decimals is not None:
         return f"{mark}{value * column.factor:,.{column.decimals}f}"
     size, prefix = next(((size, prefix) for size, prefix in _PREFIXES if value >= size), (1, ""))
-    return f"{mark}{value / size:.3g} {prefix}".rstrip()
+    return f"{mark}{f'{value / size:#.3g}'.rstrip('.')} {prefix}".rstrip()
 
 
 def _known(rows: Sequence[Row], key: str) -> bool:

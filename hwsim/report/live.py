@@ -72,8 +72,7 @@ class Watch:
             )  # fmt: skip
             return
         now = time.monotonic()
-        at_end = progress.done + progress.failed == progress.total
-        if self._said is None or now - self._said >= _LINE_SECONDS or (at_end and not self._generations):
+        if self._said is None or now - self._said >= _LINE_SECONDS or (_at_end(progress) and not self._generations):
             self._said = now
             count = f"{progress.done:,}/{progress.total:,} points"
             self._print(f"{self._stage(progress)}: {count}{self.said(progress)}")
@@ -91,7 +90,7 @@ class Watch:
         """Return rate, time left, what was refused and given up, networks and prices, the size of the front."""
         parts = [
             f"{_rate(progress.rate)} points/s" if progress.rate is not None else "",
-            f"{duration(progress.seconds_left)} left" if progress.seconds_left is not None else "",
+            f"{duration(progress.seconds_left)} left" if progress.seconds_left and not _at_end(progress) else "",
             f"{progress.prices_done}/{progress.prices_total} units measured" if progress.prices_total else "",
             f"{progress.values_done}/{progress.values_total} networks run" if progress.values_total else "",
             f"{progress.refused:,} refused" if progress.refused else "",
@@ -130,6 +129,10 @@ def duration(seconds: float) -> str:
         return f"{max(1, round(seconds))} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _at_end(progress: Progress) -> bool:
+    return progress.done + progress.failed == progress.total
 
 
 def _rate(rate: float) -> str:

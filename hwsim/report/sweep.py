@@ -1,109 +1,134 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A sweep on the terminal: its fronts as tables, what was left out, what a store holds."""
+"""A sweep in words: what it will take, what came of it, what a store holds."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from rich import box
 from rich.table import Table
 
-from hwsim.report.comparison import default_fronts
-from hwsim.study import Evaluation, quantity
-from hwsim.study.quantities import Better
-from hwsim.study.search import front_of
+from hwsim.report.fronts import NetworkFront, front_lines
+from hwsim.report.live import duration
+from hwsim.study import Evaluation
+from hwsim.study.contents import contents, other_versions
 from hwsim.study.space import Selection
+from hwsim.study.store import Store
+from hwsim.study.study_file import Study
+from hwsim.study.sweep import Preview, Swept, generations_of
+from hwsim.study.version import model_version
 
 __all__ = [
-    "NetworkFront",
-    "front_lines",
-    "front_tables",
-    "fronts",
-    "left_out",
-    "place",
-    "refusals",
+    "preview_lines",
+    "store_figures",
+    "store_table",
+    "swept_dict",
+    "swept_lines",
 ]
 
-Objectives = Mapping[str, Better]
-_NAMES = ("format", "unit", "accelerator", "technology")
-_FIGURES = (
-    "accuracy", "agreement", "output_sqnr_db", "bits_per_element", "energy_nj", "area_mm2", "latency_us", "clock_mhz",
-    "utilisation", "inferences_per_j",
-)  # fmt: skip
-_SHARES = ("accuracy", "agreement", "utilisation")
-_MOST_ROWS = 30
 _MOST_REASONS = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NetworkFront:
-    """The evaluations of a network that are on a front."""
-
-    network: str
-    objectives: Objectives
-    members: tuple[Evaluation, ...]
-
-    def __str__(self) -> str:
-        """Say what is best against what."""
-        return " against ".join(f"{quantity(key).label} ({better})" for key, better in self.objectives.items())
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the network, the objectives, and the members with their point and figures, JSON-ready."""
-        held = [{"key": each.key, **each.point.as_dict(), "figures": dict(each.figures)} for each in self.members]
-        return {"network": self.network, "objectives": dict(self.objectives), "members": held}
-
-
-def fronts(
-    evaluations: Sequence[Evaluation],
-    objectives: Sequence[Objectives] = (),
-    limits: Mapping[str, float] | None = None,
-) -> list[NetworkFront]:
-    """Return the fronts of each network.
-
-    Parameters
-    ----------
-    evaluations : sequence of Evaluation
-    objectives : sequence of mappings, optional
-        Of a front each; without any, accuracy (or the next best that is known) against energy and against area (or
-        an FPGA's counts).
-    limits : mapping of str to float, optional
-        Those outside are on no front.
-    """
-    found = []
-    for network in dict.fromkeys(each.point.network for each in evaluations):
-        own = [each for each in evaluations if each.point.network == network]
-        chosen = list(objectives) or [directed(keys) for keys in default_fronts([each.figures for each in own])]
-        found += [
-            NetworkFront(network=network, objectives=each, members=front_of(own, each, limits)) for each in chosen
-        ]
-    return found
+def preview_lines(study: Study, found: Preview, place: Path) -> Iterator[str]:
+    """Say what a sweep will take."""
+    if found.selection is None:
+        yield (
+            f"{study.name}: a search of at most {_counted(found.points, 'point')} of "
+            f"{_counted(len(study.space), 'combination')}, in {_counted(generations_of(study), 'generation')} of "
+            f"{study.population}; seed {study.seed}"
+        )
+        yield f"store {place}: what it has of them is not evaluated again{_others(place)}"
+        return
+    lines = _left_out(found.selection)
+    yield f"{study.name}: {next(lines)}"
+    yield from lines
+    yield (
+        f"store {place}: {_counted(found.there, 'point')} there already, {found.points - found.there:,} to evaluate"
+        f"{_others(place)}"
+    )
+    needs = [f"{_counted(found.values, 'network run')} for accuracies"]
+    if study.costs == "measured":
+        needs.append(f"{_counted(found.prices, 'unit')} to be synthesized")
+    assert found.seconds is not None
+    yield f"needs {', '.join(needs)}; about {duration(found.seconds)} on {_counted(found.workers, 'worker')}"
 
 
-def front_tables(found: Sequence[NetworkFront], title: str) -> Iterator[Table]:
-    """Give a table a network: the members of its fronts, best in the first objective first, with the fronts' numbers.
-
-    At most thirty rows of a network.
-    """
-    for network in dict.fromkeys(front.network for front in found):
-        own = [front for front in found if front.network == network]
-        members = list({each.key: each for front in own for each in front.members}.values())
-        if members:
-            yield _table(_sorted(members, own[0].objectives)[:_MOST_ROWS], own, f"{title}: {network}")
-
-
-def front_lines(found: Sequence[NetworkFront]) -> Iterator[str]:
-    """Say what each front is of and how many points are on it."""
-    for front in found:
-        number = [each for each in found if each.network == front.network].index(front) + 1
-        count = len(front.members)
-        more = f", of which {_MOST_ROWS} are shown" if count > _MOST_ROWS else ""
-        yield f"front {number} of {front.network}, {front}: {_counted(count, 'point')}{more}"
-    if any(each.figures["cost_fitted"] for front in found for each in front.members):
-        yield "~ the unit's cost is fitted, not measured"
+def swept_lines(swept: Swept, fronts: Sequence[NetworkFront], place: Path, report: Path | None) -> Iterator[str]:
+    """Say what came of a sweep, where it is, and what to try next."""
+    if swept.selection is not None:
+        yield from _left_out(swept.selection)
+    for failure in swept.failures[:_MOST_REASONS]:
+        yield f"given up, not in the store: {failure.point}: {failure.text}"
+    if len(swept.failures) > _MOST_REASONS:
+        yield f"and {len(swept.failures) - _MOST_REASONS:,} others; log.jsonl in the store has all"
+    yield from _refusals(swept.evaluations)
+    yield from front_lines(fronts)
+    new = len(swept.evaluations) - swept.earlier
+    yield f"store: {place}, {_counted(new, 'new point')}, {swept.earlier:,} there before{_others(place)}"
+    if report is not None:
+        yield f"report: {report}"
+        yield f"next: open it in a browser; hwsim store front {place} --front accuracy,latency_us"
+    else:
+        yield f"next: hwsim store report {place} -o {place.name.removesuffix('.store')}.html"
 
 
-def left_out(selection: Selection) -> Iterator[str]:
+def swept_dict(
+    study: Study, swept: Swept, fronts: Sequence[NetworkFront], place: Path, report: Path | None
+) -> dict[str, Any]:
+    """Return what came of a sweep, JSON-ready."""
+    return {
+        "study": study.name,
+        "method": study.method,
+        "store": str(place),
+        "version": model_version(),
+        "points": len(swept.evaluations),
+        "earlier": swept.earlier,
+        "refused": sum(bool(each.refused) for each in swept.evaluations),
+        "failed": [{"point": each.point.as_dict(), "text": each.text} for each in swept.failures],
+        "selection": None if swept.selection is None else swept.selection.as_dict(),
+        "generations": [
+            {"number": each.number, "asked": each.asked, "front": len(each.front)} for each in swept.generations
+        ],
+        "fronts": [each.as_dict() for each in fronts],
+        "report": None if report is None else str(report),
+    }
+
+
+def store_figures(store: Store) -> dict[str, Any]:
+    """Return what a store holds, JSON-ready: points of today's version by network, of others by version."""
+    held = contents(store)
+    return {
+        "store": str(store.path),
+        "points": len(held.evaluations),
+        "refused": sum(bool(each.refused) for each in held.evaluations),
+        "networks": dict(Counter(each.point.network for each in held.evaluations)),
+        "formats": len({each.point.format for each in held.evaluations}),
+        "values": len(store.keys("values")),
+        "costs": len(store.keys("costs")),
+        "others": dict(held.others),
+        "bytes": sum(part.stat().st_size for part in store.path.rglob("*.parquet")),
+    }
+
+
+def store_table(found: Sequence[Mapping[str, Any]]) -> Table:
+    """Return a table of stores, a row each."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("store", overflow="fold")
+    for heading in ("points", "refused", "formats", "network runs", "measured prices", "of other versions", "MB"):
+        table.add_column(heading, justify="right")
+    table.add_column("networks", overflow="fold")
+    for each in found:
+        counts = (each["points"], each["refused"], each["formats"], each["values"], each["costs"])
+        old = sum(each["others"].values())
+        networks = ", ".join(f"{name} {count:,}" for name, count in each["networks"].items())
+        table.add_row(
+            each["store"], *(f"{count:,}" for count in (*counts, old)), f"{each['bytes'] / 1e6:.2f}", networks
+        )
+    return table
+
+
+def _left_out(selection: Selection) -> Iterator[str]:
     """Say how many points there are, and what became of the other combinations."""
     parts = [
         f"{selection.excluded:,} excluded" * bool(selection.excluded),
@@ -118,19 +143,12 @@ def left_out(selection: Selection) -> Iterator[str]:
     yield from _reasons(selection.impossible)
 
 
-def refusals(evaluations: Sequence[Evaluation]) -> Iterator[str]:
+def _refusals(evaluations: Sequence[Evaluation]) -> Iterator[str]:
     """Say how many points cannot be, and why."""
     reasons = Counter(each.refused for each in evaluations if each.refused)
     if reasons:
         yield f"{_counted(sum(reasons.values()), 'point')} cannot be built or run:"
         yield from _reasons(reasons)
-
-
-def place(evaluation: Evaluation, keys: Sequence[str]) -> str:
-    """Return what tells a point from others: the names and settings of some keys."""
-    settings = dict(evaluation.point.settings)
-    values = (getattr(evaluation.point, key) if key in _NAMES else settings.get(key, "") for key in keys)
-    return " ".join(str(value) for value in values if value != "")
 
 
 def _reasons(reasons: Mapping[str, int]) -> Iterator[str]:
@@ -142,93 +160,10 @@ def _reasons(reasons: Mapping[str, int]) -> Iterator[str]:
         yield f"  and {sum(count for _, count in ordered[_MOST_REASONS:]):,} for {len(ordered) - _MOST_REASONS} others"
 
 
-def directed(keys: Sequence[str]) -> dict[str, Better]:
-    """Return which way each figure is better; those where neither is are left out."""
-    return {key: better for key in keys if (better := quantity(key).better) is not None}
-
-
-def _sorted(members: Sequence[Evaluation], objectives: Objectives) -> list[Evaluation]:
-    """Return members, best in the first objective first, then in the next."""
-
-    def rank(each: Evaluation) -> tuple[tuple[bool, float], ...]:
-        values = [(each.figures[key], better) for key, better in objectives.items()]
-        return tuple((value is None, 0.0 if value is None else _small(value, better)) for value, better in values)
-
-    return sorted(members, key=lambda each: (*rank(each), each.key))
-
-
-def _small(value: Any, better: Better) -> float:
-    """Return a figure so that the better is the smaller one."""
-    return -float(value) if better == "more" else float(value)
-
-
-def _table(members: Sequence[Evaluation], own: Sequence[NetworkFront], title: str) -> Table:
-    """Return a table of evaluations: what tells them apart, their figures, their fronts."""
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    names = _telling(members)
-    asked = dict.fromkeys(key for front in own for key in front.objectives)
-    keys = [
-        key
-        for key in dict.fromkeys((*asked, *_FIGURES))
-        if any(each.figures[key] is not None for each in members)
-        and (key != "agreement" or key in asked or not _has(members, "accuracy"))
-    ]
-    for name in names:
-        table.add_column(name.rpartition(".")[2] if name not in _NAMES else name, overflow="fold")
-    for key in keys:
-        table.add_column(_heading(key), justify="right", no_wrap=True)
-    table.add_column("front")
-    on = [{each.key for each in front.members} for front in own]
-    for each in members:
-        cells = [place(each, [name]) for name in names]
-        marks = " ".join(str(number) for number, front in enumerate(on, 1) if each.key in front)
-        table.add_row(*cells, *(_cell(each, key) for key in keys), marks)
-    return table
-
-
-def _has(members: Sequence[Evaluation], key: str) -> bool:
-    return any(each.figures[key] is not None for each in members)
-
-
-def _telling(members: Sequence[Evaluation]) -> list[str]:
-    """Return the names and settings that differ between some points; the format always."""
-    others = [key for key in _NAMES if key != "format" and len({getattr(each.point, key) for each in members}) > 1]
-    if "unit" in others and len({(e.point.format, e.point.unit) for e in members}) == len(
-        {e.point.format for e in members}
-    ):
-        others.remove("unit")
-    settings = dict.fromkeys(key for each in members for key, _ in each.point.settings)
-    return ["format", *others, *(key for key in settings if len({each.point.setting(key) for each in members}) > 1)]
-
-
-def _heading(key: str) -> str:
-    held = quantity(key)
-    unit = "%" if key in _SHARES else held.unit
-    return f"{held.label}\n{unit}" if unit else held.label
-
-
-def _cell(evaluation: Evaluation, key: str) -> str:
-    """Return a figure as text; those that depend on a fitted cost are marked."""
-    value = evaluation.figures[key]
-    if value is None:
-        return ""
-    mark = "~" if evaluation.figures["cost_fitted"] and key in _OF_COST else ""
-    if key in _SHARES:
-        return f"{100 * float(value):.2f}"
-    return f"{mark}{_number(value, quantity(key).digits)}"
-
-
-_OF_COST = ("energy_nj", "area_mm2", "inferences_per_j")
-
-
-def _number(value: Any, digits: int) -> str:
-    """Return a number with so many significant digits, without an exponent where it is of a usual size."""
-    if not isinstance(value, float):
-        return str(value)
-    if value and not 1e-4 <= abs(value) < 1e7:
-        return f"{value:.{digits}g}"
-    whole = len(str(int(abs(value))).lstrip("0"))
-    return f"{value:,.{max(0, digits - max(whole, 0))}f}"
+def _others(place: Path) -> str:
+    """Say how many points of other versions a store has."""
+    count = sum(other_versions(Store(place, create=False)).values()) if place.exists() else 0
+    return f"; {_counted(count, 'point')} of other versions of hwsim stay" if count else ""
 
 
 def _counted(count: int, what: str) -> str:

@@ -92,6 +92,18 @@ def simulate(
     TypeError, ValueError
         If an input does not fit, options do not go together, the accelerator has a part without a price
         (`check_prices`), or it cannot run every layer (all such layers are listed).
+
+    Examples
+    --------
+    >>> from hwsim import accelerator, network
+    >>> from hwsim.data import digits_model_path, digits_test
+    >>> images, labels = digits_test()
+    >>> digits = network.read(digits_model_path(quantized=True))
+    >>> result = simulate(digits, accelerator.read("int8_16x16"), {"input": images[:4]})
+    >>> result.cycles
+    1203
+    >>> result.outputs["output"].argmax(axis=1) == labels[:4]
+    array([ True,  True,  True,  True])
     """
     _check_options(values, inputs, against_float=against_float, record=record, resume=resume)
     prices = check_prices(accelerator, cost=cost)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from hwsim import accelerator as accelerators
 from hwsim import data
 from hwsim.formats.codes import check_int
-from hwsim.jobs.inputs import job, npz
+from hwsim.jobs.inputs import Job, job, npz
 from hwsim.jobs.sizes import open_axes, read_network, sizes_of
 from hwsim.network import Network, run
 from hwsim.network.onnx_reader import from_model
@@ -29,6 +29,7 @@ __all__ = [
 
 Arrays = Mapping[str, NDArray[Any]]
 _RANDOM_IMAGES = 16
+_SEED = 2026
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -128,7 +129,7 @@ def digits() -> Case:
 def case(
     name: str,
     model: str | Path,
-    inputs: str | Path | Arrays | None = None,
+    inputs: str | Path | Arrays | tuple[float, float] | None = None,
     calibration: str | Path | Arrays | None = None,
     *,
     from_quantized: bool = False,
@@ -142,8 +143,9 @@ def case(
     ----------
     name : str
     model : path
-    inputs : path of a .npz, or mapping of str to ndarray, optional
-        An array for each input, and ``labels`` if there are any. Without it: seeded random images.
+    inputs : path of a .npz, mapping of str to ndarray, or (float, float), optional
+        An array for each input, and ``labels`` if there are any. Without it: seeded random images; two rising numbers:
+        those drawn evenly between them, where they are floats.
     calibration : path of a .npz, or mapping of str to ndarray, optional
         What the scales of float operands are chosen on; without it, the inputs.
     from_quantized : bool
@@ -158,6 +160,9 @@ def case(
     FileNotFoundError, TypeError, ValueError
         For files that are missing or wrong, inputs that do not fit the network, and labels that are not one an image.
     """
+    limits, inputs = (inputs, None) if isinstance(inputs, tuple) else (None, inputs)
+    if limits is not None and not limits[0] < limits[1]:
+        raise ValueError(f"inputs must be two rising numbers, arrays or a file, not {limits!r}")
     if not name:
         raise ValueError(f"a case must have a name, not {name!r}")
     if images is not None:
@@ -172,6 +177,8 @@ def case(
         net = from_model(content, batch=batch, dimensions=sizes)
     if given is None:
         work = job(net, None, None, None, images or _RANDOM_IMAGES)
+        if limits is not None:
+            work = _even(work, limits)
     else:
         source = inputs if isinstance(inputs, str | Path) else "inputs"
         work = job(net, path, Path(source), _first(net, given, images), None)
@@ -196,6 +203,16 @@ def _arrays(given: str | Path | Arrays | None) -> dict[str, NDArray[Any]] | None
     if isinstance(given, Mapping):
         return {key: np.asarray(array) for key, array in given.items()}
     return npz(Path(given))
+
+
+def _even(work: Job, limits: tuple[float, float]) -> Job:
+    """Return random inputs with those of floats drawn evenly between limits."""
+    generator = np.random.default_rng(_SEED)
+    values = {
+        name: generator.uniform(*limits, array.shape).astype(array.dtype) if array.dtype.kind == "f" else array
+        for name, array in work.values.items()
+    }
+    return work._replace(values=values, what=f"{work.what}, evenly from {limits[0]:g} to {limits[1]:g}")
 
 
 def _first(net: Network, arrays: dict[str, NDArray[Any]], images: int | None) -> dict[str, NDArray[Any]]:

@@ -21,6 +21,7 @@ __all__ = [
     "contents",
     "export",
     "flat_rows",
+    "other_versions",
 ]
 
 EXPORTS = (".csv", ".parquet", ".json")
@@ -58,17 +59,27 @@ def contents(store: Store, *, every: bool = False) -> Contents:
     ValueError
         If the store is damaged.
     """
-    table = store.table("points").select(["key", "version"]).to_pylist()
-    here = model_version()
-    versions = {row["key"]: row["version"] or "unknown" for row in table}
-    others = Counter(version for version in versions.values() if version != here)
-    asked = None if every else {key for key, version in versions.items() if version == here}
+    versions = _versions(store)
+    asked = None if every else {key for key, version in versions.items() if version == model_version()}
     found: dict[Any, Evaluation] = {}
     for each in store.evaluations(asked):
         name = (each.point, versions[each.key])
         if name not in found or _is_detailed(each):
             found[name] = each
-    return Contents(evaluations=tuple(sorted(found.values(), key=lambda each: each.key)), others=dict(others))
+    return Contents(evaluations=tuple(sorted(found.values(), key=lambda each: each.key)), others=other_versions(store))
+
+
+def other_versions(store: Store) -> dict[str, int]:
+    """Return how many points are of each version of hwsim but this."""
+    counts = Counter(_versions(store).values())
+    del counts[model_version()]
+    return dict(counts)
+
+
+def _versions(store: Store) -> dict[str, str]:
+    """Return the version of each key."""
+    table = store.table("points").select(["key", "version"])
+    return {row["key"]: row["version"] or "unknown" for row in table.to_pylist()}
 
 
 def _is_detailed(evaluation: Evaluation) -> bool:
@@ -98,8 +109,8 @@ def export(evaluations: Sequence[Evaluation], file: Path) -> None:
     ----------
     evaluations : sequence of Evaluation
     file : Path
-        ``.csv`` or ``.parquet``: `flat_rows`, empty where a figure is not known; ``.json``: all of each evaluation, with
-        layers, stages and sources.
+        ``.csv`` or ``.parquet``: `flat_rows`, empty where a figure is not known; ``.json``: all of each evaluation,
+        layers, stages and sources too.
 
     Raises
     ------

@@ -39,6 +39,13 @@ def pareto(rows: Sequence[Row], objectives: Mapping[str, Better]) -> list[bool]:
         If a row has no such key.
     ValueError
         If there is no objective, or its direction is neither "more" nor "less".
+
+    Examples
+    --------
+    >>> rows = [{"accuracy": 0.97, "energy_nj": 9.0}, {"accuracy": 0.98, "energy_nj": 12.0},
+    ...         {"accuracy": 0.96, "energy_nj": 10.0}]
+    >>> pareto(rows, {"accuracy": "more", "energy_nj": "less"})
+    [True, True, False]
     """
     if not objectives:
         raise ValueError("objectives must be at least one figure with its direction, not none")

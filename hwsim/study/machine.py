@@ -56,11 +56,18 @@ def accelerator_text(point: DesignPoint, case: Case) -> tuple[str, str]:
     given = dict(case.accelerators)
     if point.accelerator in given:
         return given[point.accelerator], f"accelerator {point.accelerator}"
-    names = (*given, *accelerators.presets())
-    if point.accelerator not in names:
+    found = _presets().get(point.accelerator)
+    if found is None:
+        names = (*given, *_presets())
         close = difflib.get_close_matches(point.accelerator, names, n=2) or names
         raise LookupError(f"unknown accelerator {point.accelerator!r}; there are {', '.join(close)}")
-    return accelerators.toml_text(point.accelerator)
+    return found
+
+
+@lru_cache(maxsize=1)
+def _presets() -> dict[str, tuple[str, str]]:
+    """Return the texts of the presets by name, each with what to call it."""
+    return {name: accelerators.toml_text(name) for name in accelerators.presets()}
 
 
 def draft(point: DesignPoint, case: Case) -> Accelerator:

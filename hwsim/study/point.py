@@ -54,6 +54,14 @@ class DesignPoint:
     TypeError, ValueError
         For a name that is no text or empty, a setting of another kind or not finite, and a key that is twice there or
         has another place (``unit``, ``technology``).
+
+    Examples
+    --------
+    >>> point = DesignPoint.of("mxfp4", settings={"clock_mhz": "fastest", "array.rows": 8})
+    >>> point.unit
+    'mxfp4_l16_float32'
+    >>> point.settings
+    (('array.rows', 8), ('clock_mhz', 'fastest'))
     """
 
     network: str = "digits"

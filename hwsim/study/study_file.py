@@ -3,10 +3,10 @@
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from hwsim.study.cases import Case, case, digits
 from hwsim.study.evaluation import Evaluation
@@ -48,7 +48,8 @@ class Study:
     """What a study's file says, checked; docs/sweep.md has every key.
 
     `count`, `seed` and `population` are those of `search`; `objectives` and `limits` are by figure. `asked` are the
-    objectives of each front that the file asks for: none where it leaves them out.
+    objectives of each front that the file asks for: none where it leaves them out. `absent` are optional networks that
+    have no file: their points are left out.
     """
 
     name: str
@@ -62,9 +63,10 @@ class Study:
     objectives: Mapping[str, Better]
     asked: tuple[Mapping[str, Better], ...]
     limits: Mapping[str, float]
-    costs: str
+    costs: Literal["known", "measured"]
     layers: bool
     networks: Mapping[str, NetworkFiles]
+    absent: tuple[str, ...]
     accelerators: Mapping[str, Path]
 
     @property
@@ -159,11 +161,12 @@ def read_study(path: str | Path, models: Mapping[str, str | Path] | None = None)
     check_keys(table, _KEYS, where)
     nets = networks(table.get("networks", {}), models or {}, file)
     texts, files = machines(table.get("accelerators", {}), file)
-    names = Names(networks=(BUILT_IN, *nets), machines={**preset_machines(), **texts})
+    absent = tuple(name for name in table.get("networks", {}) if name not in nets)
+    names = Names(networks=(BUILT_IN, *nets, *absent), machines={**preset_machines(), **texts})
     chosen = table_of(table.get("search", {}), f"{where}: search")
     check_keys(chosen, _SEARCH, f"{where}: search")
     method = _method(chosen, table, where)
-    space = _space(table, names, where, method)
+    space = _present(_space(table, names, where, method), absent, where)
     wanted = objectives(chosen.get("objectives"), f"{where}: search.objectives")
     return Study(
         name=_name(table.get("name", file.stem), f"{where}: name"),
@@ -177,9 +180,10 @@ def read_study(path: str | Path, models: Mapping[str, str | Path] | None = None)
         objectives=wanted,
         asked=(wanted,) if "objectives" in chosen else (),
         limits=limits(chosen.get("limits", {}), f"{where}: search.limits"),
-        costs=one_of(table.get("costs", COSTS[0]), COSTS, f"{where}: costs"),
+        costs="measured" if one_of(table.get("costs", "known"), COSTS, f"{where}: costs") == "measured" else "known",
         layers=flag_of(table.get("layers", True), f"{where}: layers"),
         networks=nets,
+        absent=absent,
         accelerators=files,
     )
 
@@ -227,6 +231,18 @@ def _space(table: Mapping[str, Any], names: Names, where: str, method: str) -> S
     if len(space) > 2**53:
         raise ValueError(f"{where}: parameters: the combinations must be at most 2**53, not {len(space)}")
     return space
+
+
+def _present(space: Space, absent: Collection[str], where: str) -> Space:
+    """Return a space without the points of networks that are not there."""
+    grids = []
+    for grid in space.grids:
+        left = tuple(name for name in grid.parameters.get("network", ()) if name not in absent)
+        if left or "network" not in grid.parameters:
+            grids.append(Grid({**grid.parameters, **({"network": left} if left else {})}))
+    if not grids:
+        raise ValueError(f"{where}: no network is there: give one with --network {next(iter(absent))}=MODEL.onnx")
+    return Space(tuple(grids), space.excludes)
 
 
 def _grid(held: Mapping[str, tuple[Setting, ...]], where: str) -> Grid:

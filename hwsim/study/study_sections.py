@@ -38,7 +38,7 @@ BUILT_IN = "digits"
 OBJECTIVES: Mapping[str, Better] = {"accuracy": "more", "energy_nj": "less", "area_mm2": "less"}
 """What a front is of where a study does not say."""
 _FILES, _COUNTS = ("inputs", "calibration"), ("images", "batch")
-_NETWORK = ("model", *_FILES, *_COUNTS, "from_quantized", "dimensions")
+_NETWORK = ("model", *_FILES, *_COUNTS, "from_quantized", "dimensions", "optional")
 _DIRECTIONS = ("more", "less")
 
 
@@ -47,7 +47,7 @@ class NetworkFiles:
     """The files of a network: what `hwsim.study.case` takes."""
 
     model: Path
-    inputs: Path | None = None
+    inputs: Path | tuple[float, float] | None = None
     calibration: Path | None = None
     from_quantized: bool = False
     images: int | None = None
@@ -56,7 +56,7 @@ class NetworkFiles:
 
 
 def networks(given: Any, options: Mapping[str, str | Path], file: Path) -> dict[str, NetworkFiles]:
-    """Return the files of the networks; those of the command line come first."""
+    """Return the files of the networks, those of the command line first; optional ones without a file are left out."""
     found = {}
     tables = table_of(given, f"{file}: networks")
     for name in dict.fromkeys((*tables, *options)):
@@ -65,17 +65,23 @@ def networks(given: Any, options: Mapping[str, str | Path], file: Path) -> dict[
             raise ValueError(f"{where} must have another name: the built-in network has it")
         table = table_of(tables.get(name, {}), where)
         check_keys(table, _NETWORK, where)
+        if flag_of(table.get("optional", False), f"{where}.optional") and not (
+            {name} & set(options) or "model" in table
+        ):
+            continue
         if name not in options and "model" not in table:
             raise ValueError(f"{where}.model is missing: give it there, or with --network {name}=MODEL.onnx")
         model = Path(options[name]) if name in options else existing_file(table["model"], file.parent, f"{where}.model")
         if not model.is_file():
             raise FileNotFoundError(f"--network {name}: no file {str(model)!r}")
         sizes = table_of(table.get("dimensions", {}), f"{where}.dimensions")
-        files = {key: existing_file(table[key], file.parent, f"{where}.{key}") for key in _FILES if key in table}
+        is_range = isinstance(table.get("inputs"), list)
+        named = [key for key in _FILES if key in table and not (is_range and key == "inputs")]
+        files = {key: existing_file(table[key], file.parent, f"{where}.{key}") for key in named}
         counts = {key: whole(table[key], 1, f"{where}.{key}") for key in _COUNTS if key in table}
         found[name] = NetworkFiles(
             model=model,
-            inputs=files.get("inputs"),
+            inputs=_limits(table["inputs"], f"{where}.inputs") if is_range else files.get("inputs"),
             calibration=files.get("calibration"),
             images=counts.get("images"),
             batch=counts.get("batch"),
@@ -83,6 +89,15 @@ def networks(given: Any, options: Mapping[str, str | Path], file: Path) -> dict[
             dimensions={key: whole(size, 1, f"{where}.dimensions.{key}") for key, size in sizes.items()} or None,
         )
     return found
+
+
+def _limits(given: list[Any], where: str) -> tuple[float, float]:
+    """Return two rising numbers, or raise."""
+    if not (len(given) == 2 and all(isinstance(each, int | float) and not isinstance(each, bool) for each in given)):
+        raise TypeError(f"{where} must be two numbers, not {given!r}")
+    if not -float("inf") < given[0] < given[1] < float("inf"):
+        raise ValueError(f"{where} must be two rising numbers, not {given!r}")
+    return float(given[0]), float(given[1])
 
 
 def machines(given: Any, file: Path) -> tuple[Machines, dict[str, Path]]:

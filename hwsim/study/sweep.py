@@ -163,9 +163,12 @@ def _search(
 
     try:
         study.search(run, tell)
-    except KeyboardInterrupt as error:
-        asked = done[-1].asked if done else 0
-        raise KeyboardInterrupt(f"interrupted after {len(done)} generations of {asked} points: {error}") from None
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"interrupted in generation {len(done) + 1} of {generations_of(study)}: {done[-1].asked if done else 0} "
+            f"points of those before and what was finished of it are kept in {str(runner.store.path)!r}; run the "
+            "same again to go on from there"
+        ) from None
     evaluations = [each for generation in done for each in generation.evaluations if each.key]
     return Swept(
         evaluations=tuple(evaluations),

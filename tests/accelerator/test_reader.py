@@ -192,3 +192,32 @@ def test_reader_path_wrong(tmp_path: Path) -> None:
     file.write_bytes(b"\xff\xfe\x00\x81")
     with pytest.raises(ValueError, match=re.escape(f"{file}: not a TOML file: it is not text")):
         accelerator.read(file)
+
+
+def test_reader_changes_are_as_if_in_the_file(tmp_path: Path) -> None:
+    changes = {"array.rows": 8, "unit": "int8_l4", "memory.wire.name": "technology", "memory.wire.length_mm": 1}
+    spec = accelerator.read("int8_16x16", changes=changes)
+    file = tmp_path / "int8_16x16.toml"
+    text = TEXT.replace("rows = 16", "rows = 8").replace('unit = "int8"', 'unit = "int8_l4"')
+    file.write_text(text + '[memory.wire]\nname = "technology"\nlength_mm = 1\n')
+    assert spec == accelerator.read(file)
+    assert accelerator.read("int8_16x16").array.rows == 16  # the preset is as it was
+    assert accelerator.read_text(*accelerator.toml_text("int8_16x16")) == accelerator.read("int8_16x16")
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "message"),
+    [
+        ({"array.rws": 8}, accelerator.UnknownNameError, "unknown key 'array.rws'; did you mean array.rows"),
+        ({"rows": 8}, accelerator.UnknownNameError, "unknown key 'rows'"),
+        ({"array": 8}, accelerator.UnknownNameError, "unknown key 'array'"),
+        ({"array.dataflow": "tree"}, accelerator.UnknownNameError, "array.dataflow must be one of 'output_stationary'"),
+        ({"array.rows": 0}, ValueError, "array: rows must be in 1..4096, not 0"),
+        ({"array.rows": 8.0}, TypeError, "array.rows must be an int, not 8.0"),
+        ({"clock_mhz": True}, TypeError, "clock_mhz must be an int, not True"),
+    ],
+)
+def test_reader_changes_wrong(changes: dict[str, object], kind: type[Exception], message: str) -> None:
+    with pytest.raises(kind, match=f"^preset int8_16x16: {re.escape(message)}") as caught:
+        accelerator.read("int8_16x16", changes=changes)
+    assert caught.type is kind

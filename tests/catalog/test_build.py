@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import cost_models
-from cost_models import measurements
+from cost_models import Cost, measurements
 from cost_models.table import from_csv
 from hwsim.catalog import Outcome, Row, build, check, expected_seconds, left, ship_table
 
@@ -70,3 +70,22 @@ def test_ship_table_leaves_rows_of_one_structure(tmp_path: Path, monkeypatch: py
     measurements.ship("gowin", iter([apart, replace(measured.cost, lut=99)]))
     rows = from_csv(ship_table("gowin").read_text(encoding="utf-8"), "gowin.csv")
     assert [(row.structures, row.lut) for row in rows] == [("all", measured.cost.lut), ("tool", 77)]
+
+
+def test_ship_table_adds_to_rows_of_the_rtl_of_today(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = import_module("hwsim.catalog.build")
+    monkeypatch.setattr(measurements, "_FOLDER", tmp_path)
+    rows = (Row("int8_l1_int32", "gf180", 2), Row("int4_l1_int32", "gf180", 2))
+    monkeypatch.setattr(module, "plan", lambda _: rows)
+    monkeypatch.setattr(module.study, "rtl_hash", lambda unit, pipeline: f"{unit.name} {pipeline}")
+    kept = Cost(unit="int8_l1_int32", technology="gf180", source="", pipeline=2, area_um2=1.5, rtl_hash="int8_l1_int32 2")
+    fresh = replace(kept, unit="int4_l1_int32", area_um2=0.5, rtl_hash="int4_l1_int32 2")
+    measurements.keep(fresh)
+    measurements.ship("gf180", iter([kept, replace(fresh, area_um2=9.0)]))
+    with pytest.raises(ValueError, match=r"^gf180: 1 rows of the plan are not measured, the first int8_l1_int32$"):
+        ship_table("gf180")
+    shipped = from_csv(ship_table("gf180", add=True).read_text(encoding="utf-8"), "gf180.csv")
+    assert [(row.unit, row.area_um2) for row in shipped] == [("int4_l1_int32", 0.5), ("int8_l1_int32", 1.5)]
+    measurements.ship("gf180", iter([replace(kept, rtl_hash="another"), fresh]))
+    with pytest.raises(ValueError, match=r"^gf180: 1 rows of the plan are not measured, the first int8_l1_int32$"):
+        ship_table("gf180", add=True)

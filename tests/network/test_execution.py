@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Execution: batches, engines, hooks, and the errors of inputs."""
 
+from math import fsum
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from onnx import TensorProto, helper
 
 from hwsim import network
 from hwsim.network import execution
-from hwsim.network.execution import ExactEngine
+from hwsim.network.execution import ExactEngine, SteadyEngine
 
 INT8 = {"x": TensorProto.INT8, "y": TensorProto.INT8}
 
@@ -181,3 +182,20 @@ def test_execution_engine_wrong(models: Any, qdq: Any, rng: np.random.Generator)
     message = r"layer 'operator': the engine must return shape \(2, 42, 4\), not \(2, 41, 4\)"
     with pytest.raises(ValueError, match=message):
         network.run(depthwise(models, qdq, rng), {"x": np.zeros((1, 4, 6, 7), np.int8)}, engine=Short())
+
+
+def test_execution_of_a_steady_engine_rounds_the_sum_once(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = (rng.standard_normal(shape).astype(np.float32) for shape in ((2, 30, 100), (2, 100, 40)))
+    exact = np.array(
+        [[[fsum(x * y for x, y in zip(row, column, strict=True)) for column in m.T] for row in n] for n, m in zip(
+            a.astype(float), b.astype(float), strict=True
+        )]
+    ).astype(np.float32)  # fmt: skip
+    found = SteadyEngine().float_product(a, b)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, exact)
+    assert (ExactEngine().float_product(a, b) != exact).any()  # which adds up in float32
+    monkeypatch.setattr(execution, "_WEIGHTS", 500)  # columns by parts
+    np.testing.assert_array_equal(SteadyEngine().float_product(a, b), exact)

@@ -45,15 +45,15 @@ def _text(*parts: Any, width: int = 130) -> str:
 
 def test_comparison_tables_show_what_is_known() -> None:
     fronts = comparison.fronts(ROWS, comparison.default_fronts(ROWS))
-    (table,) = comparison.comparison_tables(ROWS, fronts, "digits")
-    lines = [line.split() for line in _text(table).splitlines()]
-    assert lines[0] == ["digits"]
+    tables = comparison.comparison_tables(ROWS, fronts)
+    assert list(tables) == [""]
+    lines = [line.split() for line in _text(tables[""]).splitlines()]
     assert ["int4", "97.00", "185.6", "12,300", "10.0", "2"] in lines
     assert ["int8", "98.00", "185.6", "30,000", "30.0", "12.5", "M", "2"] in lines
     assert ["worse", "96.00", "185.6", "40,000", "31.0"] in lines
     assert ["fitted", "99.00", "20.1", "~185.6", "~12,300", "~40.0", "1", "2"] in lines
     assert not any("wide" in line for line in lines)
-    assert "delay" not in _text(table)
+    assert "delay" not in _text(tables[""])
 
 
 def test_comparison_lines_say_fronts_errors_and_refusals() -> None:
@@ -84,11 +84,11 @@ def test_comparison_fronts_are_of_what_is_known() -> None:
 
 def test_comparison_of_nothing_that_can_be() -> None:
     rows = [_row("wide", **dict.fromkeys(KEYS), refused="too wide")]
-    assert comparison.comparison_tables(rows, [], "digits") == []
+    assert comparison.comparison_tables(rows, []) == {}
     assert "wide: left out, too wide" in comparison.comparison_lines(rows, [])
 
 
-def test_comparison_details_and_fpga() -> None:
+def test_comparison_tables_of_details_and_ecp5() -> None:
     figures = {
         "energy_units_nj": 4.5,
         "energy_dram_nj": 2.5,
@@ -97,10 +97,30 @@ def test_comparison_details_and_fpga() -> None:
         "dsp": 16,
         "lut": 917,
     }
-    tables = comparison.comparison_tables([_row("int4", **figures)], [], "digits", details=True, fpga=True)
-    lines = [line.split() for line in _text(*tables).splitlines()]
-    assert ["int4", "917", "497", "16"] in lines
-    assert ["int4", "1,203", "4.5", "2.5", "20.0"] in lines
+    tables = comparison.comparison_tables([_row("int4", **figures)], [], details=True, ecp5=True)
+    assert list(tables) == ["", "one unit on ECP5", "an inference: cycles, energy by component, traffic"]
+    _, counts, details = (_text(table).splitlines()[-1].split() for table in tables.values())
+    assert counts == ["int4", "917", "497", "16"]
+    assert details == ["int4", "1,203", "4.5", "2.5", "20.0"]
+
+
+def test_comparison_tables_where_more_varies() -> None:
+    places = (("a", "asap7"), ("b", "asap7"), ("a", "ecp5"))
+    rows = [_row("int4", accelerator=accelerator, technology=technology) for accelerator, technology in places]
+    rows[2] |= {"unit_area_um2": None, "array_area_mm2": None, "lut": 917, "dsp": 0}
+    tables = comparison.comparison_tables(rows, [])
+    assert list(tables) == ["", "one unit", "one unit on an FPGA"]
+    lines = [[line.split() for line in _text(table).splitlines()[-3:]] for table in tables.values()]
+    assert lines[0][0] == ["int4", "a", "asap7", "97.00", "12,300", "20.0"]
+    assert lines[0][2] == ["int4", "a", "ecp5", "97.00", "20.0"]
+    assert lines[1][1:] == [["int4", "asap7", "185.6"], ["int4", "ecp5"]]
+    assert lines[2][-1] == ["int4", "917", "0"]
+
+
+def test_comparison_lines_say_what_nobody_has_measured() -> None:
+    rows = [_row("int4", accelerator=name, cost_source=None) for name in "ab"]
+    lines = list(comparison.comparison_lines(rows, []))
+    assert lines == ["int4_l16 was never measured in asap7: run without --no-measure"]
 
 
 def test_comparison_front_keys() -> None:

@@ -62,7 +62,7 @@ def _volume(evaluations: Sequence[Evaluation]) -> float:
 def test_search_finds_the_front_where_random_does_not(tmp_path: Path) -> None:
     best = _volume([_evaluation(DesignPoint.of("int8"), energy_nj=a, latency_us=b) for a, b in _FRONT])
     shares, random_shares, exact = [], [], []
-    for seed in range(5):
+    for seed in range(3):
         study = _study(tmp_path, seed)
         searched = study.search(_run)
         asked = [each for generation in searched for each in generation.evaluations]
@@ -73,7 +73,7 @@ def test_search_finds_the_front_where_random_does_not(tmp_path: Path) -> None:
         exact.append(sum((each["energy_nj"], each["latency_us"]) in _FRONT for each in searched[-1].front))
     assert min(shares) > 0.98
     assert max(random_shares) < min(shares)
-    assert sum(exact) > 5 * _STEPS / 2  # more than half of the right front, exactly; random meets 300 in 4096 of it
+    assert sum(exact) > 3 * _STEPS / 2  # more than half of the right front, exactly; random meets 300 in 4096 of it
 
 
 def test_search_goes_on_where_it_was(tmp_path: Path) -> None:

@@ -35,9 +35,7 @@ def test_space_excludes_partial_matches() -> None:
     space = Space((Grid(_PARAMETERS),), excludes)
     chosen = space.all()
     kept = [
-        values
-        for values in product(*_PARAMETERS.values())
-        if values[:2] != ("int8", 8) and values[3] not in {2, 8}
+        values for values in product(*_PARAMETERS.values()) if values[:2] != ("int8", 8) and values[3] not in {2, 8}
     ]
     assert len(chosen.points) == len(kept) == 12
     assert chosen.excluded == len(space) - 12

@@ -118,6 +118,6 @@ def _result_row(layer: "LayerResult") -> dict[str, Any]:
     row |= {"sram_bits": layer.traffic.sram_bits, "dram_bits": layer.traffic.dram_bits}
     row |= {f"energy_{part}": getattr(layer.energy, part) for part in _ENERGY}
     if layer.error is not None:
-        for ending, found in (("", layer.error.accumulated), ("_alone", layer.error.own)):
-            row |= {f"{name}{ending}": getattr(found, name) for name in ("max_abs", "sqnr_db", "cosine")}
+        for end, found in (("", layer.error.accumulated), ("_alone", layer.error.own)):
+            row |= {f"max_abs{end}": found.max_abs, f"sqnr{end}_db": found.sqnr_db, f"cosine{end}": found.cosine}
     return row

@@ -48,11 +48,11 @@ def pareto_figure(comparison: Designs, x: str = "energy_nj", y: str = "accuracy"
     sides = {x: _side(x), y: _side(y)}
     evaluations = evaluations_of(comparison)
     _check_colour(colour, evaluations)
-    pairs = list(zip(rows_of(comparison), labels(evaluations), strict=True))
-    known = [(row, name) for row, name in pairs if row[x] is not None and row[y] is not None]
+    every = rows_of(comparison)
+    known = [at for at, row in enumerate(every) if row[x] is not None and row[y] is not None]
     if not known:
-        raise ValueError(f"none of {len(pairs)} designs has both {x} and {y}")
-    rows = [row for row, _ in known]
+        raise ValueError(f"none of {len(every)} designs has both {x} and {y}")
+    rows, names = [every[at] for at in known], labels([evaluations[at] for at in known])
     on_front = pareto(rows, sides)
     figure = go.Figure()
     front = sorted((row[x], row[y]) for row, is_on in zip(rows, on_front, strict=True) if is_on)
@@ -64,7 +64,7 @@ def pareto_figure(comparison: Designs, x: str = "energy_nj", y: str = "accuracy"
         name="Pareto front",
         hoverinfo="skip",
     )
-    hover = [_hover(row, name, is_on) for (row, name), is_on in zip(known, on_front, strict=True)]
+    hover = [_hover(row, name, is_on) for row, name, is_on in zip(rows, names, on_front, strict=True)]
     symbols = ["diamond" if is_on else "circle" for is_on in on_front]
     if colour in KEYS:
         scale = {"color": [row[colour] for row in rows], "showscale": True, "colorbar": {"title": _axis(colour)}}
@@ -72,9 +72,9 @@ def pareto_figure(comparison: Designs, x: str = "energy_nj", y: str = "accuracy"
     else:
         for value in dict.fromkeys(str(row.get(colour, "")) for row in rows):
             of = [at for at, row in enumerate(rows) if str(row.get(colour, "")) == value]
-            texts, marks = ([every[at] for at in of] for every in (hover, symbols))
+            texts, marks = ([each[at] for at in of] for each in (hover, symbols))
             _points(figure, [rows[at] for at in of], x, y, text=texts, symbols=marks, name=value)
-    left_out = len(pairs) - len(known)
+    left_out = len(every) - len(known)
     subtitle = f"{len(known)} designs, {sum(on_front)} on the front"
     subtitle += f"; {left_out} without both figures are not drawn" if left_out else ""
     figure.update_layout(

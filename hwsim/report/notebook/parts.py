@@ -88,12 +88,8 @@ def _stages(costs: "Cost | Iterable[Cost] | Designs") -> list[tuple[str, Mapping
             for each in given
             if each.area_by_stage
         ]
-    evaluations = evaluations_of(given)
-    return [
-        (name, each.stages)
-        for name, each in zip(labels(evaluations), evaluations, strict=True)
-        if each.stages.get("area_um2")
-    ]
+    known = [each for each in evaluations_of(given) if each.stages.get("area_um2")]
+    return [(name, each.stages) for name, each in zip(labels(known), known, strict=True)]
 
 
 def layer_heatmap(evaluations: Designs, what: str = "sqnr_db") -> Any:
@@ -121,7 +117,8 @@ def layer_heatmap(evaluations: Designs, what: str = "sqnr_db") -> Any:
     if what not in _LAYER_FIGURES:
         raise KeyError(f"what must be one of {', '.join(_LAYER_FIGURES)}, not {what!r}")
     given = evaluations_of(evaluations)
-    found = [(name, each.layers) for name, each in zip(labels(given), given, strict=True) if each.layers]
+    known = [each for each in given if each.layers]
+    found = [(name, each.layers) for name, each in zip(labels(known), known, strict=True)]
     columns = [
         name
         for name in dict.fromkeys(layer["name"] for _, layers in found for layer in layers)
@@ -161,11 +158,8 @@ def energy_figure(comparison: Designs) -> Any:
     from plotly import graph_objects as go
 
     given = evaluations_of(comparison)
-    known = [
-        (name, each.figures)
-        for name, each in zip(labels(given), given, strict=True)
-        if each.figures.get("energy_nj") is not None
-    ]
+    priced = [each for each in given if each.figures.get("energy_nj") is not None]
+    known = [(name, each.figures) for name, each in zip(labels(priced), priced, strict=True)]
     if not known:
         raise ValueError(f"the energy of none of {len(given)} designs is known")
     figure = go.Figure()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Evaluations as flat rows: what tables, frames and figures of a comparison have in common."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from hwsim.study.evaluation import Evaluation
@@ -67,13 +67,13 @@ def rows_of(designs: Designs) -> list[dict[str, Any]]:
     return rows
 
 
-def labels(evaluations: Iterable[Evaluation]) -> list[str]:
-    """Return a short name of each: its format, and of what else is varied what it has."""
-    rows = [flat(each) | {"unit": ""} for each in evaluations]
-    keys = [*POINT_KEYS, *setting_keys(evaluations)]
-    varied = [key for key in keys if key not in ("format", "unit") and len({str(row.get(key)) for row in rows}) > 1]
+def labels(evaluations: Sequence[Evaluation]) -> list[str]:
+    """Return a short name of each: its format, and of what else is varied among them what it has."""
+    points = [{key: getattr(each.point, key) for key in POINT_KEYS} | dict(each.point.settings) for each in evaluations]
+    keys = [key for key in (*POINT_KEYS, *setting_keys(evaluations)) if key not in ("format", "unit")]
+    varied = [key for key in keys if len({str(point.get(key)) for point in points}) > 1]
     found = []
-    for row in rows:
-        parts = [row[key] if key in POINT_KEYS else f"{key} {row[key]}" for key in varied if row.get(key) is not None]
-        found.append(", ".join((row["format"], *parts)))
+    for point in points:
+        parts = [point[key] if key in POINT_KEYS else f"{key} {point[key]}" for key in varied if key in point]
+        found.append(", ".join((point["format"], *parts)))
     return found

@@ -61,7 +61,7 @@ def format_figure(formats: "Iterable[str | AnyFormat] | str | AnyFormat") -> Any
                 y=[spec.name] * distinct.size,
                 mode="markers",
                 marker={"symbol": "line-ns-open", "size": 16, "color": colour},
-                text=[f"{value:g}" for value in distinct.tolist()],
+                text=[f"{value:.12g}" for value in distinct.tolist()],
                 name=spec.name,
                 legendgroup=spec.name,
                 showlegend=False,

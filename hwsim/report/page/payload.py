@@ -108,7 +108,8 @@ def _quantity(given: Mapping[str, Any]) -> dict[str, Any]:
     key = given["key"]
     group = next((name for name, keys in _GROUPS.items() if key in keys), "Other")
     unit = "%" if key in _SHARES else _UNITS.get(given["unit"], given["unit"])
-    return {**given, "unit": unit, "group": group, "priced": key in _OF_UNIT_COST}
+    label = given["label"].replace("mm2", "mm²")
+    return {**given, "label": label, "unit": unit, "group": group, "priced": key in _OF_UNIT_COST}
 
 
 def _any(found: Iterable[Mapping[str, Any]], key: str) -> bool:

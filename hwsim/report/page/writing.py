@@ -3,9 +3,7 @@
 
 import html
 import re
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -22,12 +20,11 @@ __all__ = [
 ]
 
 MODULES = (
-    "elements", "data", "words", "front", "state", "link", "palette", "legend", "picture", "labels", "hover", "filters",
+    "elements", "data", "words", "front", "state", "link", "palette", "legend", "axes", "picture", "labels", "hover", "filters",
     "table", "csv", "details", "breakdown", "layers", "lists", "main",
 )  # fmt: skip
 """The modules of the program, each after those it reads as it is loaded."""
 _STYLES = ("base", "parts", "details")
-_START = "hwsimPage();"
 
 
 def write_page(
@@ -77,10 +74,10 @@ def page_text(comparison: Mapping[str, Any], next_steps: Sequence[tuple[str, str
     if not comparison["evaluations"]:
         raise ValueError("a comparison must have an evaluation at least: it has none")
     steps = usual_steps(comparison) if next_steps is None else next_steps
-    scripts = {"theme": _part("program/theme.js"), "program": _program(), "plotly": get_plotlyjs(), "start": _START}
     parts = {
-        **scripts,
-        "hashes": " ".join(_hash(script) for script in scripts.values()),
+        "theme": _part("program/theme.js"),
+        "program": _program(),
+        "plotly": get_plotlyjs(),
         "style": "\n".join(_part(f"style/{name}.css") for name in _STYLES),
         "title": html.escape(comparison["title"]),
         "version": html.escape(comparison["version"]),
@@ -97,8 +94,3 @@ def _program() -> str:
 
 def _part(name: str) -> str:
     return files(__package__).joinpath(name).read_text(encoding="utf-8")
-
-
-def _hash(script: str) -> str:
-    """Return what a Content-Security-Policy names an inline script by: no other script runs."""
-    return f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'"

@@ -23,6 +23,12 @@ function breakdowns(points) {
   });
 }
 
+function shareText(part, total) {
+  if (part === undefined || !total) return "";
+  const share = (100 * part) / total;
+  return share > 0 && share < 0.5 ? "<1 %" : `${Math.round(share)} %`;
+}
+
 function breakdown(title, unit, all) {
   const names = [...new Set(all.flatMap((parts) => [...parts.keys()]))];
   const totals = all.map((parts) => [...parts.values()].reduce((a, b) => a + b, 0));
@@ -42,7 +48,7 @@ function breakdown(title, unit, all) {
     make("th", { scope: "row" }, make("span", { class: "swatch", style: { background: colour(name) }, "aria-hidden": "true" }), name),
     all.map((parts, at) => [
       make("td", { class: "number" }, parts.has(name) ? significant(parts.get(name), 3) : "–"),
-      make("td", { class: "number quiet" }, parts.has(name) && totals[at] ? `${Math.round((100 * parts.get(name)) / totals[at])} %` : ""),
+      make("td", { class: "number quiet" }, shareText(parts.get(name), totals[at])),
     ]),
   ));
   const sums = totals.map((total, at) => [make("td", { class: "number" }, all[at].size ? significant(total, 4) : "–"), make("td", {})]);

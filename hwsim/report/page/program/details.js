@@ -45,8 +45,8 @@ function card(point, at) {
     make("h3", {}, letter(at), symbolDrawing(symbols(state.symbol)(point), colouring(state.colour)(point), isFitted(point)), pointFormat(point)),
     make("p", { class: "mono quiet" }, value("unit", point)),
     rows.length > 0 && make("p", { class: "quiet" }, rows.map(([, text]) => text).join(" · ")),
-    make("p", {}, make("b", {}, `${label(state.y)} against ${label(state.x)}: `), standing(point, view.front, state.x, state.y)),
-    make("p", {}, make("b", {}, `${label(state.y2)} against ${label(state.x2)}: `), standing(point, view.front2, state.x2, state.y2)),
+    make("p", {}, make("b", {}, `${capital(label(state.y))} against ${label(state.x)}: `), standing(point, view.front, state.x, state.y)),
+    make("p", {}, make("b", {}, `${capital(label(state.y2))} against ${label(state.x2)}: `), standing(point, view.front2, state.x2, state.y2)),
     isFitted(point) && make("p", { class: "warning" }, fittedText(point)),
   );
 }
@@ -55,7 +55,7 @@ function card(point, at) {
 function figuresTable(points) {
   const groups = new Map();
   for (const each of columns.values()) {
-    if (!each.quantity || points.every((point) => each.values[point] === null)) continue;
+    if (!each.numeric || !each.quantity || points.every((point) => each.values[point] === null)) continue;
     if (!groups.has(each.group)) groups.set(each.group, []);
     groups.get(each.group).push(each);
   }
@@ -79,7 +79,7 @@ function figuresTable(points) {
 
 function figureRow(each, points) {
   const cells = points.flatMap((point, at) => [
-    make("td", { class: each.numeric ? "number" : "" }, figureText(each, point)),
+    make("td", { class: "number" }, figureText(each, point)),
     at > 0 && ratioCell(each, point, points[0]),
   ]);
   return make("tr", {}, make("th", { scope: "row", title: each.description || false }, each.label), cells, make("td", { class: "quiet" }, each.unit));
@@ -94,10 +94,11 @@ function figureText(each, point) {
 /** The ratio to the first point; a difference where a ratio says little (per cent, decibels). */
 function ratioCell(each, point, first) {
   const [is, was] = [value(each.key, point), value(each.key, first)];
-  if (!each.numeric || typeof is !== "number" || typeof was !== "number") return make("td", { class: "ratio" });
+  if (typeof is !== "number" || typeof was !== "number") return make("td", { class: "ratio" });
+  if (is === was) return make("td", { class: "ratio" }, "=");
   const apart = each.unit === "%" || each.unit === "dB";
   const text = apart ? `${is - was < 0 ? "−" : "+"}${significant(Math.abs(is - was), 3)}` : was === 0 ? "" : `${significant(is / was, 3)} ×`;
-  const gain = Math.sign(is - was) * direction(each.key);
+  const gain = text === "1 ×" ? 0 : Math.sign(is - was) * direction(each.key);
   return make("td", { class: `ratio ${gain > 0 ? "gain" : gain < 0 ? "loss" : ""}` }, text, gain !== 0 && text && make("span", { class: "unseen" }, gain > 0 ? " better" : " worse"));
 }
 

@@ -84,13 +84,12 @@ function hideExplanation() {
 
 /** Ring a point under the pointer in a picture. */
 function spot(picture, point) {
-  const element = byId(picture.id);
   const ring = byId(`${picture.id}-spot`);
-  const known = shownIn(picture).includes(point) && element.frame;
-  ring.hidden = !known;
-  if (!known) return;
-  ring.style.left = `${element.frame.left(point)}px`;
-  ring.style.top = `${element.frame.top(point)}px`;
+  const { frame, points } = drawn.get(picture.id);
+  ring.hidden = !points.has(point);
+  if (ring.hidden) return;
+  ring.style.left = `${frame.left(point)}px`;
+  ring.style.top = `${frame.top(point)}px`;
 }
 
 function withError(key, point) {

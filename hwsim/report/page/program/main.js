@@ -56,6 +56,7 @@ function showTheme() {
 
 function drawOnce() {
   byId("title").textContent = payload.title;
+  byId("title").classList.toggle("long", payload.title.length > 70);
   drawFacts();
   drawFilters();
   drawAxisChoices();
@@ -96,7 +97,12 @@ function begin() {
   drawPictures();
   for (const picture of PICTURES) connect(picture);
   watch(PARTS_OF_PICTURES, drawPictures);
-  new ResizeObserver(settled(drawPictures, 100)).observe(byId("pictures"));
+  let width = byId("pictures").clientWidth;
+  new ResizeObserver(settled(() => {
+    if (byId("pictures").clientWidth === width) return;
+    width = byId("pictures").clientWidth;
+    drawPictures();
+  }, 100)).observe(byId("pictures"));
   systemDark.addEventListener("change", () => change({ theme: state.theme }));
   addEventListener("beforeprint", () => { document.documentElement.dataset.theme = "light"; drawPictures(); });
   addEventListener("afterprint", () => { showTheme(); drawPictures(); });

@@ -4,57 +4,13 @@ const PICTURES = [
   { id: "picture-1", x: "x", y: "y", front: () => view.front },
   { id: "picture-2", x: "x2", y: "y2", front: () => view.front2 },
 ];
-const MARGIN = { l: 62, r: 14, t: 34, b: 52 };
-const MOST_LABELS = 14;
+const MANY = 150; // points, from which on they are drawn smaller and fainter
 const zoomed = new Map(); // by the picture's id: {x: range, y: range}
 
-const styleOf = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-const shownIn = ({ x, y }) => view.shown.filter((point) => isNumber(state[x], point) && isNumber(state[y], point));
-const isLog = (key, points) => state.log.has(key) && points.every((point) => value(key, point) > 0);
+const drawn = new Map(); // by the picture's id: {frame, points}
 
-/** Ticks of a logarithmic axis at 1, 2 and 5 of every decade, or at 1 alone where there are many decades. */
-function decadeTicks([low, high]) {
-  const steps = high - low > 3 ? [1] : [1, 2, 5];
-  const found = [];
-  for (let decade = Math.floor(low); decade <= high; decade += 1) for (const step of steps) found.push(step * 10 ** decade);
-  const inside = found.filter((each) => Math.log10(each) >= low && Math.log10(each) <= high);
-  return inside.length > 1 ? { tickvals: inside, ticktext: inside.map((each) => significant(each, 3)) } : {};
-}
-
-/** The range of an axis that leaves room around points, in the axis' own units (exponents of 10 where logarithmic). */
-function rangeOf(key, points, log) {
-  const numbers = points.map((point) => (log ? Math.log10(value(key, point)) : value(key, point)));
-  if (!numbers.length) return [0, 1];
-  const low = numbers.reduce((a, b) => Math.min(a, b));
-  const high = numbers.reduce((a, b) => Math.max(a, b));
-  const room = (high - low || Math.abs(high) * 0.1 || 1) * 0.07;
-  return [low - room, high + room];
-}
-
-function axis(key, points, range) {
-  const log = isLog(key, points);
-  const better = { 1: "more is better", "-1": "less is better", 0: "" }[direction(key)];
-  return {
-    type: log ? "log" : "linear",
-    range,
-    autorange: false,
-    title: { text: safe(labelWithUnit(key)) + (better ? `  <span style="font-size:11px">(${better})</span>` : ""), standoff: 8 },
-    color: styleOf("--quiet"),
-    gridcolor: styleOf("--grid"),
-    linecolor: styleOf("--line"),
-    zeroline: false,
-    ticks: "outside",
-    ticklen: 4,
-    tickcolor: styleOf("--line"),
-    exponentformat: "none",
-    separatethousands: true,
-    nticks: log ? undefined : 7,
-    ...(log ? decadeTicks(range) : {}),
-  };
-}
-
-/** Text as Plotly shows it letter by letter. */
-const safe = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+/** Those of some points that have both figures of a picture. */
+const placeable = ({ x, y }, points) => points.filter((point) => isNumber(state[x], point) && isNumber(state[y], point));
 
 /** Draw both pictures. */
 function drawPictures() {
@@ -64,56 +20,35 @@ function drawPictures() {
 function drawPicture(picture) {
   const element = byId(picture.id);
   const keys = { x: state[picture.x], y: state[picture.y] };
-  const points = shownIn(picture);
-  const scope = view.filtered.filter((point) => isNumber(keys.x, point) && isNumber(keys.y, point));
-  const zoom = zoomed.get(picture.id);
-  const ranges = Object.fromEntries(
-    ["x", "y"].map((at) => [at, zoom?.[at] ?? rangeOf(keys[at], scope, isLog(keys[at], points))]),
-  );
-  const frame = frameOf(element, keys, points, ranges);
-  const front = new Set(picture.front());
+  const points = placeable(picture, view.shown);
+  const scope = placeable(picture, [...view.filtered, ...points]);
+  const frame = frameOf(element, keys, scope, zoomed.get(picture.id));
+  const front = picture.front();
+  const on = new Set(front);
+  const many = points.length > MANY;
+  const shown = points.filter((point) => on.has(point));
   const traces = [
-    marks(points.filter((point) => !front.has(point)), keys, points.length > 150 ? 6.5 : 9, points.length > 150 ? 0.5 : 0.75),
-    frontLine(picture.front(), keys, frame),
-    marks(points.filter((point) => front.has(point)), keys, points.length > 150 ? 9 : 11, 1),
-    floatLine(scope, keys, frame),
+    marks(points.filter((point) => !on.has(point)), keys, many ? 6.5 : 9, many ? 0.5 : 0.75),
+    frontLine(front, frame),
+    floatLine(scope, frame),
+    marks(shown, keys, many ? 9 : 11, 1),
     errorBars(points, keys),
-    labels(points, picture.front(), keys, frame),
+    labels(points, shown, frame),
     rings(points, keys),
   ];
-  Plotly.react(element, traces, layoutOf(picture, keys, points, ranges), CONFIGURATION);
-  element.frame = frame;
-  element.setAttribute("aria-label", pictureText(picture, keys, points));
+  Plotly.react(element, traces, layoutOf(frame, element.clientWidth, points.length), CONFIGURATION);
+  drawn.set(picture.id, { frame, points: new Set(points) });
+  element.setAttribute("aria-label", pictureText(keys, points, front));
+  byId(`${picture.id}-note`).textContent = absentText(keys, points.length);
 }
 
-/** From a point to pixels of the picture. */
-function frameOf(element, keys, points, ranges) {
-  const width = element.clientWidth - MARGIN.l - MARGIN.r;
-  const height = element.clientHeight - MARGIN.t - MARGIN.b;
-  const scaled = (at, number) => {
-    const log = isLog(keys[at], points);
-    return ((log ? Math.log10(number) : number) - ranges[at][0]) / (ranges[at][1] - ranges[at][0]);
-  };
-  return {
-    ranges, width, height,
-    left: (point) => MARGIN.l + width * scaled("x", value(keys.x, point)),
-    top: (point) => MARGIN.t + height * (1 - scaled("y", value(keys.y, point))),
-    end: (at, high) => { // the number at an end of an axis
-      const place = ranges[at][high ? 1 : 0];
-      return isLog(keys[at], points) ? 10 ** place : place;
-    },
-  };
-}
-
+/** Points as marks in their colours and symbols; hollow where the cost is fitted. */
 function marks(points, keys, size, opacity) {
-  const colour = colouring(state.colour);
+  const colours = points.map(colouring(state.colour));
   const symbol = symbols(state.symbol);
-  const colours = points.map(colour);
+  const ground = styleOf("--surface");
   return {
-    type: "scatter",
-    mode: "markers",
-    x: points.map((point) => value(keys.x, point)),
-    y: points.map((point) => value(keys.y, point)),
+    ...scattered(points, keys),
     customdata: points,
     hoverinfo: "none",
     marker: {
@@ -121,45 +56,54 @@ function marks(points, keys, size, opacity) {
       opacity,
       color: colours,
       symbol: points.map((point) => symbol(point) + (isFitted(point) ? "-open" : "")),
-      line: { width: points.map((point) => (isFitted(point) ? 1.5 : 0.5)), color: points.map((point, at) => (isFitted(point) ? colours[at] : styleOf("--surface"))) },
+      line: {
+        width: points.map((point) => (isFitted(point) ? 1.5 : 0.5)),
+        color: points.map((point, at) => (isFitted(point) ? colours[at] : ground)),
+      },
     },
   };
 }
 
+/** What all marks at points have in common. */
+const scattered = (points, { x, y }) => ({
+  type: "scatter",
+  mode: "markers",
+  x: points.map((point) => value(x, point)),
+  y: points.map((point) => value(y, point)),
+  hoverinfo: "skip",
+});
+
 /** The front as steps: what is reached at least, out to the picture's edges. */
-function frontLine(front, keys, frame) {
-  const xs = front.map((point) => value(keys.x, point));
-  const ys = front.map((point) => value(keys.y, point));
+function frontLine(front, { x, y }) {
+  const xs = front.map((point) => value(x.key, point));
+  const ys = front.map((point) => value(y.key, point));
+  const lessX = direction(x.key) < 0;
   if (front.length) {
-    const lessX = direction(keys.x) < 0;
-    const worstY = frame.end("y", direction(keys.y) < 0);
-    const worstX = frame.end("x", lessX);
+    const worst = { x: endOf(x, lessX), y: endOf(y, direction(y.key) < 0) };
     if (lessX) {
-      xs.unshift(xs[0]); ys.unshift(worstY);
-      xs.push(worstX); ys.push(ys.at(-1));
+      xs.unshift(xs[0]);
+      ys.unshift(worst.y);
+      xs.push(worst.x);
+      ys.push(ys.at(-1));
     } else {
-      xs.unshift(worstX); ys.unshift(ys[0]);
-      xs.push(xs.at(-1)); ys.push(worstY);
+      xs.unshift(worst.x);
+      ys.unshift(ys[0]);
+      xs.push(xs.at(-1));
+      ys.push(worst.y);
     }
   }
-  return {
-    type: "scatter",
-    mode: "lines",
-    x: xs,
-    y: ys,
-    hoverinfo: "skip",
-    line: { shape: direction(keys.x) < 0 ? "hv" : "vh", color: styleOf("--front"), width: 1.75 },
-  };
+  const line = { shape: lessX ? "hv" : "vh", color: styleOf("--front"), width: 1.75 };
+  return { type: "scatter", mode: "lines", x: xs, y: ys, hoverinfo: "skip", line };
 }
 
 /** The accuracy of the float32 network, where that is what the axis shows and all points have the same. */
-function floatLine(points, keys, frame) {
-  const known = keys.y === "accuracy" && has("float_accuracy") ? new Set(points.map((point) => value("float_accuracy", point))) : new Set();
+function floatLine(points, { x, y }) {
+  const known = y.key === "accuracy" && has("float_accuracy") ? new Set(points.map((point) => value("float_accuracy", point))) : new Set();
   const at = known.size === 1 ? [...known][0] : null;
   return {
     type: "scatter",
     mode: "lines+text",
-    x: at === null ? [] : [frame.end("x", false), frame.end("x", true)],
+    x: at === null ? [] : [endOf(x, false), endOf(x, true)],
     y: at === null ? [] : [at, at],
     text: ["", "float32"],
     textposition: "top left",
@@ -173,57 +117,70 @@ function floatLine(points, keys, frame) {
 function errorBars(points, keys) {
   const barred = state.selected.filter((point) => points.includes(point) && statisticalError(keys.y, point) !== null).slice(0, MOST_BESIDE);
   return {
-    type: "scatter",
-    mode: "markers",
-    x: barred.map((point) => value(keys.x, point)),
-    y: barred.map((point) => value(keys.y, point)),
-    hoverinfo: "skip",
+    ...scattered(barred, keys),
     marker: { size: 0.1, color: styleOf("--ink") },
     error_y: { array: barred.map((point) => statisticalError(keys.y, point)), color: styleOf("--ink"), thickness: 1, width: 4 },
   };
 }
 
-/** Rings around what is selected; the first few with their letters. */
+/** Rings around what is selected. */
 function rings(points, keys) {
-  const ringed = state.selected.filter((point) => points.includes(point));
+  const there = new Set(points);
   return {
-    type: "scatter",
-    mode: "markers",
-    x: ringed.map((point) => value(keys.x, point)),
-    y: ringed.map((point) => value(keys.y, point)),
-    hoverinfo: "skip",
+    ...scattered(state.selected.filter((point) => there.has(point)), keys),
     marker: { size: 17, symbol: "circle-open", color: styleOf("--ink"), line: { width: 2 } },
   };
 }
 
-function layoutOf(picture, keys, points, ranges) {
-  const [x, y] = [direction(keys.x), direction(keys.y)];
-  const arrow = { "1,1": "↗", "-1,1": "↖", "1,-1": "↘", "-1,-1": "↙" }[`${x},${y}`];
-  const small = byId(picture.id).clientWidth < 480;
+function layoutOf(frame, width, count) {
+  const font = { family: getComputedStyle(document.body).fontFamily, size: width < 480 ? 11 : 12, color: styleOf("--quiet") };
   return {
+    width,
     margin: { ...MARGIN },
     showlegend: false,
     hovermode: "closest",
     hoverdistance: 14,
     dragmode: matchMedia("(pointer: coarse)").matches ? false : "select",
     selections: [],
-    selectionrevision: Math.random(),
+    selectionrevision: Math.random(), // a box is forgotten once its points are selected
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
-    font: { family: getComputedStyle(document.body).fontFamily, size: small ? 11 : 12, color: styleOf("--quiet") },
+    font,
     modebar: { bgcolor: "rgba(0,0,0,0)", color: styleOf("--quiet"), activecolor: styleOf("--accent") },
     newselection: { line: { color: styleOf("--accent"), width: 1, dash: "dot" } },
-    xaxis: axis(keys.x, points, ranges.x),
-    yaxis: axis(keys.y, points, ranges.y),
-    annotations: arrow && points.length
-      ? [{ text: `better ${arrow}`, showarrow: false, xref: "paper", yref: "paper", x: x > 0 ? 1 : 0, y: y > 0 ? 1 : 0, xanchor: x > 0 ? "right" : "left", yanchor: y > 0 ? "top" : "bottom", xshift: x > 0 ? -6 : 6, font: { size: 11, color: styleOf("--quiet") } }]
-      : points.length ? [] : [{ text: "No point has both figures and passes the filters.", showarrow: false, xref: "paper", yref: "paper", x: 0.5, y: 0.5 }],
+    xaxis: axisLayout(frame.x),
+    yaxis: axisLayout(frame.y),
+    annotations: [{ showarrow: false, xref: "paper", yref: "paper", ...(count ? cornerText(frame) : { text: "No point has both figures and passes the filters.", x: 0.5, y: 0.5 }) }],
   };
 }
 
-function pictureText(picture, keys, points) {
-  const front = picture.front();
+/** Which corner is best, in that corner. */
+function cornerText({ x, y }) {
+  const [right, up] = [direction(x.key), direction(y.key)];
+  const arrow = { "1,1": "↗", "-1,1": "↖", "1,-1": "↘", "-1,-1": "↙" }[`${right},${up}`];
+  return {
+    text: arrow ? `better ${arrow}` : "",
+    x: right > 0 ? 1 : 0,
+    y: up > 0 ? 1 : 0,
+    xanchor: right > 0 ? "right" : "left",
+    yanchor: up > 0 ? "top" : "bottom",
+    xshift: right > 0 ? -6 : 6,
+    font: { size: 11, color: styleOf("--quiet") },
+  };
+}
+
+/** What a picture shows, for those who do not see it. */
+function pictureText({ x, y }, points, front) {
   const names = front.slice(0, 12).map(pointName).join("; ");
   const more = front.length > 12 ? `; and ${front.length - 12} more` : "";
-  return `${plural(points.length, "point")}: ${label(keys.y)} against ${label(keys.x)}. ${front.length ? `On the front: ${names}${more}.` : "There is no front."} The table below has all figures.`;
+  const said = front.length ? `On the front: ${names}${more}.` : "There is no front.";
+  return `${plural(points.length, "point")}: ${label(y)} against ${label(x)}. ${said} The table below has all figures.`;
+}
+
+/** How many points a figure is not known of. */
+function absentText({ x, y }, there) {
+  const absent = view.shown.length - there;
+  if (!absent) return "";
+  const unknown = [y, x].filter((key) => view.shown.some((point) => !isNumber(key, point))).map(label);
+  return `${plural(absent, "point")} not drawn: ${both([...new Set(unknown)])} not known.`;
 }

@@ -3,12 +3,20 @@
 const firstOf = (keys, otherwise) => keys.find((key) => measurable.some((each) => each.key === key)) ?? otherwise;
 const someAxis = measurable[0]?.key ?? "";
 
-/** Quantities that span more than a decade, which a logarithmic axis shows better. */
-function spansDecades(key) {
+/** The first of some quantities that differs by half between points; else the first that there is. */
+function telling(keys) {
+  const there = keys.filter((key) => has(key));
+  return there.find((key) => ratioOfExtremes(key) > 1.5) ?? firstOf(there, someAxis);
+}
+
+function ratioOfExtremes(key) {
   const numbers = column(key).values.filter((each) => typeof each === "number");
   const smallest = numbers.reduce((a, b) => Math.min(a, b), Infinity);
-  return smallest > 0 && numbers.reduce((a, b) => Math.max(a, b), 0) / smallest > 10;
+  return smallest > 0 ? numbers.reduce((a, b) => Math.max(a, b), 0) / smallest : 0;
 }
+
+/** Quantities that span more than a decade, which a logarithmic axis shows better. */
+const spansDecades = (key) => ratioOfExtremes(key) > 10;
 
 const QUALITY = ["accuracy", "agreement", "output_sqnr_db", "weight_qsnr_db"];
 const quality = firstOf(QUALITY.filter((key) => has(key) && distinct(key).length > 1), firstOf(QUALITY, someAxis));
@@ -25,9 +33,9 @@ const defaults = () => ({
   ranges: {}, // key -> [smallest, largest], either null
   show: "all", // "front" or "selected"
   y: quality,
-  x: firstOf(["area_mm2", "array_area_mm2", "unit_area_um2", "lut"], someAxis),
+  x: telling(["area_mm2", "array_area_mm2", "unit_area_um2", "lut"]),
   y2: quality,
-  x2: firstOf(["energy_nj", "energy_pj_per_mac", "latency_us"], someAxis),
+  x2: telling(["energy_nj", "energy_units_nj", "energy_pj_per_mac", "latency_us"]),
   log: new Set(measurable.map((each) => each.key).filter(spansDecades)),
   colour: "family",
   symbol: varying.includes("accelerator") ? "accelerator" : varying.includes("technology") ? "technology" : "",

@@ -80,5 +80,6 @@ function difference(key, point, other) {
   return `${significant(Math.abs(ratio - 1) * 100, 2)} % ${word} ${name}`;
 }
 
+const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 const both = (texts) => (texts.length < 2 ? texts.join("") : `${texts.slice(0, -1).join(", ")} and ${texts.at(-1)}`);
 const plural = (number, noun) => `${formatter({}).format(number)} ${noun}${number === 1 ? "" : "s"}`;

@@ -14,9 +14,10 @@ from cost_models.table import from_csv
 from cost_models.technologies import names
 from hwsim import accelerator, datapath, study
 from hwsim.cli_compare import DEFAULT_FORMATS
+from hwsim.study import pricing
 
 
-def test_study_price_is_kept_and_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_price_is_kept_and_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HWSIM_CACHE", str(tmp_path))
     said: list[str] = []
     unit = datapath.named("int3_int20")
@@ -37,20 +38,20 @@ def test_study_price_is_kept_and_read_back(tmp_path: Path, monkeypatch: pytest.M
     assert cost_models.estimate(unit, "asap7").area_um2 == cost.area_um2
 
 
-def test_study_price_of_other_rtl_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_price_of_other_rtl_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HWSIM_CACHE", str(tmp_path))
     unit = datapath.named("int3_int20")
     one = study.price(unit, "gowin")
     text = rtl.core_verilog(unit)
     monkeypatch.setattr(rtl, "core_verilog", lambda *_, **__: text.replace(" <= c;", " <= ~c;"))
-    monkeypatch.setattr(study, "_sources", lambda: "others")
+    monkeypatch.setattr(pricing, "_sources", lambda: "others")
     said: list[str] = []
     other = study.price(unit, "gowin", progress=said.append)
     assert said
     assert other.rtl_hash != one.rtl_hash
 
 
-def test_study_price_refuses_a_netlist_that_differs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_price_refuses_a_netlist_that_differs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HWSIM_CACHE", str(tmp_path))
     unit = datapath.named("int3_int20")
     text = rtl.core_verilog(unit)
@@ -82,7 +83,7 @@ SMALL = [item for item in SHIPPED if re.search(r"_l1_(int|fixed)\d+", item[0][0]
     ("unit", "hashes"),
     [pytest.param(*item, marks=() if item in SMALL[::20] else pytest.mark.slow, id=item[0][0]) for item in SHIPPED],
 )
-def test_study_shipped_costs_are_of_the_rtl_of_today(
+def test_pricing_shipped_costs_are_of_the_rtl_of_today(
     unit: tuple[str, int, str], hashes: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HWSIM_CACHE", str(tmp_path))
@@ -91,7 +92,7 @@ def test_study_shipped_costs_are_of_the_rtl_of_today(
     assert hashes == {study.rtl_hash(datapath.named(asked), pipeline, None if structures == ALL else structures)}
 
 
-def test_study_compared_units_and_presets_are_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pricing_compared_units_and_presets_are_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HWSIM_CACHE", str(tmp_path))
     for name in DEFAULT_FORMATS:
         unit = datapath.comparable(name, 16)
