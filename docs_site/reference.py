@@ -3,6 +3,7 @@
 
 import ast
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import mkdocs_gen_files
@@ -75,12 +76,30 @@ def entry(module: str, names: list[str], level: int) -> str:
     return f"::: {module}\n    options:\n      heading_level: {level}\n      members:{members}\n"
 
 
+def homes(module: str, names: list[str]) -> dict[str, str]:
+    """Return where names are defined whose module has their name (`hwsim.accelerator.footprint`).
+
+    Without the code being run, such a name would be taken for the module.
+    """
+    room = import_module(module)
+    found = {name: getattr(getattr(room, name), "__module__", None) or "" for name in names}
+    return {name: home for name, home in found.items() if home.endswith(f".{name}")}
+
+
+def names_of(module: str, level: int) -> Iterator[str]:
+    """Yield the directives for a module's public names."""
+    names = [name for name in public(module) if f"{module}.{name}" not in ROOMS]
+    own = homes(module, names)
+    yield entry(module, [name for name in names if name not in own], level) if names else f"{summary(module)}\n"
+    for name, home in own.items():
+        yield f"::: {home}.{name}\n    options:\n      heading_level: {level}\n      show_root_heading: true\n"
+
+
 def page(room: str) -> str:
     """Return a room's page."""
-    names = [name for name in public(room) if f"{room}.{name}" not in ROOMS]
-    parts = [f"# {room}\n", entry(room, names, 2) if names else f"{summary(room)}\n"]
+    parts = [f"# {room}\n", *names_of(room, 2)]
     for module in inside(room):
-        parts += [f"## {module}\n", entry(module, public(module), 3)]
+        parts += [f"## {module}\n", *names_of(module, 3)]
     return "\n".join(parts)
 
 

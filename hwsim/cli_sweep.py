@@ -91,7 +91,7 @@ def sweep_command(
         _print_preview(study, found, place, as_json=as_json)
         return
     generations = generations_of(study) if study.is_search else 0
-    with watching(as_json, study.objectives, study.limits, generations) as watch:
+    with watching(as_json, study.asked, study.limits, generations) as watch:
         try:
             with Runner(
                 study.cases(), place, scheduler=scheduler, workers=workers, costs=study.costs, layers=study.layers

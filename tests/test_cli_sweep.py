@@ -305,7 +305,7 @@ def test_live_lines_every_five_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = {"now": 100.0}
     monkeypatch.setattr("hwsim.report.live.time.monotonic", lambda: clock["now"])
     text = StringIO()
-    watch = Watch(Console(file=text), {"accuracy": "more", "energy_nj": "less"}, {})
+    watch = Watch(Console(file=text), [{"accuracy": "more", "energy_nj": "less"}], {})
     with watch.shown():
         watch(_progress(10, stage="starting", rate=None, seconds_left=None))
         for clock["now"] in (101.0, 104.9, 105.1, 106.0):
@@ -313,15 +313,15 @@ def test_live_lines_every_five_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
         watch(_progress(999))
     assert text.getvalue().splitlines() == [
         "hwsim: starting workers: 10/1,000 points, 5/9 networks run, 3 refused, 1 given up",
-        "hwsim: evaluating: 200/1,000 points, 43 points/s, 20 s left, 5/9 networks run, 3 refused, 1 given up, front 6",
-        "hwsim: evaluating: 999/1,000 points, 43 points/s, 5/9 networks run, 3 refused, 1 given up, front 8",
+        "hwsim: evaluating: 200/1,000 points, 43 points/s, 20 s left, 5/9 networks run, 3 refused, 1 given up, front 2",
+        "hwsim: evaluating: 999/1,000 points, 43 points/s, 5/9 networks run, 3 refused, 1 given up, front 2",
     ]
 
 
 def test_live_bar_on_a_terminal() -> None:
     text = StringIO()
     terminal = Console(file=text, force_terminal=True, width=160)
-    watch = Watch(terminal, {"accuracy": "more", "energy_nj": "less"}, {}, generations=4)
+    watch = Watch(terminal, [], {}, generations=4)
     with watch.shown():
         watch(_progress(500, fresh=_points((0.9, 2.0))))
         found = _points((0.9, 2.0), (0.8, 1.0))

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("hwsim", "rtl", "cost_models", "testbenches")
-QUICK = {"add_a_format.md", "tensor_cores.md", "why_my_gpus_bits_differ.md"}  # the others simulate and synthesize
+QUICK = {"tensor_cores.md", "why_my_gpus_bits_differ.md"}  # the others simulate and synthesize
 
 
 def _tested() -> list[Path]:

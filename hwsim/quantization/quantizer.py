@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from hwsim.network import Network, run
+from hwsim.network import Network, SteadyEngine, run
 from hwsim.network.onnx_reader import from_model
 from hwsim.quantization import carriers
 from hwsim.quantization.finishing import Finished, finish, watched
@@ -161,7 +161,7 @@ class _Work:
         self._reference: dict[str, list[Array]] = {name: [] for name in self.outputs}
         progress("the float network")
         for portion in self._portions:
-            for name, value in run(network, portion).items():
+            for name, value in run(network, portion, engine=SteadyEngine()).items():
                 self._reference[name].append(value)
 
     @property
@@ -210,7 +210,7 @@ class _Work:
                 found[name] = np.maximum(found.get(name, 0.0), here)
 
         for portion in self._portions:
-            run(self._network, portion, hook=look)
+            run(self._network, portion, engine=SteadyEngine(), hook=look)
         return found
 
 

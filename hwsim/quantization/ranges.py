@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from hwsim.formats import BlockSpec, PositSpec
 from hwsim.formats.block import Scalar
-from hwsim.network import Network, run
+from hwsim.network import Network, SteadyEngine, run
 from hwsim.quantization.grids import Grid, activation_grid
 from hwsim.quantization.recipe import Observer
 
@@ -97,7 +97,7 @@ def histograms(
 
     for index, portion in enumerate(portions()):
         progress(f"portion {index + 1}: ranges")
-        run(network, portion, hook=extremes)
+        run(network, portion, engine=SteadyEngine(), hook=extremes)
     found = {
         name: Histogram(
             low=seen.low, high=seen.high if seen.high > seen.low else seen.low + 1.0, counts=np.zeros(BINS, np.int64)
@@ -114,7 +114,7 @@ def histograms(
 
     for index, portion in enumerate(portions()):
         progress(f"portion {index + 1}: histograms")
-        run(network, portion, hook=count)
+        run(network, portion, engine=SteadyEngine(), hook=count)
     return found
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hwsim.network import ExactEngine, Layer, Network
+from hwsim.network import ExactEngine, Layer, Network, SteadyEngine
 from hwsim.network.layers.multiply_accumulate import MultiplyAccumulate
 from hwsim.network.requantize import Rule
 from hwsim.quantization.grids import BlockGrid, Grid
@@ -49,7 +49,7 @@ def sqnr_db(signal: float, noise: float) -> float | None:
     return float(10 * np.log10(signal / noise)) if signal > 0 and noise > 0 else None
 
 
-class Operands(ExactEngine):
+class Operands(SteadyEngine):
     """Float products of operands that are quantized first.
 
     Parameters
@@ -110,7 +110,7 @@ def side_by_side(
     """
     wanted = [spec.name for spec in network.outputs]
     last = {name: index for index, layer in enumerate(network.layers) for name in layer.inputs}
-    engine = ExactEngine()
+    engine = SteadyEngine()
     exact: list[dict[str, Array]] = [{**network.constants, **portion} for portion in portions]
     coded = [
         {name: tensors[name].fake(value) if name in tensors else value for name, value in each.items()}

@@ -14,6 +14,7 @@ from hwsim.study.search import front_of
 
 __all__ = [
     "NetworkFront",
+    "Objectives",
     "directed",
     "front_lines",
     "front_tables",
@@ -22,12 +23,13 @@ __all__ = [
 ]
 
 Objectives = Mapping[str, Better]
+"""Which way figures are better."""
 _NAMES = ("format", "unit", "accelerator", "technology")
 _VALUES = ("accuracy", "agreement", "output_sqnr_db")
-_FIGURES = (*_VALUES, "bits_per_element", "energy_nj", "area_mm2", "lut", "latency_us", "clock_mhz")
+_FIGURES = ("energy_nj", "area_mm2", "lut", "latency_us", "clock_mhz")
 _SHARES = ("accuracy", "float_accuracy", "agreement", "utilisation")
 _MOST_ROWS = 30
-_NAME_WIDTH = 16
+_NAME_WIDTH = 36
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,21 +140,21 @@ def _table(members: Sequence[Evaluation], own: Sequence[NetworkFront], title: st
     asked = dict.fromkeys(key for front in own for key in front.objectives)
     keys = [
         key
-        for key in dict.fromkeys((*asked, *_FIGURES))
-        if any(each.figures[key] is not None for each in members)
-        and (key != "agreement" or key in asked or not _has(members, "accuracy"))
+        for key in dict.fromkeys((*asked, next((key for key in _VALUES if _has(members, key)), "accuracy"), *_FIGURES))
+        if _has(members, key)
     ]
     for name in names:
         longest = max(len(place(each, [name])) for each in members)
         table.add_column(name.rpartition(".")[2], overflow="fold", min_width=min(longest, _NAME_WIDTH))
     for key in keys:
         table.add_column(_heading(key), justify="right", no_wrap=True)
-    table.add_column("front")
+    if len(own) > 1:
+        table.add_column("front")
     on = [{each.key for each in front.members} for front in own]
     for each in members:
         cells = [place(each, [name]) for name in names]
-        marks = " ".join(str(number) for number, front in enumerate(on, 1) if each.key in front)
-        table.add_row(*cells, *(_cell(each, key) for key in keys), marks)
+        marks = [" ".join(str(number) for number, front in enumerate(on, 1) if each.key in front)] * (len(own) > 1)
+        table.add_row(*cells, *(_cell(each, key) for key in keys), *marks)
     return table
 
 

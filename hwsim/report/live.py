@@ -2,16 +2,16 @@
 """How far a sweep is, while it runs: a bar on a terminal, a line every five seconds elsewhere."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
 
+from hwsim.report.fronts import Objectives, fronts
 from hwsim.study.evaluation import Evaluation
 from hwsim.study.progress import Progress
-from hwsim.study.quantities import Better
-from hwsim.study.search import Generation, front_of
+from hwsim.study.search import Generation
 
 __all__ = [
     "Watch",
@@ -29,19 +29,20 @@ class Watch:
     ----------
     terminal : Console
         Of standard error: with a bar where it is a terminal, else with lines, the first and the last at once.
-    objectives, limits : mapping
-        Of the front that is counted, in each network.
+    objectives : sequence of mappings
+    limits : mapping
+        Of the fronts whose points are counted, as for `hwsim.report.fronts.fronts`.
     generations : int
         Of a search; 0 for none.
     """
 
     def __init__(
-        self, terminal: Console, objectives: Mapping[str, Better], limits: Mapping[str, float], generations: int = 0
+        self, terminal: Console, objectives: Sequence[Objectives], limits: Mapping[str, float], generations: int = 0
     ) -> None:
         self._terminal = terminal
         self._objectives, self._limits = objectives, limits
         self._generations, self._generation = generations, 1
-        self._fronts: dict[str, tuple[Evaluation, ...]] = {}
+        self._front: dict[str, Evaluation] = {}
         self._said: float | None = None
         self._bar: Any = None
 
@@ -80,7 +81,7 @@ class Watch:
     def generation(self, generation: Generation) -> None:
         """Say what a generation came to."""
         self._generation = generation.number + 1
-        self._fronts = {each.point.network: generation.front for each in generation.evaluations[:1]}
+        self._front = {each.key: each for each in generation.front}
         refused = sum(bool(each.refused) for each in generation.evaluations)
         text = f"generation {generation.number} of {generation.of}: {generation.asked:,} points"
         self._print(text + (f", {refused} of its own refused" if refused else "") + f", front {len(generation.front)}")
@@ -95,7 +96,7 @@ class Watch:
             f"{progress.values_done}/{progress.values_total} networks run" if progress.values_total else "",
             f"{progress.refused:,} refused" if progress.refused else "",
             f"{progress.failed:,} given up" if progress.failed else "",
-            f"front {sum(map(len, self._fronts.values())):,}" if self._fronts else "",
+            f"front {len(self._front):,}" if self._front else "",
         ]
         return "".join(f", {part}" for part in parts if part)
 
@@ -105,10 +106,10 @@ class Watch:
         return search + stages[progress.stage]
 
     def _take(self, fresh: tuple[Evaluation, ...]) -> None:
-        """Put fresh evaluations to their networks' fronts."""
-        for network in {each.point.network for each in fresh}:
-            own = [each for each in fresh if each.point.network == network]
-            self._fronts[network] = front_of((*self._fronts.get(network, ()), *own), self._objectives, self._limits)
+        """Put fresh evaluations to the fronts."""
+        if fresh:
+            found = fronts((*self._front.values(), *fresh), self._objectives, self._limits)
+            self._front = {each.key: each for front in found for each in front.members}
 
     def _print(self, text: str) -> None:
         self._terminal.print(f"hwsim: {text}", soft_wrap=True, highlight=False, markup=False)
@@ -116,7 +117,7 @@ class Watch:
 
 @contextmanager
 def watching(
-    quiet: bool, objectives: Mapping[str, Better], limits: Mapping[str, float], generations: int = 0
+    quiet: bool, objectives: Sequence[Objectives], limits: Mapping[str, float], generations: int = 0
 ) -> Iterator[Watch]:
     """Follow a sweep on standard error, or silently."""
     with Watch(Console(stderr=True, quiet=quiet), objectives, limits, generations).shown() as watch:

@@ -61,14 +61,14 @@ class Case:
     """
 
     name: str
-    model: bytes
-    inputs: Arrays
-    labels: NDArray[Any] | None
-    calibration: Arrays | None
+    model: bytes = field(repr=False)
+    inputs: Arrays = field(repr=False)
+    labels: NDArray[Any] | None = field(repr=False)
+    calibration: Arrays | None = field(repr=False)
     batch: int | None = None
     dimensions: tuple[tuple[str, int], ...] = ()
     what: str = ""
-    accelerators: tuple[tuple[str, str], ...] = ()
+    accelerators: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     digest: str = field(init=False)
     """SHA-256 of all but name and accelerators."""
 
@@ -149,7 +149,8 @@ def case(
     calibration : path of a .npz, or mapping of str to ndarray, optional
         What the scales of float operands are chosen on; without it, the inputs.
     from_quantized : bool
-        Take the quantizers out of the model first (`hwsim.quantization.float_form`).
+        Take the quantizers out of the model first (`hwsim.quantization.float_form`), and the Identity nodes in their
+        places.
     images : int, optional
         The first so many of the inputs; or how many random ones, 16 unless given.
     batch, dimensions
@@ -171,7 +172,7 @@ def case(
     given, chosen = _arrays(inputs), _arrays(calibration)
     shapes = {**_without_labels(chosen), **_without_labels(given)}
     net = read_network(path, batch, dict(dimensions or {}), shapes)
-    content = float_form(path) if from_quantized else onnx.load(path)  # with the external data in it
+    content = _without_identities(float_form(path)) if from_quantized else onnx.load(path)  # external data in it
     sizes = {**sizes_of(open_axes(content), shapes), **(dimensions or {})}
     if from_quantized:
         net = from_model(content, batch=batch, dimensions=sizes)
@@ -233,6 +234,25 @@ def _words(net: Network, arrays: Arrays, labels: NDArray[Any] | None) -> str:
 
 def _without_labels(arrays: Arrays | None) -> dict[str, NDArray[Any]]:
     return {name: array for name, array in (arrays or {}).items() if name != "labels"}
+
+
+def _without_identities(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Take out what `float_form` leaves where a quantizer was, for a machine would move its tensor for nothing."""
+    graph = model.graph
+    sources: dict[str, str] = {}
+    kept = []
+    outputs = {info.name for info in graph.output}
+    for node in graph.node:
+        for index, name in enumerate(node.input):
+            node.input[index] = sources.get(name, name)
+        if node.op_type == "Identity" and node.output[0] not in outputs:
+            sources[node.output[0]] = node.input[0]
+        else:
+            kept.append(node)
+    nodes = [onnx.NodeProto.FromString(node.SerializeToString()) for node in kept]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    return model
 
 
 def _toml(path: Path) -> str:

@@ -14,7 +14,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -28,9 +28,18 @@ __all__ = [
 
 ALLOWED_FAILURES = 2
 """A local task whose worker has died more often than this is given up: the third time."""
+_CONNECT_SECONDS = 10.0
 _WAIT_SECONDS = 30.0
 _CLOSE_SECONDS = 2.0
 _ERROR_LINES = 5
+_LEAN = {
+    "distributed.scheduler.allowed-failures": ALLOWED_FAILURES,
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.tick.limit": "10s",
+    "distributed.admin.system-monitor.interval": "10s",
+}
+"""Settings of local schedulers and workers: what Dask measures for its dashboard takes time from the points."""
 _ONE_THREAD = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -64,7 +73,7 @@ def local_scheduler(workers: int) -> Iterator[Callable[[], str]]:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            yield partial(_address, process.stdout, said)
+            yield cache(partial(_address, process.stdout, said))
         finally:
             process.stdin.close()
             process.wait()
@@ -94,7 +103,7 @@ def client_of(address: str, *, local: bool) -> Iterator[Any]:
         stack.enter_context(_settings(local))
         stack.enter_context(_silent("distributed", "tornado"))
         try:
-            client = module.Client(address, set_as_default=False, timeout=_WAIT_SECONDS, name="hwsim-sweep")
+            client = module.Client(address, set_as_default=False, timeout=_CONNECT_SECONDS, name="hwsim-sweep")
         except (OSError, ValueError) as error:
             raise RuntimeError(f"no Dask scheduler answers at {address!r}: {_first_line(error)}") from None
         stack.callback(_close, client)
@@ -170,9 +179,6 @@ def _silent(*names: str) -> Iterator[None]:
 
 def _serve(workers: int) -> None:
     """Run a scheduler and its workers until standard input closes, then end at once: they have nothing to keep."""
-    import dask
-
-    dask.config.set({"distributed.scheduler.allowed-failures": ALLOWED_FAILURES})
     with tempfile.TemporaryDirectory(prefix="hwsim-sweep-", ignore_cleanup_errors=True) as scratch:
         cluster = distributed().LocalCluster(
             n_workers=workers, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None,
@@ -188,6 +194,7 @@ if __name__ in {"__main__", "__mp_main__"}:
     import dask
 
     dask.config.refresh(paths=[], env={})
+    dask.config.set(_LEAN)
 
 if __name__ == "__main__":
     _serve(int(sys.argv[1]))

@@ -3,20 +3,19 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import floor
 from pathlib import Path
 from typing import Any, overload
 
 from cost_models import Cost
 from hwsim import accelerator as presets
-from hwsim.prices import fastest_mhz
 from hwsim.study.beside import beside, measured
 from hwsim.study.cases import Case, digits
 from hwsim.study.checks import check_point
+from hwsim.study.clocks import check_clock, clocked
 from hwsim.study.evaluation import Evaluation, evaluate, value_figures, value_key
 from hwsim.study.front import pareto
 from hwsim.study.machine import draft, resolve_cost
-from hwsim.study.point import DEFAULT_ACCELERATOR, FASTEST, DesignPoint
+from hwsim.study.point import DEFAULT_ACCELERATOR, DesignPoint
 from hwsim.study.pricing import PIPELINE
 from hwsim.study.quantities import QUANTITIES, quantity
 from hwsim.study.version import model_version
@@ -178,7 +177,7 @@ def compare(
     names = tuple(dict.fromkeys((*formats, *units)))
     if not names:
         raise ValueError("formats or units must name at least one, not none")
-    _check_clock(clock_mhz)
+    check_clock(clock_mhz)
     chosen, places = _with_files(digits() if case is None else case, accelerators or (DEFAULT_ACCELERATOR,))
     points = [
         _point(name, lanes, chosen, place, technology)
@@ -187,7 +186,7 @@ def compare(
         for name in names
     ]
     costs = [_cost(point, chosen, measure=measure, progress=progress) for point in points]
-    points, notes = _clocked(points, costs, chosen, clock_mhz)
+    points, notes = clocked(points, costs, chosen, clock_mhz)
     values: dict[str, dict[str, Any]] = {}
     evaluations = []
     for point, cost in zip(points, costs, strict=True):
@@ -203,15 +202,6 @@ def compare(
         beside=tuple(others),
         notes=(f"network {chosen.name}: {chosen.what}", _RULE, f"units of {PIPELINE} register ranks", *notes),
     )
-
-
-def _check_clock(clock_mhz: object) -> None:
-    if clock_mhz is None or clock_mhz == FASTEST:
-        return
-    if isinstance(clock_mhz, bool) or not isinstance(clock_mhz, int):
-        raise TypeError(f"clock_mhz must be an int, {FASTEST!r} or None, not {clock_mhz!r}")
-    if not 1 <= clock_mhz <= 10000:
-        raise ValueError(f"clock_mhz must be in 1..10000, not {clock_mhz}")
 
 
 def _with_files(case: Case, accelerators: Sequence[str | Path]) -> tuple[Case, list[str]]:
@@ -251,45 +241,6 @@ def _cost(point: DesignPoint, case: Case, *, measure: bool, progress: Progress) 
     if not measure or spec.array.serial_bits or (known is not None and known.shipped and not known.is_fitted):
         return known
     return measured(spec.element, spec.technology, spec.pipeline, measure=True, progress=progress)
-
-
-def _clocked(
-    points: Sequence[DesignPoint], costs: Sequence[Cost | None], case: Case, clock_mhz: int | str | None
-) -> tuple[list[DesignPoint], list[str]]:
-    """Return the points at the clock asked for, or at one that all units of a technology reach; and what that is."""
-    if clock_mhz is not None:
-        return [point.with_settings(clock_mhz=clock_mhz) for point in points], []
-    slowest: dict[str, tuple[float, str]] = {}
-    for point, cost in zip(points, costs, strict=True):
-        fastest = None if cost is None else fastest_mhz(cost)
-        if fastest is not None:
-            here = (fastest, point.unit)
-            slowest[point.technology] = min(slowest.get(point.technology, here), here)
-    common = {technology: _round_clock(fastest) for technology, (fastest, _) in slowest.items()}
-    found = []
-    for point in points:
-        own = _own_clock(point, case)
-        reached = common.get(point.technology, own)
-        found.append(
-            point if reached is None or own is None or reached >= own else point.with_settings(clock_mhz=reached)
-        )
-    return found, [
-        f"clock in {technology}: at most {common[technology]} MHz, which every unit reaches with its wires; the slowest "
-        f"is {unit}, {fastest:.4g} MHz"
-        for technology, (fastest, unit) in slowest.items()
-    ]
-
-
-def _own_clock(point: DesignPoint, case: Case) -> int | None:
-    try:
-        return draft(point, case).clock_mhz
-    except ValueError:
-        return None
-
-
-def _round_clock(fastest: float) -> int:
-    """Return the highest multiple of 10 MHz that is reached; below 10 MHz, the highest whole one, at least 1."""
-    return max(10 * floor(fastest / 10) or floor(fastest), 1)
 
 
 def _beside(

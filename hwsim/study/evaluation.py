@@ -119,18 +119,25 @@ def evaluate(
     ------
     LookupError, TypeError, ValueError
         For names that are not known, as `hwsim.study.check_point`.
+
+    Examples
+    --------
+    >>> from hwsim.study import digits
+    >>> found = evaluate(DesignPoint.of("mxfp4"), digits())
+    >>> found["bits_per_element"], found["units"], found["cycles"]
+    (4.25, 16, 1958)
+    >>> evaluate(DesignPoint.of("mxfp4", settings={"array.rows": 0}), digits()).refused
+    'preset mxfp4_4x4: array: rows must be in 1..4096, not 0'
     """
     check_point(point, case)
-    known = None if cost == "known" else cost
+    known = _known(point, case) if cost == "known" else cost
+    key = point_key(point, case, known, layers=layers)
     try:
-        if cost == "known":
-            known = resolve_cost(point, case)
         net = running(point, case)
         figures, each_layer, stages, sources = machine_figures(point, case, net, known)
     except (LookupError, ValueError) as error:
-        return Evaluation(point=point, key=point_key(point, case, known, layers=layers), refused=_text(error))
+        return Evaluation(point=point, key=key, refused=_text(error))
     found = value_figures(point, case, layers=layers) if values is None else values
-    key = point_key(point, case, known, layers=layers)
     if found["refused"]:
         return Evaluation(point=point, key=key, refused=found["refused"])
     unknown: dict[str, float | None] = {"sqnr_db": None, "sqnr_alone_db": None}
@@ -142,6 +149,14 @@ def evaluate(
         stages=stages,
         sources=(*found["sources"], *sources),
     )
+
+
+def _known(point: DesignPoint, case: Case) -> Cost | None:
+    """Return what the unit costs; None where that is not known, or the point cannot be."""
+    try:
+        return resolve_cost(point, case)
+    except ValueError:
+        return None
 
 
 def value_figures(point: DesignPoint, case: Case, *, layers: bool = True) -> dict[str, Any]:

@@ -42,6 +42,12 @@ def pareto(rows: Sequence[Row], objectives: Mapping[str, Better]) -> list[bool]:
 
     Examples
     --------
+    >>> rows = [{"area": 1, "accuracy": 0.8}, {"area": 2, "accuracy": 0.9}, {"area": 3, "accuracy": 0.9}]
+    >>> pareto(rows, {"area": "less", "accuracy": "more"})
+    [True, True, False]
+
+    Examples
+    --------
     >>> rows = [{"accuracy": 0.97, "energy_nj": 9.0}, {"accuracy": 0.98, "energy_nj": 12.0},
     ...         {"accuracy": 0.96, "energy_nj": 10.0}]
     >>> pareto(rows, {"accuracy": "more", "energy_nj": "less"})

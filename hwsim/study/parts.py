@@ -73,7 +73,7 @@ def table_of(kind: Kind, rows: Sequence[Mapping[str, Any]]) -> Any:
     known = set(_COLUMNS[kind])
     for row in rows:
         if row.keys() - known or "key" not in row:
-            raise ValueError(f"a row of {kind} must have a key and none but {', '.join(known)}, not {sorted(row)}")
+            raise ValueError(f"a row of {kind} must have a key and none but {', '.join(_COLUMNS[kind])}, not {sorted(row)}")
     try:
         return pa.Table.from_pylist(list(rows), schema=schema(kind))
     except pa.ArrowException as error:

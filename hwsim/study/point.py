@@ -113,6 +113,13 @@ class DesignPoint:
             For unknown formats and units; the message has the close matches.
         TypeError, ValueError
             Where the parts do not go together, and as the class.
+
+        Examples
+        --------
+        >>> DesignPoint.of("mxfp4").unit
+        'mxfp4_l16_float32'
+        >>> DesignPoint.of("int8", lanes=4, accumulator="int20", settings={"array.rows": 8}).settings
+        (('array.rows', 8),)
         """
         unit = resolved(format, lanes, accumulator)
         given = settings if isinstance(settings, tuple) else tuple(settings.items())

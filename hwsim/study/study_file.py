@@ -39,6 +39,7 @@ _KEYS = (
     "name", "description", "networks", "accelerators", "parameters", "search", "points", "exclude", "costs", "layers"
 )  # fmt: skip
 _SEARCH = ("method", "points", "seed", "population", "objectives", "limits")
+_OF_LABELS = frozenset({"accuracy", "float_accuracy"})
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _POPULATION = 32
 
@@ -48,7 +49,7 @@ class Study:
     """What a study's file says, checked; docs/sweep.md has every key.
 
     `count`, `seed` and `population` are those of `search`; `objectives` and `limits` are by figure. `asked` are the
-    objectives of each front that the file asks for: none where it leaves them out. `absent` are optional networks that
+    objectives of each front that is asked for: none where a grid leaves that open. `absent` are optional networks that
     have no file: their points are left out.
     """
 
@@ -107,7 +108,8 @@ class Study:
         Raises
         ------
         FileNotFoundError, TypeError, ValueError
-            As `hwsim.study.case`, with the file of the study and the network.
+            As `hwsim.study.case`, with the file of the study and the network; and if an objective or a limit is an
+            accuracy, and a network has no labels.
         """
         made = {}
         for name in self.used("network", BUILT_IN):
@@ -116,6 +118,12 @@ class Study:
             except (LookupError, OSError, TypeError, ValueError) as error:
                 kind = ValueError if isinstance(error, LookupError | OSError) else type(error)
                 raise kind(f"{self.file}: networks.{name}: {error.args[0] if error.args else error}") from None
+            for key in _OF_LABELS.intersection((*(key for front in self.asked for key in front), *self.limits)):
+                if made[name].labels is None:
+                    raise ValueError(
+                        f"{self.file}: search: {key} needs labels, which network {name} has not: "
+                        "choose objectives and limits of agreement or output_sqnr_db"
+                    )
         return made
 
     def used(self, key: str, default: str) -> tuple[str, ...]:
@@ -178,7 +186,7 @@ def read_study(path: str | Path, models: Mapping[str, str | Path] | None = None)
         seed=whole(chosen.get("seed", 0), 0, f"{where}: search.seed"),
         population=whole(chosen.get("population", _POPULATION), 2, f"{where}: search.population"),
         objectives=wanted,
-        asked=(wanted,) if "objectives" in chosen else (),
+        asked=(wanted,) if "objectives" in chosen or method == "pareto" else (),
         limits=limits(chosen.get("limits", {}), f"{where}: search.limits"),
         costs="measured" if one_of(table.get("costs", "known"), COSTS, f"{where}: costs") == "measured" else "known",
         layers=flag_of(table.get("layers", True), f"{where}: layers"),
@@ -228,6 +236,8 @@ def _space(table: Mapping[str, Any], names: Names, where: str, method: str) -> S
     space = Space(
         tuple(grids), tuple(excluded(each, grids, f"{where}: exclude[{index}]") for index, each in enumerate(given))
     )
+    if method == "pareto" and len(held.get("network", ())) > 1:
+        raise ValueError(f"{where}: parameters.network must be one network where method is 'pareto': a front is of one")
     if len(space) > 2**53:
         raise ValueError(f"{where}: parameters: the combinations must be at most 2**53, not {len(space)}")
     return space

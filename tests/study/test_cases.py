@@ -10,6 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from hwsim import accelerator, data, network
+from hwsim.network.onnx_reader import from_model
+from hwsim.quantization import float_form
 from hwsim.study import Case, case, digits
 
 Arrays = dict[str, NDArray[Any]]
@@ -69,7 +71,11 @@ def test_case_from_quantized_is_the_float_network(images: Arrays) -> None:
     made = case("float", INT8, images, from_quantized=True)
     assert {spec.dtype for spec in made.network.tensors.values()} == {"float32"}
     quantized = network.run(network.read(INT8), {"input": images["input"]})["output"]
-    assert np.abs(network.run(made.network, dict(made.inputs))["output"] - quantized).max() < 1
+    found = network.run(made.network, dict(made.inputs))["output"]
+    assert np.abs(found - quantized).max() < 1
+    whole = from_model(float_form(INT8))  # with an Identity where a quantizer was
+    assert len(made.network.layers) < len(whole.layers)
+    assert np.array_equal(found, network.run(whole, dict(made.inputs))["output"])
 
 
 def test_case_accelerators_are_text(tmp_path: Path) -> None:

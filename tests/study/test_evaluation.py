@@ -277,14 +277,18 @@ def test_needs_price_of_what_nobody_measured(few: Case) -> None:
 
 
 def test_evaluation_is_the_same_in_another_process(few: Case, mxfp4: Evaluation, tmp_path: Path) -> None:
-    (tmp_path / "case").write_bytes(pickle.dumps(few))
+    quantized = DesignPoint.of("int8", settings={"quantization.smooth": 0.5})
+    here = [mxfp4, evaluate(quantized, few, layers=False)]
+    (tmp_path / "case").write_bytes(pickle.dumps((few, quantized)))
     script = (
         "import json, pickle, sys, pathlib; from hwsim.study import DesignPoint, evaluate; "
-        "case = pickle.loads(pathlib.Path(sys.argv[1]).read_bytes()); "
-        "print(json.dumps(evaluate(DesignPoint.of('mxfp4'), case).as_dict()))"
+        "case, quantized = pickle.loads(pathlib.Path(sys.argv[1]).read_bytes()); "
+        "found = [evaluate(DesignPoint.of('mxfp4'), case), evaluate(quantized, case, layers=False)]; "
+        "print(json.dumps([each.as_dict() for each in found])); "
+        "assert not {'dask', 'distributed', 'optuna', 'plotly', 'pyarrow'} & set(sys.modules)"
     )
-    others = {"PYTHONHASHSEED": "7", "OPENBLAS_NUM_THREADS": "1", "OPENBLAS_CORETYPE": "Prescott"}
+    others = {"PYTHONHASHSEED": "7", "OPENBLAS_NUM_THREADS": "1", "OPENBLAS_CORETYPE": "Prescott"}  # adds up otherwise
     done = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path / "case")], env=os.environ | others, check=True, capture_output=True
     )
-    assert done.stdout.decode().strip() == json.dumps(mxfp4.as_dict())
+    assert done.stdout.decode().strip() == json.dumps([each.as_dict() for each in here])

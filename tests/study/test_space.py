@@ -7,9 +7,10 @@ import pytest
 
 from hwsim.study import DesignPoint
 from hwsim.study.genetic import shuffled
+from hwsim.study.point import Setting
 from hwsim.study.space import DEFAULT, Grid, Space, point_of
 
-_PARAMETERS = {
+_PARAMETERS: dict[str, tuple[Setting, ...]] = {
     "format": ("int8", "mxfp4"), "lanes": (8, 16), "accelerator": ("mxfp4_4x4", "int8_16x16"),
     "array.rows": (2, 4, 8), "clock_mhz": (DEFAULT, "fastest"),
 }  # fmt: skip
@@ -19,7 +20,7 @@ def test_space_all_is_the_product_in_order() -> None:
     chosen = Space((Grid(_PARAMETERS),)).all()
     expected = [
         DesignPoint.of(
-            name, lanes=lanes, accelerator=accelerator,
+            str(name), lanes=int(lanes), accelerator=str(accelerator),
             settings={"array.rows": rows, **({} if clock == DEFAULT else {"clock_mhz": clock})},
         )
         for name, lanes, accelerator, rows, clock in product(*_PARAMETERS.values())
@@ -31,7 +32,10 @@ def test_space_all_is_the_product_in_order() -> None:
 
 
 def test_space_excludes_partial_matches() -> None:
-    excludes = ({"format": ("int8",), "lanes": (8,)}, {"array.rows": (2, 8)})
+    excludes: tuple[dict[str, tuple[Setting, ...]], ...] = (
+        {"format": ("int8",), "lanes": (8,)},
+        {"array.rows": (2, 8)},
+    )
     space = Space((Grid(_PARAMETERS),), excludes)
     chosen = space.all()
     kept = [

@@ -120,6 +120,17 @@ def test_study_file_network_of_an_option(tmp_path: Path) -> None:
         read_study(_file(tmp_path, text), {"resnet8": tmp_path / "broken.onnx"}).cases()
 
 
+def test_study_file_accuracy_without_labels_wrong(tmp_path: Path) -> None:
+    text = "[parameters]\nformat = 'int8'\nnetwork = 'mine'\n[search]\nmethod = 'pareto'\npoints = 4\n"
+    model = {"mine": data.digits_model_path(quantized=False)}
+    with pytest.raises(
+        ValueError, match="search: accuracy needs labels, which network mine has not: choose objectives"
+    ):
+        read_study(_file(tmp_path, text), model).cases()
+    others = "objectives = {agreement = 'more', energy_nj = 'less'}\n"
+    assert list(read_study(_file(tmp_path, text + others), model).cases()) == ["mine"]
+
+
 def test_study_file_without_points_wrong(tmp_path: Path) -> None:
     study = _read(tmp_path, "[parameters]\nformat = 'mxfp4'\nlanes = 20\n")
     with pytest.raises(ValueError, match=r"no point is left: mxfp4, 20 lanes: lanes must divide a's block"):
@@ -172,6 +183,8 @@ _WRONG = {
     _FORMAT + "[search]\npoints = 4": "search.points goes with method random or pareto, not with 'grid'",
     _FORMAT + "[search]\nmethod = 'list'": "search.method 'list' goes with [[points]] tables, and there are none",
     _FORMAT + "[search]\nmethod = 'grid'\n[[points]]": "search.method 'grid' does not go with [[points]]",
+    "[networks.a]\nmodel = 'study.toml'\n" + _FORMAT + "network = ['a', 'digits']\n"
+    "[search]\nmethod = 'pareto'\npoints = 4": "parameters.network must be one network where method is 'pareto'",
     _FORMAT + "[search]\nmethod = 'pareto'\npoints = 0": "search.points must be at least 1, not 0",
     _FORMAT + "[search]\nmethod = 'pareto'\npoints = 4\npopulation = 1": "search.population must be at least 2, not 1",
     _FORMAT + "[search.objectives]\naccuracy = 'more'": "search.objectives must be two figures or more",

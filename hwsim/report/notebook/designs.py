@@ -25,6 +25,7 @@ _FIGURES = (
     "inferences_per_s_per_mm2",
     "inferences_per_j",
 )
+_SHOWN_ROWS, _SHOWN_REFUSED = 200, 20
 _FRONTS = {"energy": "energy_nj", "area": "area_mm2", "latency": "latency_us"}
 
 
@@ -54,7 +55,10 @@ def designs_table(designs: Designs) -> str:
     refused = [
         f"{each.point.format} on {each.point.accelerator}: {each.refused}" for each in evaluations if each.refused
     ]
-    return table(headings, cells, f"{len(rows)} designs") + "".join(map(note, refused))
+    notes = [f"and {len(cells) - _SHOWN_ROWS:,} more, all in `table()`"] if len(cells) > _SHOWN_ROWS else []
+    notes += refused[:_SHOWN_REFUSED]
+    notes += [f"and {len(refused) - _SHOWN_REFUSED:,} more are refused"] if len(refused) > _SHOWN_REFUSED else []
+    return table(headings, cells[:_SHOWN_ROWS], f"{len(rows):,} designs") + "".join(map(note, notes))
 
 
 def _heading(key: str) -> str:

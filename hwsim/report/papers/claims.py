@@ -20,13 +20,13 @@ __all__ = [
 
 CLAIMS = Path(__file__).with_name("claims.toml")
 KNOWN = ("printed", "read off", "worked out")
-"""How a paper's figure is known: it stands there, it was read off a drawing, it follows from others that stand there."""
+"""How a paper's figure is known: it stands there, was read off a drawing, or follows from others that stand there."""
 _RULES = ("within", "above", "mostly_above", "between", "digits")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ours:
-    """How a figure of ours is come by: a name of `hwsim.report.papers.measures`, what it is of, and its arguments."""
+    """How a figure of ours is come by: a name of `hwsim.report.papers.measures`, what it is of, its arguments."""
 
     measure: str
     label: str
@@ -50,8 +50,8 @@ class Claim:
     known : str
         Of `KNOWN`.
     agrees : mapping
-        One rule: ``within`` (relative), ``digits`` (the same when rounded so), ``above`` (all of ours), ``mostly_above``
-        (more than half of ours), ``between``.
+        One rule: ``within`` (relative), ``digits`` (the same when rounded so), ``above`` (all of ours),
+        ``mostly_above`` (more than half of ours), ``between``.
     why : str
         Why ours differ, where they do.
     ours : tuple of Ours
@@ -149,16 +149,16 @@ def agrees(claim: Claim, ours: Sequence[float]) -> bool:
     """Return whether figures of ours agree with a claim, by its rule."""
     ((rule, limit),) = claim.agrees.items()
     if rule == "above":
-        return all(value > limit for value in ours)
+        return all(value > float(limit) for value in ours)
     if rule == "mostly_above":
-        return 2 * sum(value > limit for value in ours) > len(ours)
+        return 2 * sum(value > float(limit) for value in ours) > len(ours)
     if rule == "between":
-        return all(limit[0] <= value <= limit[1] for value in ours)
+        return all(float(limit[0]) <= value <= float(limit[1]) for value in ours)
     assert not isinstance(claim.value, str)
     pairs = list(zip(ours, claim.value, strict=True))
     if rule == "digits":
         return all(f"{one:.{limit}f}" == f"{other:.{limit}f}" for one, other in pairs)
-    return all(abs(one / other - 1) <= limit for one, other in pairs)
+    return all(abs(one / other - 1) <= float(limit) for one, other in pairs)
 
 
 def figures_text(claim: Claim, values: Sequence[float] | str) -> str:

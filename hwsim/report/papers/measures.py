@@ -7,16 +7,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cost_models import Cost, measurements
 from cost_models.closed_forms import fp8_vs_int8, int_vs_fp
 from cost_models.closed_forms.minifloat import integer_accumulator_bits, minifloat_accumulator_bits
-from cost_models.table import from_csv
 from hwsim import datapath
 from hwsim.datapath.digits import bench_average, nonzero_digits
 from hwsim.formats import FloatSpec, named
 from hwsim.formats.crossover import CONTESTS, closed_crossing, exact_crossing
 from hwsim.formats.overshoot import overshoot_exact
 from hwsim.ranking import DIGITS, rank_file
+from hwsim.report.papers.catalog import AREA_WITHOUT_CONVERSION, shipped
 from hwsim.report.papers.recorded import Recorded
 from hwsim.report.papers.studied import Studied
 
@@ -128,27 +127,14 @@ def _front_share(sources: Sources, *, network: str) -> Found:
     return Found((100 * sources.study.integers_on_front(network),), sources.study.how)
 
 
-@lru_cache(maxsize=8)
-def _catalog(technology: str) -> Mapping[tuple[str, int], Cost]:
-    """Return the costs that come with the package, whatever the user has measured."""
-    path = measurements.shipped_path(technology)
-    return {(cost.unit, cost.pipeline): cost for cost in from_csv(path.read_text(encoding="utf-8"), path.name)}
-
-
-def _figure(unit: str, technology: str, pipeline: int, figure: str, without: Sequence[str]) -> float:
-    cost = _catalog(technology)[datapath.named(unit).name, pipeline]
-    return float(getattr(cost, figure)) - sum((cost.area_by_stage or {}).get(stage, 0.0) for stage in without)
-
-
 def _catalog_ratios(
     _: Sources, *, units: Sequence[str], pipeline: int, figure: str, of: str = "", over: Sequence[str] = (),
-    technology: str = "asap7", without: Sequence[str] = (),
+    technology: str = "asap7",
 ) -> Found:  # fmt: skip
     bases = over or [of] * len(units)
-    pairs = zip(units, bases, strict=True)
     values = [
-        _figure(one, technology, pipeline, figure, without) / _figure(other, technology, pipeline, figure, without)
-        for one, other in pairs
+        shipped(one, technology, pipeline, figure) / shipped(other, technology, pipeline, figure)
+        for one, other in zip(units, bases, strict=True)
     ]
     return Found(tuple(values), f"the catalog of {technology}")
 
@@ -158,12 +144,9 @@ def _catalog_ratio(sources: Sources, *, unit: str, **given: Any) -> Found:
 
 
 def _minifloat_area(sources: Sources, *, widths: Sequence[int]) -> Found:
-    ratios = [
-        _figure(unit, "asap7", 2, "area_um2", ["round_pack"])
-        / _figure(f"int{bits}_l1_int{2 * bits + 12}_to_float32", "asap7", 2, "area_um2", ["round_pack"])
-        for bits in widths
-        for unit in sources.study.minifloats(bits)
-    ]
+    pairs = [(unit, sources.study.integer(bits)) for bits in widths for unit in sources.study.minifloats(bits)]
+    areas = [[shipped(unit, "asap7", 2, AREA_WITHOUT_CONVERSION) for unit in pair] for pair in pairs]
+    ratios = [one / other for one, other in areas]
     return Found((min(ratios), max(ratios)), "the catalog of asap7")
 
 
@@ -185,9 +168,7 @@ def _minifloat_register(_: Sources, *, exact: bool) -> Found:
 
 
 def _ent_digits(_: Sources, *, sigmas: Sequence[float]) -> Found:
-    return Found(
-        tuple(bench_average(sigma, "en_t", 128) for sigma in sigmas), "`hwsim.datapath.digits.bench_average`"
-    )
+    return Found(tuple(bench_average(sigma, "en_t", 128) for sigma in sigmas), "`hwsim.datapath.digits.bench_average`")
 
 
 def _booth_share(_: Sources) -> Found:

@@ -13,6 +13,7 @@ from hwsim.study.point import DesignPoint
 __all__ = [
     "KEPT",
     "PATH",
+    "WIDTHS",
     "Studied",
 ]
 
@@ -24,7 +25,7 @@ KEPT = (
 )  # fmt: skip
 """The figures of a point that are kept."""
 _DIGITS = 7
-_WIDTHS = {
+WIDTHS = {
     3: ("minifloat_e2m0",),
     4: ("minifloat_e2m1", "minifloat_e3m0"),
     5: ("minifloat_e2m2", "minifloat_e3m1", "minifloat_e4m0"),
@@ -101,27 +102,27 @@ class Studied:
 
     def minifloats(self, bits: int) -> tuple[str, ...]:
         """Return the units of the minifloats of so many bits, one product a step."""
-        return tuple(DesignPoint.of(name, lanes=1).unit for name in _WIDTHS[bits])
+        return tuple(DesignPoint.of(name, lanes=1).unit for name in WIDTHS[bits])
+
+    def integer(self, bits: int) -> str:
+        """Return the unit of the integer of so many bits, one product a step."""
+        return DesignPoint.of(f"int{bits}", lanes=1).unit
 
     def best_minifloat(self, network: str, bits: int) -> float:
         """Return by how many dB the outputs of the best minifloat of a width lead those of its integer."""
         figures = [float(self.row(network, unit)["output_sqnr_db"]) for unit in self.minifloats(bits)]
-        return max(figures) - float(self.row(network, _integer(bits))["output_sqnr_db"])
+        return max(figures) - float(self.row(network, self.integer(bits))["output_sqnr_db"])
 
     def integers_on_front(self, network: str) -> float:
         """Return the share of integers among the formats on the front of output SQNR and area without conversion."""
-        units = [unit for bits in _WIDTHS for unit in (_integer(bits), *self.minifloats(bits))]
+        units = [unit for bits in WIDTHS for unit in (self.integer(bits), *self.minifloats(bits))]
         rows = [self.row(network, unit) for unit in units]
         figures = [
             {"sqnr": row["output_sqnr_db"], "area": row["unit_area_um2"] - row["conversion_um2"]} for row in rows
         ]
         on = pareto(figures, {"sqnr": "more", "area": "less"})
         integers = sum(is_on and row["format"].startswith("int") for is_on, row in zip(on, rows, strict=True))
-        return integers / sum(on)
-
-
-def _integer(bits: int) -> str:
-    return DesignPoint.of(f"int{bits}", lanes=1).unit
+        return float(integers / sum(on))
 
 
 def _rounded(value: Any) -> Any:

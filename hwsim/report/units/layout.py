@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where everything in the drawing of a unit stands: a shape a stage, the signals between them, each register's loop."""
 
-import textwrap
+import re
 from dataclasses import dataclass, field
 
 from hwsim.datapath import DotProductUnit, TruncatedAlignment
@@ -14,7 +14,8 @@ __all__ = [
     "laid_out",
 ]
 
-_LETTER = 0.56  # of a font's size: how wide a letter is taken to be, that of DejaVu Sans, wider than other common fonts
+_LETTER, _BOLD = 0.56, 1.1  # of a font's size: a letter's width in DejaVu Sans, wider than other common fonts
+_WIDTHS = {**dict.fromkeys("mwMW@%", 0.98), **dict.fromkeys("ijlt.,:;'|![]() ", 0.4)}  # of letters far from it
 _EDGE, _GUTTER = 12, 38  # around the drawing, and left of the shapes
 _LEAST, _STACKED, _STEP = 48, 4, 4  # a shape's height; boxes drawn for many lanes, and how far apart
 _WIDE = 480  # from here on the drawing is laid out for a page, below for a phone
@@ -110,6 +111,22 @@ def _sign(number: int) -> int:
     return (number > 0) - (number < 0)
 
 
+def _broken(words: list[str], joint: str, room: float) -> list[str]:
+    """Put words in lines of a width, in font sizes; those that go on begin with a space."""
+    lines, line = [], words[0]
+    for word in words[1:]:
+        longer = line + joint + word
+        if _breadth(longer) > room:
+            lines.append(line)
+            longer = f"\u2002{word}"
+        line = longer
+    return [*lines, line]
+
+
+def _breadth(text: str) -> float:
+    return sum(_WIDTHS.get(letter, _LETTER) for letter in text)
+
+
 @dataclass(slots=True, kw_only=True)
 class _Layout:
     """The drawing while it grows downward; `y` is where it has come to."""
@@ -136,15 +153,14 @@ class _Layout:
 
     def wrapped(self, text: str, x: int) -> list[str]:
         """Break a text into lines that end within the drawing."""
-        letters = int((self.drawing.width - _EDGE - x) / (self.size * _LETTER))
-        return textwrap.wrap(text, letters, subsequent_indent="\u2002")
+        return _broken(text.split(" "), " ", (self.drawing.width - _EDGE - x) / self.size)
 
     def heading(self) -> None:
         size = self.size + 1
-        letters = int((self.drawing.width - 2 * _EDGE) / (size * (_LETTER + 0.05)))
-        for line in textwrap.wrap(self.drawing.title.replace("_", "_\u200b"), letters, break_on_hyphens=False) or [""]:
+        room = (self.drawing.width - 2 * _EDGE) / (size * _BOLD)
+        for line in _broken(re.split("(?<=_)", self.drawing.title), "", room):
             self.y += size + 3
-            self.drawing.texts.append(Text(text=line.replace("\u200b", ""), x=_EDGE, y=self.y, size=size, bold=True))
+            self.drawing.texts.append(Text(text=line, x=_EDGE, y=self.y, size=size, bold=True))
         self.y += _EDGE
 
     def operands(self) -> None:

@@ -167,6 +167,16 @@ def test_comparison_html_marks_the_front(comparison: Comparison) -> None:
     assert comparison[-1].refused in "".join(_parsed(html).itertext())
 
 
+def test_comparison_html_of_many_designs(comparison: Comparison) -> None:
+    many = replace(comparison, evaluations=comparison[:5] * 50, beside=comparison.beside[:5] * 50)
+    html = reprs.comparison_html(many)
+    assert len(_cells(html)) == 1 + 200
+    assert "250 designs" in html
+    assert "and 50 more, all in `table()`" in html
+    refused = replace(comparison, evaluations=comparison[-1:] * 25, beside=comparison.beside[-1:] * 25)
+    assert "and 5 more are refused" in reprs.comparison_html(refused)
+
+
 def _shell(tmp_path: Path, code: str) -> str:
     """Run code in an IPython shell of a process of its own, which has not imported hwsim."""
     start = (

@@ -60,7 +60,7 @@ function figuresTable(points) {
     groups.get(each.group).push(each);
   }
   const heads = points.flatMap((point, at) => [
-    make("th", { scope: "col", class: "number" }, letter(at), " ", pointFormat(point)),
+    make("th", { scope: "col", class: "number" }, letter(at), make("span", { class: "name" }, ` ${pointFormat(point)}`)),
     at > 0 && make("th", { scope: "col", class: "ratio" }, `${LETTERS[at]} / A`),
   ]);
   const bodies = [...groups.entries()].map(([group, list]) => make(
@@ -88,7 +88,7 @@ function figureRow(each, points) {
 function figureText(each, point) {
   const error = statisticalError(each.key, point);
   const mark = each.quantity.priced && isFitted(point) && value(each.key, point) !== null ? "≈ " : "";
-  return mark + cellText(each.key, point) + (error === null ? "" : ` ± ${significant(error, 2)}`);
+  return mark + numberText(each.key, point) + (error === null ? "" : ` ± ${significant(error, 2)}`);
 }
 
 /** The ratio to the first point; a difference where a ratio says little (per cent, decibels). */

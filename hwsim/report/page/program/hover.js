@@ -39,7 +39,7 @@ function connect(picture) {
   element.on("plotly_selected", (event) => {
     const points = (event?.points ?? []).map((each) => each.customdata).filter((point) => point !== undefined);
     if (points.length) select([...new Set(together ? [...state.selected, ...points] : points)]);
-    else if (event) drawPicture(picture);
+    else if (event) requestAnimationFrame(() => drawPicture(picture));
   });
   element.on("plotly_doubleclick", () => unzoom(picture.id));
   element.on("plotly_hover", ({ points, event }) => {

@@ -54,17 +54,14 @@ function showTheme() {
   byId("theme").setAttribute("aria-label", `Change to the ${theme() === "dark" ? "light" : "dark"} theme`);
 }
 
-function drawOnce() {
+/** What needs no point; all that there is where every point was refused. */
+function drawAround() {
   byId("title").textContent = payload.title;
   byId("title").classList.toggle("long", payload.title.length > 70);
   drawFacts();
-  drawFilters();
-  drawAxisChoices();
-  drawLayerChoices();
   drawRefused();
   drawAssumptions();
   drawNext();
-  connectTable();
   byId("theme").addEventListener("click", () => {
     const other = theme() === "dark" ? "light" : "dark";
     change({ theme: other === systemTheme() ? "" : other });
@@ -72,28 +69,43 @@ function drawOnce() {
   byId("link").replaceWith(Object.assign(copyButton("Copy link", () => location.href, "The link to this view is copied."), { id: "link" }));
 }
 
+function drawOnce() {
+  drawFilters();
+  drawAxisChoices();
+  drawLayerChoices();
+  connectTable();
+}
+
 watch(["theme"], showTheme);
-watch([...FILTERING, "show", "selected"], showFilters);
-watch([...FILTERING, "show", "x", "y", "colour", "symbol", "theme", "sort", "columns"], drawTable);
-watch(["selected"], () => (state.show === "selected" ? drawTable() : markRows()));
-watch(["columns"], showColumns);
-watch([...FILTERING, "x", "y", "x2", "y2", "colour", "symbol", "theme"], drawGlance);
-watch([...FILTERING, "show", "colour", "symbol", "theme", "log"], drawLegend);
-watch(["selected", "x", "y", "x2", "y2", ...FILTERING, "theme", "colour", "symbol"], drawDetails);
-watch(["loss", "cost", "layersOf", "network", "theme", "selected", "sort", "show", "x", "y", ...FILTERING], drawLayers);
-watch(["x", "y", "x2", "y2", "log", "colour", "symbol", "loss", "cost", "layersOf", "network"], showAxisChoices);
-
-addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && state.selected.length && !document.querySelector("details.popover[open]")) select([]);
-});
-
-/** All but the pictures, at once: it can be read while the plotting library is being read. */
-drawOnce();
-followLink();
+drawAround();
+const empty = !measurable.length;
+if (empty) {
+  for (const section of document.querySelectorAll(".with-points")) section.hidden = true;
+  showTheme();
+  systemDark.addEventListener("change", showTheme);
+} else {
+  watch([...FILTERING, "show", "selected"], showFilters);
+  watch([...FILTERING, "show", "x", "y", "colour", "symbol", "theme", "sort", "columns"], drawTable);
+  watch(["selected"], () => (state.show === "selected" ? drawTable() : markRows()));
+  watch(["columns"], showColumns);
+  watch([...FILTERING, "x", "y", "x2", "y2", "colour", "symbol", "theme"], drawGlance);
+  watch([...FILTERING, "show", "colour", "symbol", "theme", "log"], drawLegend);
+  watch(["selected", "x", "y", "x2", "y2", ...FILTERING, "theme", "colour", "symbol"], drawDetails);
+  watch(["loss", "cost", "layersOf", "network", "theme", "selected", "sort", "show", "x", "y", ...FILTERING], drawLayers);
+  watch(["x", "y", "x2", "y2", "log", "colour", "symbol", "loss", "cost", "layersOf", "network"], showAxisChoices);
+  drawOnce();
+  followLink(); // all but the pictures: it can be read while the plotting library is being read
+}
 performance.mark("hwsim-readable");
 
 /** The pictures; called at the end of the page, when the plotting library is there. */
 function begin() {
+  if (!empty) beginPictures();
+  document.documentElement.dataset.ready = "";
+  performance.mark("hwsim-ready");
+}
+
+function beginPictures() {
   drawPictures();
   for (const picture of PICTURES) connect(picture);
   watch(PARTS_OF_PICTURES, drawPictures);
@@ -104,8 +116,15 @@ function begin() {
     drawPictures();
   }, 100)).observe(byId("pictures"));
   systemDark.addEventListener("change", () => change({ theme: state.theme }));
-  addEventListener("beforeprint", () => { document.documentElement.dataset.theme = "light"; drawPictures(); });
-  addEventListener("afterprint", () => { showTheme(); drawPictures(); });
-  document.documentElement.dataset.ready = "";
-  performance.mark("hwsim-ready");
+  addEventListener("beforeprint", () => {
+    document.documentElement.dataset.theme = "light";
+    drawPictures();
+  });
+  addEventListener("afterprint", () => {
+    showTheme();
+    drawPictures();
+  });
+  addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && state.selected.length && !document.querySelector("details.popover[open]")) select([]);
+  });
 }

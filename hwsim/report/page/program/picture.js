@@ -39,6 +39,7 @@ function drawPicture(picture) {
   Plotly.react(element, traces, layoutOf(frame, element.clientWidth, points.length), CONFIGURATION);
   drawn.set(picture.id, { frame, points: new Set(points) });
   element.setAttribute("aria-label", pictureText(keys, points, front));
+  for (const drawing of element.querySelectorAll("svg.main-svg")) drawing.setAttribute("aria-hidden", "true");
   byId(`${picture.id}-note`).textContent = absentText(keys, points.length);
 }
 

@@ -61,7 +61,7 @@ function watch(parts, draw) {
 function change(parts) {
   Object.assign(state, parts);
   const changed = Object.keys(parts);
-  view.update();
+  if (measurable.length) view.update();
   for (const { parts: watched, draw } of watchers) if (changed.some((part) => watched.has(part))) draw();
   writeLink();
 }

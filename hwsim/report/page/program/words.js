@@ -20,7 +20,7 @@ function aligned(key) {
   const place = (number) => Math.floor(Math.log10(number));
   const decimals = Math.max(0, digits - 1 - place(numbers.reduce((a, b) => Math.max(a, b))));
   const smallest = numbers.reduce((a, b) => Math.min(a, b));
-  if (decimals + place(smallest) < 1) return formatter({ minimumSignificantDigits: Math.min(3, digits), maximumSignificantDigits: digits });
+  if (decimals + place(smallest) < 2) return formatter({ minimumSignificantDigits: Math.min(3, digits), maximumSignificantDigits: digits });
   return formatter({ minimumFractionDigits: decimals, maximumFractionDigits: decimals });
 }
 
@@ -40,10 +40,15 @@ function cellText(key, point) {
 function withUnit(key, point) {
   const is = value(key, point);
   if (is === null || is === undefined) return "not known";
+  return [numberText(key, point), column(key).unit].filter(Boolean).join(" ");
+}
+
+/** A point's number with the digits that are worth showing. */
+function numberText(key, point) {
+  const is = value(key, point);
   if (typeof is !== "number") return cellText(key, point);
-  const { unit, quantity } = column(key);
-  const digits = quantity?.kind === "int" ? 15 : quantity?.digits ?? 4;
-  return [significant(is, digits), unit].filter(Boolean).join(" ");
+  const { quantity } = column(key);
+  return significant(is, quantity?.kind === "int" ? 15 : quantity?.digits ?? 4);
 }
 
 const label = (key) => column(key).label;
