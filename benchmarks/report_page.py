@@ -31,7 +31,7 @@ __all__ = [
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 _POINTS = Path(__file__).resolve().parents[1] / "tests" / "report" / "page" / "points.py"
-_SIZE = {"width": 1280, "height": 900}
+_WIDTH, _HEIGHT = 1280, 900
 
 
 def opened(file: Path, runs: int) -> tuple[dict[str, list[float]], str]:
@@ -46,7 +46,7 @@ def opened(file: Path, runs: int) -> tuple[dict[str, list[float]], str]:
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=path, args=["--disable-gpu", *root])
         for _ in range(runs):
-            context = browser.new_context(viewport=_SIZE, offline=True)
+            context = browser.new_context(viewport={"width": _WIDTH, "height": _HEIGHT}, offline=True)
             for name, taken in _opening(context, file).items():
                 times[name].append(taken)
             context.close()

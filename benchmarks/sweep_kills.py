@@ -6,8 +6,9 @@
 Every case starts from an empty store. A third into the sweep one process gets SIGKILL; the sweep goes on, or is started
 again where its client ended. Printed a case: points stored when the killing was over and at the end, how many of those
 stored were evaluated again (by the keys that the clients were told of), networks run again, whether the Parquet files
-at the end are the very bytes of an undisturbed sweep's, and processes of a killed client that still run 5 s later. `local`
-uses the workers that `hwsim.study.runner` starts, `address` a ``dask scheduler`` and a ``dask worker`` on loopback.
+at the end are the very bytes of an undisturbed sweep's, and processes of a client that still run 5 s after its end.
+`local` uses the workers that `hwsim.study.runner` starts, `address` a ``dask scheduler`` and a ``dask worker``, which
+are processes of their own on loopback.
 """
 
 import argparse

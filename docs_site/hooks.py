@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """For MkDocs: links that leave docs/ lead to copies of the repository's files, and fences lose the tests' marks."""
 
+import json
 import posixpath
 import re
 from pathlib import Path
@@ -16,7 +17,8 @@ __all__ = [
 
 DOCS = "docs"
 COPIES = "repository"
-FENCE = re.compile(r"^(?P<fence>`{3,})[^\n]*\n.*?^(?P=fence)[ \t]*$", re.MULTILINE | re.DOTALL)
+UNSEARCHED = "---\nsearch:\n  exclude: true\n---\n"
+FENCE = re.compile(r"^(?P<fence>`{3,}|~{3,})[^\n]*\n.*?^(?P=fence)[ \t]*$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?P<target>[^)\s#:]+)(?P<anchor>#[^)\s]*)?\)")
 MARKS = re.compile(r"^(?P<start>`{3,}\w+) [\w ]+$", re.MULTILINE)
 LANGUAGES = {".py": "python", ".toml": "toml", ".json": "json", ".yaml": "yaml", ".yml": "yaml", ".sh": "bash"}
@@ -32,7 +34,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
             uri = _page(path)
             if path.startswith(f"{DOCS}/") or files.get_file_from_path(uri) is not None:
                 continue
-            files.append(File.generated(config, uri, content=_copied(root / path, path, place)))
+            files.append(File.generated(config, uri, content=UNSEARCHED + _copied(root / path, path, place)))
             if path.endswith(".md"):
                 waiting.append((path, (root / path).read_text(encoding="utf-8")))
     return files
@@ -81,4 +83,12 @@ def _copied(file: Path, path: str, place: str) -> str:
     text = file.read_text(encoding="utf-8")
     if path.endswith(".md"):
         return _with_links(text, path, _page(path))
+    if path.endswith(".ipynb"):
+        return _with_links(_notebook(text), path, _page(path))
     return f"# `{path}`\n\n~~~~~{LANGUAGES.get(file.suffix, 'text')}\n{text.rstrip()}\n~~~~~\n"
+
+
+def _notebook(text: str) -> str:
+    """Return the cells of a notebook as a page, without outputs."""
+    cells = [(cell["cell_type"], "".join(cell["source"])) for cell in json.loads(text)["cells"]]
+    return "\n\n".join(f"~~~~~python\n{source}\n~~~~~" if kind == "code" else source for kind, source in cells) + "\n"

@@ -37,8 +37,10 @@ def main() -> None:
     parser.add_argument("--columns", type=int, default=4)
     parser.add_argument("--layer", type=int, default=1, help="which product of the network, from 0")
     parser.add_argument("--kinds", nargs="*", default=[kind.value for kind in ArrayKind])
-    parser.add_argument("--quick", action="store_true", help="two kinds only")
+    parser.add_argument("--quick", action="store_true", help="two kinds only, 2 by 2")
     options = parser.parse_args()
+    if options.quick:
+        options.rows, options.columns, options.kinds = 2, 2, options.kinds[:2]
 
     images, _ = data.digits_test()
     recorder = _Recorder()
@@ -51,7 +53,7 @@ def main() -> None:
     exact = a.astype(np.int64) @ b.astype(np.int64)
     print(f"layer {name}: ({shape.m}, {shape.k}) by ({shape.k}, {shape.n}), {shape.macs} products of {unit.name}")
     print(f"{'array':30} beats  cycles  closed form (load skew stream drain)".ljust(84) + " stalled  outputs")
-    for kind in map(ArrayKind, options.kinds[:2] if options.quick else options.kinds):
+    for kind in map(ArrayKind, options.kinds):
         geometry = ArrayGeometry(
             kind=kind,
             rows=options.rows,

@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         status = _INTERRUPTED
     except MemoryError as error:
         _fail(f"not enough memory: {error}".removesuffix(": "))
-    except TypeError as error:
+    except (ModuleNotFoundError, TypeError) as error:
         if not is_stated(error):
             raise  # a fault of the program: its traceback is what helps
         _fail(str(error))

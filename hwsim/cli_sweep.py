@@ -11,7 +11,6 @@ import typer
 from hwsim.terminal import JSON, console, print_lines, progress
 
 if TYPE_CHECKING:
-    from hwsim.study.contents import Contents
     from hwsim.study.study_file import Study
     from hwsim.study.sweep import Preview, Swept
 
@@ -159,15 +158,16 @@ def export_command(
 ) -> None:
     """Write the points of a store for other programs; DuckDB, pandas and polars read a store itself, too."""
     from hwsim.report.plots import check_file
-    from hwsim.study.contents import EXPORTS, export
+    from hwsim.report.sweep import old_lines
+    from hwsim.study.contents import EXPORTS, export, opened
 
     check_file(output, EXPORTS, "output")
-    held = _contents(folder, every=every)
+    held = opened(folder, every=every)
     export(held.evaluations, output)
     if as_json:
         print(json.dumps({"output": str(output), "points": len(held.evaluations), "old": held.old}))
         return
-    lines = [f"{output}: {len(held.evaluations):,} points", *_old_lines(held, every=every)]
+    lines = [f"{output}: {len(held.evaluations):,} points", *old_lines(held, every=every)]
     print_lines(console(), lines)
 
 
@@ -186,15 +186,17 @@ def report_command(
     """Write a page of everything in a store: plots with the front, a table, layers, sources."""
     from hwsim.report.page import write_page
     from hwsim.report.plots import check_file
+    from hwsim.report.sweep import old_lines
+    from hwsim.study.contents import opened
     from hwsim.study.sweep import comparison_dict
 
     check_file(output, (".html",), "output")
-    held = _contents(folder, every=every)
+    held = opened(folder, every=every)
     write_page(comparison_dict(held.evaluations, title or folder.name.removesuffix(".store")), output)
     if as_json:
         print(json.dumps({"output": str(output), "points": len(held.evaluations), "old": held.old}))
         return
-    lines = [f"{output}: {len(held.evaluations):,} points", *_old_lines(held, every=every)]
+    lines = [f"{output}: {len(held.evaluations):,} points", *old_lines(held, every=every)]
     print_lines(console(), lines)
 
 
@@ -220,11 +222,13 @@ def front_command(
     """Show the points of a store that no other one is better than in every objective."""
     from hwsim.report.comparison import front_keys
     from hwsim.report.fronts import directed, front_lines, front_tables, fronts
+    from hwsim.report.sweep import old_lines
+    from hwsim.study.contents import opened
     from hwsim.study.study_sections import limits
 
     objectives = [directed(front_keys(text)) for text in front or ()]
     bounds = limits(dict(_limit(text) for text in limit or ()), "--limit")
-    held = _contents(folder, every=every)
+    held = opened(folder, every=every)
     found = fronts(held.evaluations, objectives, bounds)
     if as_json:
         print(json.dumps({"fronts": [each.as_dict() for each in found], "old": held.old}))
@@ -232,27 +236,7 @@ def front_command(
     terminal = console()
     for table in front_tables(found, folder.name):
         terminal.print(table)
-    print_lines(terminal, [*front_lines(found), *_old_lines(held, every=every)])
-
-
-def _contents(folder: Path, *, every: bool) -> "Contents":
-    """Return what a store holds; ValueError where that is nothing."""
-    from hwsim.study.contents import contents
-    from hwsim.study.store import Store
-
-    held = contents(Store(folder, create=False), every=every)
-    if not held.evaluations:
-        why = f": {held.old:,} are of other versions of hwsim, which --all takes too" if held.old else ""
-        raise ValueError(f"the store {str(folder)!r} has no point{why}")
-    return held
-
-
-def _old_lines(held: "Contents", *, every: bool) -> list[str]:
-    """Say how many points are of other versions."""
-    if not held.old:
-        return []
-    does = "are among them" if every else "are left out; --all takes them too"
-    return [f"{held.old:,} points of other versions of hwsim {does}"]
+    print_lines(terminal, [*front_lines(found), *old_lines(held, every=every)])
 
 
 def _models(given: list[str]) -> dict[str, str]:
@@ -304,7 +288,7 @@ def _print_swept(study: "Study", swept: "Swept", place: Path, report: Path | Non
     terminal = console()
     for table in front_tables(found, study.name):
         terminal.print(table)
-    print_lines(terminal, swept_lines(swept, found, place, report))
+    print_lines(terminal, swept_lines(study, swept, found, place, report))
 
 
 def _stop(message: str) -> NoReturn:

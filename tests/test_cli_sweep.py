@@ -4,10 +4,12 @@
 import csv
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -19,9 +21,9 @@ import hwsim
 from hwsim.cli import main
 from hwsim.report.live import Watch, duration
 from hwsim.study import DesignPoint, Evaluation
-from hwsim.study.progress import Progress
+from hwsim.study.progress import Failure, Progress
 from hwsim.study.quantities import KEYS
-from hwsim.study.runner import Runner
+from hwsim.study.runner import Result, Runner
 from hwsim.study.search import Generation
 from hwsim.study.store import Store
 
@@ -178,6 +180,24 @@ def test_cli_sweep_interrupted_is_one_line(
     )
 
 
+def test_cli_sweep_names_what_is_given_up(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(self: Runner, points: Sequence[DesignPoint], progress: object) -> Result:
+        return Result(evaluations=(), failures=tuple(Failure(point, "no memory") for point in points), earlier=0)
+
+    monkeypatch.setattr(Runner, "run", run)
+    out, _ = _run(capsys, "sweep", "small.toml", status=1)
+    assert len(re.findall(r"given up, not in the store: DesignPoint\(.*\): no memory", out)) == 5
+    assert "and 3 others; log.jsonl in the store has all" in out
+    out, _ = _run(capsys, "sweep", "small.toml", "--json", status=1)
+    assert [each["text"] for each in json.loads(out)["failed"]] == ["no memory"] * 8
+    (here / "search.toml").write_text(_PARAMETERS + _SEARCH)
+    out, _ = _run(capsys, "sweep", "search.toml", "--json", status=1)
+    found = json.loads(out)
+    assert (found["points"], len(found["failed"]), len(found["generations"])) == (0, 6, 2)
+
+
 @pytest.mark.slow
 def test_cli_sweep_interrupted_says_what_is_kept(tmp_path: Path) -> None:
     (tmp_path / "small.toml").write_text(_PARAMETERS)
@@ -212,6 +232,17 @@ def test_cli_sweep_wrong(here: Path, capsys: pytest.CaptureFixture[str]) -> None
     )
     (here / "search.toml").write_text(_PARAMETERS + _SEARCH.replace("accuracy", "accurcy"))
     assert "must be a figure, not 'accurcy'; did you mean accuracy" in _wrong(capsys, "sweep", "search.toml")
+
+
+def test_cli_sweep_without_a_package_wrong(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "search.toml").write_text(_PARAMETERS + _SEARCH)
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    _, err = _run(capsys, "sweep", "search.toml", status=2)
+    assert err.splitlines()[-1] == "hwsim: error: a search needs optuna: pip install 'hwsim[sweep]'"
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert "a store needs pyarrow: pip install 'hwsim[sweep]'" in _wrong(capsys, "store", "list", "small.store")
 
 
 def test_cli_store_list(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,12 @@ EXAMPLES = sorted((Path(__file__).resolve().parents[1] / "examples").glob("*.py"
 
 def _run(example: Path, folder: Path) -> str:
     """Run an example with its small settings in an empty folder, on the packages that this test sees."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "MPLBACKEND": "Agg"}
+    # Small matrix products: threads of OpenBLAS that wait for work take the cores of the tests beside this one.
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        "MPLBACKEND": "Agg",
+        "OPENBLAS_NUM_THREADS": "1",
+    }
     result = subprocess.run(
         [sys.executable, example, "--quick"],
         cwd=folder,

@@ -12,7 +12,7 @@ from rich.table import Table
 from hwsim.report.fronts import NetworkFront, front_lines
 from hwsim.report.live import duration
 from hwsim.study import Evaluation
-from hwsim.study.contents import contents, other_versions
+from hwsim.study.contents import Contents, contents, other_versions
 from hwsim.study.space import Selection
 from hwsim.study.store import Store
 from hwsim.study.study_file import Study
@@ -20,6 +20,7 @@ from hwsim.study.sweep import Preview, Swept, generations_of
 from hwsim.study.version import model_version
 
 __all__ = [
+    "old_lines",
     "preview_lines",
     "store_figures",
     "store_table",
@@ -32,6 +33,7 @@ _MOST_REASONS = 5
 
 def preview_lines(study: Study, found: Preview, place: Path) -> Iterator[str]:
     """Say what a sweep will take."""
+    yield from _absent(study)
     if found.selection is None:
         yield (
             f"{study.name}: a search of at most {_counted(found.points, 'point')} of "
@@ -54,8 +56,11 @@ def preview_lines(study: Study, found: Preview, place: Path) -> Iterator[str]:
     yield f"needs {', '.join(needs)}; about {duration(found.seconds)} on {_counted(found.workers, 'worker')}"
 
 
-def swept_lines(swept: Swept, fronts: Sequence[NetworkFront], place: Path, report: Path | None) -> Iterator[str]:
+def swept_lines(
+    study: Study, swept: Swept, fronts: Sequence[NetworkFront], place: Path, report: Path | None
+) -> Iterator[str]:
     """Say what came of a sweep, where it is, and what to try next."""
+    yield from _absent(study)
     if swept.selection is not None:
         yield from _left_out(swept.selection)
     for failure in swept.failures[:_MOST_REASONS]:
@@ -93,6 +98,13 @@ def swept_dict(
         "fronts": [each.as_dict() for each in fronts],
         "report": None if report is None else str(report),
     }
+
+
+def old_lines(held: Contents, *, every: bool) -> Iterator[str]:
+    """Say how many points are of other versions of hwsim."""
+    if held.old:
+        does = "are among them" if every else "are left out; --all takes them too"
+        yield f"{_counted(held.old, 'point')} of other versions of hwsim {does}"
 
 
 def store_figures(store: Store) -> dict[str, Any]:
@@ -158,6 +170,12 @@ def _reasons(reasons: Mapping[str, int]) -> Iterator[str]:
         yield f"  {count:,} x {reason}"
     if len(ordered) > _MOST_REASONS:
         yield f"  and {sum(count for _, count in ordered[_MOST_REASONS:]):,} for {len(ordered) - _MOST_REASONS} others"
+
+
+def _absent(study: Study) -> Iterator[str]:
+    """Say which optional networks are not there."""
+    for name in study.absent:
+        yield f"without the network {name}: give it with --network {name}=MODEL.onnx"
 
 
 def _others(place: Path) -> str:

@@ -47,8 +47,8 @@ def clocked(
             point if reached is None or own is None or reached >= own else point.with_settings(clock_mhz=reached)
         )
     return found, [
-        f"clock in {technology}: at most {common[technology]} MHz, which every unit reaches with its wires (the slowest, "
-        f"{unit}, {fastest:.4g} MHz)"
+        f"clock in {technology}: at most {common[technology]} MHz, which every unit reaches with its wires "
+        f"(the slowest, {unit}, {fastest:.4g} MHz)"
         for technology, (fastest, unit) in slowest.items()
     ]
 

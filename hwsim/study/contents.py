@@ -21,6 +21,7 @@ __all__ = [
     "contents",
     "export",
     "flat_rows",
+    "opened",
     "other_versions",
 ]
 
@@ -67,6 +68,15 @@ def contents(store: Store, *, every: bool = False) -> Contents:
         if name not in found or _is_detailed(each):
             found[name] = each
     return Contents(evaluations=tuple(sorted(found.values(), key=lambda each: each.key)), others=other_versions(store))
+
+
+def opened(folder: Path, *, every: bool = False) -> Contents:
+    """Return what the store in a folder holds; raises as `Store` and `contents`, and ValueError where it is empty."""
+    held = contents(Store(folder, create=False), every=every)
+    if not held.evaluations:
+        why = f": {held.old:,} are of other versions of hwsim, which --all takes too" if held.old else ""
+        raise ValueError(f"the store {str(folder)!r} has no point{why}")
+    return held
 
 
 def other_versions(store: Store) -> dict[str, int]:

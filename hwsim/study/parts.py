@@ -70,10 +70,10 @@ def schema(kind: Kind) -> Any:
 def table_of(kind: Kind, rows: Sequence[Mapping[str, Any]]) -> Any:
     """Return rows as a table; ValueError for a column that the kind has not, or a value of another type."""
     pa = arrow()
-    known = set(_COLUMNS[kind])
     for row in rows:
-        if row.keys() - known or "key" not in row:
-            raise ValueError(f"a row of {kind} must have a key and none but {', '.join(_COLUMNS[kind])}, not {sorted(row)}")
+        if row.keys() - _COLUMNS[kind].keys() or "key" not in row:
+            known = ", ".join(_COLUMNS[kind])
+            raise ValueError(f"a row of {kind} must have a key and none but {known}, not {sorted(row)}")
     try:
         return pa.Table.from_pylist(list(rows), schema=schema(kind))
     except pa.ArrowException as error:

@@ -78,7 +78,9 @@ def test_ship_table_adds_to_rows_of_the_rtl_of_today(tmp_path: Path, monkeypatch
     rows = (Row("int8_l1_int32", "gf180", 2), Row("int4_l1_int32", "gf180", 2))
     monkeypatch.setattr(module, "plan", lambda _: rows)
     monkeypatch.setattr(module.study, "rtl_hash", lambda unit, pipeline: f"{unit.name} {pipeline}")
-    kept = Cost(unit="int8_l1_int32", technology="gf180", source="", pipeline=2, area_um2=1.5, rtl_hash="int8_l1_int32 2")
+    kept = Cost(
+        unit="int8_l1_int32", technology="gf180", source="", pipeline=2, area_um2=1.5, rtl_hash="int8_l1_int32 2"
+    )
     fresh = replace(kept, unit="int4_l1_int32", area_um2=0.5, rtl_hash="int4_l1_int32 2")
     measurements.keep(fresh)
     measurements.ship("gf180", iter([kept, replace(fresh, area_um2=9.0)]))

@@ -8,7 +8,7 @@ import pytest
 
 from hwsim import accelerator, datapath
 from hwsim.catalog import Row, plan
-from hwsim.cli import DEFAULT_FORMATS
+from hwsim.cli_compare import DEFAULT_FORMATS
 
 
 def test_plan_has_every_technology_and_what_the_commands_ask_for() -> None:

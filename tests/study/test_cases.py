@@ -111,6 +111,8 @@ def test_case_wrong(images: Arrays, tmp_path: Path) -> None:
         case("x", FLOAT, {"input": images["input"].astype(float)})
     with pytest.raises(ValueError, match=r"takes the inputs \['input'\]: unknown \['other'\]"):
         case("x", FLOAT, {**images, "other": images["input"]})
+    with pytest.raises(ValueError, match=r"unknown \['other'\], missing \['input'\]"):
+        case("x", FLOAT, {"other": images["input"]})
     with pytest.raises(ValueError, match=r"labels must have shape \(20,\)"):
         case("x", FLOAT, {**images, "labels": images["labels"][:3]})
     with pytest.raises(ValueError, match="input 'input' must have shape"):

@@ -4,6 +4,7 @@
 import subprocess
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import pytest
 
 pytest.importorskip("distributed")
 pytest.importorskip("pyarrow")
-psutil = pytest.importorskip("psutil")
+pytest.importorskip("psutil")
+
+import psutil
 
 from hwsim.study import cluster
 from hwsim.study.cases import Case, digits
@@ -47,12 +50,14 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """Return the store of the same points, evaluated one after the other."""
     store, case = Store(tmp_path_factory.mktemp("plain") / "store"), digits()
     values: dict[str, Any] = {}
+    found = []
     for point in POINTS:
         key = value_key(point, case, layers=False)
         if key not in values:
             values[key] = value_figures(point, case, layers=False)
             store.add_values(key, point.network, point.unit, values[key])
-        store.add([evaluate(point, case, values=values[key], layers=False)])
+        found.append(evaluate(point, case, values=values[key], layers=False))
+    store.add(found)
     store.compact()
     return store
 
@@ -90,7 +95,7 @@ def test_run_of_a_finished_sweep_starts_nothing(plain: Store) -> None:
 
 def test_run_scheduler_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "_CONNECT_SECONDS", 0.5)
-    with pytest.raises(RuntimeError, match="no Dask scheduler answers at 'tcp://127.0.0.1:9': Timed out"):
+    with pytest.raises(RuntimeError, match=r"no Dask scheduler answers at 'tcp://127\.0\.0\.1:9': Timed out"):
         run(POINTS[:1], [digits()], tmp_path / "store", scheduler="tcp://127.0.0.1:9")
     with pytest.raises(RuntimeError, match="no Dask scheduler answers at 'nowhere://x': unknown address scheme"):
         run(POINTS[:1], [digits()], tmp_path / "store", scheduler="nowhere://x")
@@ -133,11 +138,10 @@ def test_sweep_whose_process_is_killed_ends_as_undisturbed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: Path, victim: str, by_address: bool
 ) -> None:
     monkeypatch.syspath_prepend(root / "benchmarks")
-    from sweep_kills import Sweep, killed
-
-    undisturbed = Sweep(tmp_path / "undisturbed", 240)
+    sweep_kills = import_module("sweep_kills")
+    undisturbed = sweep_kills.Sweep(tmp_path / "undisturbed", 240)
     assert undisturbed.end() == ""
-    report = killed(tmp_path, victim, 240, undisturbed.store, by_address=by_address)
+    report = sweep_kills.killed(tmp_path, victim, 240, undisturbed.store, by_address=by_address)
     assert report.passed, report
     assert report.after == 240
     assert report.told == "" if victim != "scheduler" else "run the same again to go on" in report.told

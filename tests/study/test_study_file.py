@@ -10,6 +10,7 @@ from hwsim import accelerator, data
 from hwsim.study import DesignPoint
 from hwsim.study.study_file import Study, read_study
 
+_CHECKOUT = Path(__file__).parents[2]
 _STUDY = """
 name = "arrays"
 description = "A test."
@@ -118,6 +119,21 @@ def test_study_file_network_of_an_option(tmp_path: Path) -> None:
     (tmp_path / "broken.onnx").write_bytes(b"no model")
     with pytest.raises(ValueError, match=r"study\.toml: networks\.resnet8: "):
         read_study(_file(tmp_path, text), {"resnet8": tmp_path / "broken.onnx"}).cases()
+
+
+def test_study_file_example() -> None:
+    study = read_study(_CHECKOUT / "examples" / "sweep_arrays.toml")
+    assert study.selection().as_dict() == {
+        "combinations": 1536, "excluded": 192, "repeated": 0, "impossible": {}, "points": 1344
+    }  # fmt: skip
+
+
+def test_study_file_docs(tmp_path: Path) -> None:
+    text = (_CHECKOUT / "docs" / "sweep.md").read_text()
+    blocks = [block for block in re.findall(r"```toml\n(.*?)```", text, re.DOTALL) if "[parameters]" in block]
+    studies = [_read(tmp_path, block) for block in blocks]
+    assert [study.method for study in studies] == ["grid", "pareto"]
+    assert [len(study.space) for study in studies] == [2 * 4 * 2 * 3, 10368]
 
 
 def test_study_file_accuracy_without_labels_wrong(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def test_rtl_mutants_sound_design_passes() -> None:
     assert _run(rtl.verilog(UNIT)) > 1000
 
 
-@pytest.mark.parametrize("bit", [0, 1, 2])
+@pytest.mark.parametrize("bit", [pytest.param(0, marks=pytest.mark.slow), 1, pytest.param(2, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("stage", STAGES)
 def test_rtl_mutants_flipped_bit_is_found(stage: str, bit: int) -> None:
     text = rtl.verilog(UNIT)

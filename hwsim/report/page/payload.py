@@ -8,7 +8,9 @@ from typing import Any
 from hwsim import datapath
 from hwsim.datapath.unit import ScalarSpec
 from hwsim.formats import BlockSpec, CodebookSpec, FloatSpec, IntegerSpec, PositSpec
+from hwsim.report.page.beside import GROUP, merged
 from hwsim.report.units.drawing import datapath_svg
+from hwsim.study import PIPELINE
 
 __all__ = [
     "DIGITS",
@@ -44,7 +46,7 @@ _OF_UNIT_COST = frozenset(
         "inferences_per_j", "power_mw",
     }
 )  # fmt: skip
-_UNITS = {"um2": "µm²", "mm2": "mm²", "us": "µs", "1/s/mm2": "1/(s·mm²)"}
+_UNITS = {"um2": "µm²", "mm2": "mm²", "us": "µs", "uW": "µW", "1/s/mm2": "1/(s·mm²)"}
 
 
 def payload(comparison: Mapping[str, Any], next_steps: Sequence[tuple[str, str]]) -> dict[str, Any]:
@@ -57,18 +59,20 @@ def payload(comparison: Mapping[str, Any], next_steps: Sequence[tuple[str, str]]
     next_steps : sequence of (str, str)
         What one may want to know next, and the command that answers it.
     """
-    found = [each for each in comparison["evaluations"] if not each["refused"]]
+    quantities, evaluations = merged(comparison)
+    found = [each for each in evaluations if not each["refused"]]
     points = [each["point"] for each in found]
     units = sorted({point["unit"] for point in points})
     families = {unit: family(unit) for unit in units}
     fields: dict[str, Any] = {"family": _coded([families[point["unit"]] for point in points])}
     fields |= {field: _coded([point[field] for point in points]) for field in _FIELDS}
-    known = [each for each in comparison["quantities"] if _any(found, each["key"])]
+    known = [each for each in quantities if _any(found, each["key"])]
     return {
         "title": comparison["title"],
         "version": comparison["version"],
         "notes": list(comparison["notes"]),
         "next": [list(each) for each in next_steps],
+        "pipeline": PIPELINE,
         "quantities": [_quantity(each) for each in known],
         "ids": _short([each["key"] for each in found]),
         "fields": fields,
@@ -106,7 +110,8 @@ def _kind(spec: ScalarSpec | BlockSpec) -> str:
 def _quantity(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return a quantity with its group, and whether the cost of the unit is in it."""
     key = given["key"]
-    group = next((name for name, keys in _GROUPS.items() if key in keys), "Other")
+    other = GROUP if key.startswith("beside.") else "Other"
+    group = next((name for name, keys in _GROUPS.items() if key in keys), other)
     unit = "%" if key in _SHARES else _UNITS.get(given["unit"], given["unit"])
     label = given["label"].replace("mm2", "mm²")
     return {**given, "label": label, "unit": unit, "group": group, "priced": key in _OF_UNIT_COST}

@@ -5,27 +5,43 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from hwsim.study import PIPELINE
+
 __all__ = [
     "next_steps",
 ]
 
+_FORMATS = 6  # of a command
+
 
 def next_steps(comparison: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return what one may want to know next, and the command that answers it; of the first points of the front."""
+    """Return what one may want to know next, and the command that answers it, of the most accurate point."""
     found = [each for each in comparison["evaluations"] if not each["refused"]]
     if not found:
         return []
     point = max(found, key=_merit)["point"]
-    formats = list(dict.fromkeys(each["point"]["format"] for each in found))
-    unit, accelerator = point["unit"], point["accelerator"]
+    formats = list(dict.fromkeys(each["point"]["format"] for each in found))[:_FORMATS]
+    unit = point["unit"]
     return [
-        ("What does a unit compute, stage by stage, and how wide is each signal?", _command("units", unit)),
-        ("What does it cost, and where does that come from?", _command("cost", unit)),
-        ("The Verilog of it, with the testbench that proves it equal to the model", _command("verilog", unit, "-o", unit)),
-        ("The same formats on your own network", _command("compare", *formats[:6], "--network", "model.onnx", "--report", "mine.html")),
-        ("Every layer of a network on this accelerator", _command("simulate", "model.onnx", "--accelerator", accelerator)),
-        ("A format for each layer, under a budget", _command("allocate", "model.onnx")),
-        ("A thousand points: arrays, clocks and formats as one study", _command("sweep", "study.toml", "--report", "sweep.html")),
+        ("What the most accurate unit computes, stage by stage, and how wide each signal is", _command("units", unit)),
+        (
+            "What it costs, by stage, and where that comes from",
+            _command("cost", unit, "--technology", point["technology"], "--pipeline", str(PIPELINE), "--no-measure"),
+        ),
+        ("Its Verilog, with the testbench that proves it equal to the model", _command("verilog", unit, "-o", unit)),
+        (
+            "The same formats on a network and images of your own",
+            _command("compare", *formats, "--model", "model.onnx", "--inputs", "images.npz", "--report", "mine.html"),
+        ),
+        (
+            "Every layer of it on this accelerator, and why each is cut into tiles as it is",
+            _command("simulate", "model.onnx", "--accelerator", point["accelerator"], "--explain"),
+        ),
+        ("A format for each layer, under a budget of area", _command("allocate", "model.onnx", "--budget", "area=60%")),
+        (
+            "A thousand points: arrays, clocks and formats as one study",
+            _command("sweep", "study.toml", "--report", "sweep.html"),
+        ),
     ]  # fmt: skip
 
 

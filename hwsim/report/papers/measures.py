@@ -118,13 +118,13 @@ def _study(sources: Sources, *, network: str, units: Sequence[str], figure: str)
     return Found((first - second,), sources.study.how)
 
 
-def _best_minifloat(sources: Sources, *, network: str, widths: Sequence[int]) -> Found:
-    leads = [sources.study.best_minifloat(network, bits) for bits in widths]
+def _best_minifloat(sources: Sources, *, network: str, figure: str, widths: Sequence[int]) -> Found:
+    leads = [sources.study.best_minifloat(network, bits, figure) for bits in widths]
     return Found(tuple(leads), sources.study.how)
 
 
-def _front_share(sources: Sources, *, network: str) -> Found:
-    return Found((100 * sources.study.integers_on_front(network),), sources.study.how)
+def _front_share(sources: Sources, *, network: str, figure: str) -> Found:
+    return Found((100 * sources.study.integers_on_front(network, figure),), sources.study.how)
 
 
 def _catalog_ratios(

@@ -12,6 +12,7 @@ from hwsim.study.point import DesignPoint
 
 __all__ = [
     "KEPT",
+    "LAYERS",
     "PATH",
     "WIDTHS",
     "Studied",
@@ -24,6 +25,8 @@ KEPT = (
     "energy_nj", "inferences_per_s_per_mm2", "inferences_per_j",
 )  # fmt: skip
 """The figures of a point that are kept."""
+LAYERS = "layers_alone_db"
+"""The mean over a network's products of what each alone does to its outputs, as SQNR in dB."""
 _DIGITS = 7
 WIDTHS = {
     3: ("minifloat_e2m0",),
@@ -62,6 +65,7 @@ class Studied:
                 "accelerator": each.point.accelerator,
                 "refused": each.refused,
                 **{key: _rounded(each.figures[key]) for key in KEPT},
+                LAYERS: _rounded(_mean_alone(each.layers)),
                 "conversion_um2": _rounded(each.stages.get("area_um2", {}).get("round_pack")),
             }
             for each in evaluations
@@ -108,21 +112,24 @@ class Studied:
         """Return the unit of the integer of so many bits, one product a step."""
         return DesignPoint.of(f"int{bits}", lanes=1).unit
 
-    def best_minifloat(self, network: str, bits: int) -> float:
-        """Return by how many dB the outputs of the best minifloat of a width lead those of its integer."""
-        figures = [float(self.row(network, unit)["output_sqnr_db"]) for unit in self.minifloats(bits)]
-        return max(figures) - float(self.row(network, self.integer(bits))["output_sqnr_db"])
+    def best_minifloat(self, network: str, bits: int, figure: str) -> float:
+        """Return by how many dB the best minifloat of a width leads its integer."""
+        figures = [float(self.row(network, unit)[figure]) for unit in self.minifloats(bits)]
+        return max(figures) - float(self.row(network, self.integer(bits))[figure])
 
-    def integers_on_front(self, network: str) -> float:
-        """Return the share of integers among the formats on the front of output SQNR and area without conversion."""
+    def integers_on_front(self, network: str, figure: str) -> float:
+        """Return the share of integers among the formats on the front of a figure and area without conversion."""
         units = [unit for bits in WIDTHS for unit in (self.integer(bits), *self.minifloats(bits))]
         rows = [self.row(network, unit) for unit in units]
-        figures = [
-            {"sqnr": row["output_sqnr_db"], "area": row["unit_area_um2"] - row["conversion_um2"]} for row in rows
-        ]
+        figures = [{"sqnr": row[figure], "area": row["unit_area_um2"] - row["conversion_um2"]} for row in rows]
         on = pareto(figures, {"sqnr": "more", "area": "less"})
         integers = sum(is_on and row["format"].startswith("int") for is_on, row in zip(on, rows, strict=True))
         return float(integers / sum(on))
+
+
+def _mean_alone(layers: Iterable[Mapping[str, Any]]) -> float | None:
+    found = [layer["sqnr_alone_db"] for layer in layers if layer["macs"] and layer["sqnr_alone_db"] is not None]
+    return sum(found) / len(found) if found else None
 
 
 def _rounded(value: Any) -> Any:

@@ -7,7 +7,7 @@ from hwsim import datapath, formats
 from hwsim.datapath.unit import FixedAccumulator
 from hwsim.formats import BlockSpec
 from hwsim.report.papers.catalog import AREA_WITHOUT_CONVERSION, shipped
-from hwsim.report.papers.studied import WIDTHS, Studied
+from hwsim.report.papers.studied import LAYERS, WIDTHS, Studied
 from hwsim.study.point import DesignPoint
 
 __all__ = [
@@ -83,6 +83,7 @@ def _value_heads(study: Studied) -> list[str]:
         "accuracy": "accuracy %",
         "agreement": "agreement %",
         "output_sqnr_db": "outputs dB",
+        LAYERS: "layers dB",
         "weight_qsnr_db": "weights dB",
     }
     return [f"{_TITLES[network]}: {heads[key]}" for network in study.networks for key in _keys(study, network)]
@@ -90,7 +91,7 @@ def _value_heads(study: Studied) -> list[str]:
 
 def _keys(study: Studied, network: str) -> Sequence[str]:
     labelled = any(row["network"] == network and row["accuracy"] is not None for row in study.rows)
-    return ("accuracy" if labelled else "agreement", "output_sqnr_db", "weight_qsnr_db")
+    return ("accuracy" if labelled else "agreement", "output_sqnr_db", LAYERS, "weight_qsnr_db")
 
 
 def _values(study: Studied, unit: str) -> list[str]:

@@ -51,12 +51,14 @@ def open_page(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     contexts: list[Any] = []
     complaints: list[str] = []
     asked: list[str] = []
+    files: list[str] = []
 
     def opened(
         comparison: dict[str, Any] | Path, link: str = "", size: tuple[int, int] = _WIDE, scheme: str = "light"
     ) -> Any:
-        file = comparison
-        if not isinstance(file, Path):
+        if isinstance(comparison, Path):
+            file = comparison
+        else:
             file = write_page(comparison, tmp_path_factory.mktemp("page") / "page.html")
         context = browser.new_context(
             viewport={"width": size[0], "height": size[1]}, color_scheme=scheme, offline=True, accept_downloads=True
@@ -69,12 +71,12 @@ def open_page(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         page.on("request", lambda request: asked.append(request.url))
         page.goto(f"{file.as_uri()}{link}")
         page.wait_for_selector("html[data-ready]", state="attached", timeout=_READY_SECONDS * 1000)
-        asked[:] = [url for url in asked if not url.startswith((file.as_uri(), "data:", "blob:"))]
         page.file = file
+        files.append(file.as_uri())
         return page
 
     yield opened
     for context in contexts:
         context.close()
     assert complaints == []
-    assert asked == []
+    assert [url for url in asked if not url.startswith(("data:", "blob:", *files))] == []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Made-up evaluations for the page's tests: as many, as varied and as long as those of a sweep, and nothing measured."""
+"""Made-up evaluations for the page's tests: as many and as varied as those of a sweep, and nothing measured."""
 
 from hashlib import sha256
 from itertools import islice, product

@@ -8,7 +8,7 @@ import pytest
 
 Open = Callable[..., Any]
 THOUSAND = 1000
-THREAD_SECONDS = 5  # of the page's own thread; benchmarks/report_page.py measures it, this finds what went wrong
+LATEST_MS = 30_000  # benchmarks/report_page.py measures it; this finds what went wrong, on a machine at work
 PHONE = (360, 740)
 
 
@@ -18,43 +18,37 @@ def thousand(open_page: Open, comparison: Callable[..., dict[str, Any]]) -> Any:
 
 
 def test_opening_a_thousand_points(thousand: Any) -> None:
-    marks = thousand.evaluate("performance.getEntriesByType('mark').map(mark => mark.name)")
-    assert marks == ["hwsim-readable", "hwsim-ready"]
+    marks = thousand.evaluate("performance.getEntriesByType('mark').map(mark => [mark.name, mark.startTime])")
+    assert [name for name, _ in marks] == ["hwsim-readable", "hwsim-ready"]
+    assert marks[1][1] < LATEST_MS
     assert thousand.locator("#shown").inner_text() == "1,000 points"
+    assert thousand.locator("#picture-1").get_attribute("aria-label").startswith("1,000 points: accuracy against area.")
     assert thousand.locator("#picture-1 path.point").count() >= THOUSAND
     assert thousand.locator("#rows tr").count() == 50
-    session = thousand.context.new_cdp_session(thousand)
-    session.send("Performance.enable", {"timeDomain": "threadTicks"})
-    thousand.reload()
-    thousand.wait_for_selector("html[data-ready]", state="attached")
-    metrics = {each["name"]: each["value"] for each in session.send("Performance.getMetrics")["metrics"]}
-    assert 0.05 < metrics["TaskDuration"] < THREAD_SECONDS
-
-
-def test_opening_all_rows_of_a_thousand(thousand: Any) -> None:
     thousand.get_by_role("button", name="Show all").click()
     assert thousand.locator("#rows tr").count() == THOUSAND
 
 
-@pytest.mark.parametrize(
-    ("scheme", "size"), [("light", (1280, 900)), ("dark", (1280, 900)), ("dark", PHONE)], ids=["light", "dark", "phone"]
-)
-def test_opening_is_accessible(
-    scheme: str, size: tuple[int, int], open_page: Open, comparison: Callable[..., dict[str, Any]]
-) -> None:
+def test_opening_is_accessible(open_page: Open, comparison: Callable[..., dict[str, Any]]) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python")
-    page = open_page(comparison(20), size=size, scheme=scheme)
-    assert page.locator("html").get_attribute("data-theme") == scheme
+    page = open_page(comparison(12))
     page.locator("#rows input").nth(1).check()
     page.locator("#rows input").nth(5).check()
     page.locator("#layers-of").select_option("selected")
     for summary in page.locator("main details:not(.popover) > summary").all():
         summary.click()
     page.locator("#facet-format > summary").click()
-    found = axe.Axe().run(page).response
-    assert len(found["passes"]) > 20
-    assert [f"{each['id']}: {each['nodes'][0]['html']}" for each in found["violations"]] == []
-    assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+    found = [axe.Axe().run(page).response]
+    assert len(found[0]["passes"]) > 20
+    page.locator("#theme").click()
+    assert page.locator("html").get_attribute("data-theme") == "dark"
+    found.append(axe.Axe().run(page, options={"runOnly": ["color-contrast"]}).response)
+    page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
+    page.wait_for_function(f"document.querySelector('#picture-1').clientWidth < {PHONE[0]}")
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE[0]
+    found.append(axe.Axe().run(page).response)
+    violations = [each for response in found for each in response["violations"]]
+    assert [f"{each['id']}: {each['nodes'][0]['html']}" for each in violations] == []
 
 
 def test_opening_names_are_text(open_page: Open, comparison: Callable[..., dict[str, Any]]) -> None:
@@ -88,6 +82,5 @@ def test_opening_few_points(
     page = open_page(comparison(count, refused=refused))
     assert page.locator("#rows tr").count() == count
     assert page.locator("#refused-rows tr").count() == refused
-    assert page.locator("#picture-1 path.point").count() == count
     assert page.locator(".with-points:visible").count() == (3 if count else 0)
     assert f"points\n{count}" in page.locator("#facts").inner_text()

@@ -3,6 +3,7 @@
 
 import csv
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -185,7 +186,7 @@ def test_page_saves_what_it_shows(page: Any, data: dict[str, Any]) -> None:
     page.wait_for_function("document.querySelector('#shown').textContent.includes(' of ')")
     with page.expect_download() as download:
         page.locator("#csv").click()
-    with open(download.value.path(), newline="", encoding="utf-8") as file:
+    with Path(download.value.path()).open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     expected = [
         each for each in _kept(data) if each["point"]["format"] == "nf4" and each["point"]["technology"] == "nangate45"

@@ -3,14 +3,18 @@
 
 import json
 import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.main import get_command
 
+from hwsim.cli import app
 from hwsim.report.page import write_page
 from hwsim.report.page.payload import DIGITS, as_text, family, payload
+from hwsim.report.page.steps import next_steps
 from hwsim.report.page.writing import MODULES, page_text
 
 _FOLDER = Path(__file__).resolve().parents[3] / "hwsim" / "report" / "page"
@@ -102,6 +106,17 @@ def test_page_modules_are_all_used_short_and_apart() -> None:
     assert len(names) == len(set(names)) > 100
 
 
+def test_page_steps_are_commands_of_today(comparison: Callable[..., dict[str, Any]]) -> None:
+    commands: Any = get_command(app)
+    steps = next_steps(comparison(30))
+    for _, text in steps:
+        program, name, *words = shlex.split(text)
+        assert program == "hwsim"
+        options = {option for each in commands.commands[name].params for option in [*each.opts, *each.secondary_opts]}
+        assert {word for word in words if word.startswith("-")} <= options, text
+    assert len(steps) == 7
+
+
 def test_write_page_arguments_wrong(comparison: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
     data = comparison(1)
     with pytest.raises(ValueError, match=r"^a report must be a file that ends in \.html or \.htm, not 'page\.pdf'$"):
@@ -109,8 +124,8 @@ def test_write_page_arguments_wrong(comparison: Callable[..., dict[str, Any]], t
     with pytest.raises(FileNotFoundError, match="the report's folder must exist: "):
         write_page(data, tmp_path / "nowhere" / "page.html")
     with pytest.raises(
-        ValueError, match="^a comparison must have quantities, evaluations, notes: it has title, version$"
+        ValueError, match=r"^a comparison must have quantities, evaluations, notes: it has title, version$"
     ):
         page_text({"title": "", "version": ""})
-    with pytest.raises(ValueError, match="^a comparison must have an evaluation at least: it has none$"):
+    with pytest.raises(ValueError, match=r"^a comparison must have an evaluation at least: it has none$"):
         page_text({**data, "evaluations": []})

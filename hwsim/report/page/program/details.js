@@ -16,6 +16,7 @@ function drawDetails() {
     byId("details-body"),
     more > 0 && make("p", { class: "quiet" }, `${plural(state.selected.length, "point")} are selected; these are the first ${MOST_BESIDE}. The filter “selected” lists all of them in the table.`),
     make("div", { class: "beside" }, points.map(card)),
+    points.length > 1 && make("p", { class: "quiet" }, "Ratios, and differences of decibels and per cent, are to A: ▴ is better, ▾ worse."),
     make("div", { class: "numbers" }, figuresTable(points), make("div", { class: "breakdowns" }, breakdowns(points))),
     make("div", { class: "beside" }, points.map(diagram)),
     make("div", { class: "beside" }, points.map(provenance)),
@@ -113,17 +114,27 @@ function diagram(point, at) {
 
 /** Where a point's figures come from, and commands that say more of it. */
 function provenance(point, at) {
-  const unit = value("unit", point);
-  const plain = /^[\w.]+$/.test(unit) && /^[\w.]+$/.test(value("technology", point));
-  const commands = plain ? [`hwsim units ${unit}`, `hwsim cost ${unit} --technology ${value("technology", point)}`, `hwsim verilog ${unit} -o ${unit}`] : [];
   return make(
     "section",
     { class: "card" },
     make("h3", {}, letter(at), "Sources and assumptions"),
     make("ul", { class: "plain" }, sourcesOf[point].map((source) => make("li", {}, payload.sources.texts[source]))),
     make("h4", {}, "More of it"),
-    commands.map((command) => commandLine(command)),
+    commandsOf(point).map(commandLine),
   );
+}
+
+/** Commands that say more of a point; none where a name would have to be quoted. */
+function commandsOf(point) {
+  const unit = value("unit", point);
+  const technology = value("technology", point);
+  if (![unit, technology].every((name) => /^[\w.]+$/.test(name))) return [];
+  const pipeline = (has("set:pipeline") ? value("set:pipeline", point) : null) ?? payload.pipeline;
+  return [
+    `hwsim units ${unit}`,
+    `hwsim cost ${unit} --technology ${technology} --pipeline ${pipeline} --no-measure`,
+    `hwsim verilog ${unit} -o ${unit}`,
+  ];
 }
 
 function commandLine(command) {

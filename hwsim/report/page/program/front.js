@@ -43,7 +43,7 @@ function standing(point, front, x, y) {
   const better = dominators(point, front, x, y);
   if (!better.length) return "Not among the points shown.";
   const gains = [x, y].map((key) => difference(key, better[0], point) + withinError(key, better[0], point));
-  const others = better.length > 1 ? ` So do ${plural(better.length - 1, "other point")} of the front.` : "";
+  const others = better.length > 1 ? ` So ${better.length === 2 ? "does" : "do"} ${plural(better.length - 1, "other point")} of the front.` : "";
   return `Beaten by ${pointName(better[0])}: ${both(gains)}.${others}`;
 }
 

@@ -33,11 +33,12 @@ function colourEntries() {
 
 function symbolEntries() {
   const all = categories(state.symbol);
+  const seen = new Set(view.shown.map((point) => value(state.symbol, point)));
   const last = SYMBOLS.length - 1;
-  const colour = OTHERS[theme()];
-  return all.slice(0, SYMBOLS.length).map((each, at) => {
-    const text = at === last && all.length > SYMBOLS.length ? plural(all.length - last, "other") : each;
-    return legendEntry(symbolDrawing(SYMBOLS[at], colour), text);
+  return all.slice(0, SYMBOLS.length).flatMap((each, at) => {
+    const shared = at === last && all.length > SYMBOLS.length;
+    if (!shared && !seen.has(each)) return [];
+    return [legendEntry(symbolDrawing(SYMBOLS[at], OTHERS[theme()]), shared ? plural(all.length - last, "other") : each)];
   });
 }
 

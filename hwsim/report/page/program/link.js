@@ -1,6 +1,10 @@
 /* The state in the address: what differs from the page as it opens, so that a link shows a reader the same. */
 
-const SIMPLE = { q: "text", show: "show", x: "x", y: "y", x2: "x2", y2: "y2", colour: "colour", symbol: "symbol", sort: "sort", loss: "loss", cost: "cost", layers: "layersOf", network: "network", theme: "theme" };
+/** Names in a link of parts of the state that are texts. */
+const SIMPLE = {
+  q: "text", show: "show", x: "x", y: "y", x2: "x2", y2: "y2", colour: "colour", symbol: "symbol", sort: "sort",
+  loss: "loss", cost: "cost", layers: "layersOf", network: "network", theme: "theme",
+};
 
 function linkText() {
   const initial = defaults();
@@ -19,7 +23,11 @@ let written = "";
 
 function writeLink() {
   written = linkText();
-  history.replaceState(null, "", written ? `#${written}` : `${location.pathname}${location.search}`);
+  try {
+    history.replaceState(null, "", location.href.replace(/#.*$/, "") + (written && `#${written}`));
+  } catch {
+    // a page shown inside another has no address of its own
+  }
 }
 
 /** Return the state that the address asks for, and say what of it this page does not have. */
@@ -35,7 +43,7 @@ function readLink() {
     x: axis, y: axis, x2: axis, y2: axis,
     colour: has,
     symbol: (text) => text === "" || has(text),
-    sort: (text) => has(text.replace(/^-/, "")) || /^-?(front|name)$/.test(text),
+    sort: (text) => has(text.replace(/^-/, "")) || /^-?front$/.test(text),
     loss: (text) => text in layerFigures,
     cost: (text) => text in layerFigures,
     layersOf: (text) => text in LAYER_ROWS,
@@ -51,12 +59,12 @@ function readLink() {
   for (const [name, text] of link) {
     const key = name.slice(2);
     if (name.startsWith("f.") && has(key)) (found.facets[key] ??= new Set()).add(text);
-    else if (name.startsWith("r.") && has(key)) found.ranges[key] = bounds(text);
-    else if (/^[fr]\./.test(name)) missing.push(name);
+    else if (name.startsWith("r.") && has(key) && column(key).numeric && BOUNDS.test(text)) found.ranges[key] = bounds(text);
+    else if (/^[fr]\./.test(name)) missing.push(`${name}=${text}`);
   }
   for (const key of list("log")) if (!found.log.delete(key)) found.log.add(key);
   const wanted = list("columns");
-  if (wanted.length) found.columns = wanted.filter(has);
+  if (wanted.length) found.columns = wanted.filter((key) => has(key) && key !== "format");
   for (const id of list("points")) {
     if (placeOfId.has(id)) found.selected.push(placeOfId.get(id));
     else missing.push(`point ${id}`);
@@ -64,9 +72,11 @@ function readLink() {
   return { found, missing };
 }
 
-function bounds(text) {
-  return text.split("..").map((part) => (part === "" || !Number.isFinite(Number(part)) ? null : Number(part)));
-}
+const NUMBER = "(?:-?[0-9.]*[0-9](?:e[+-]?[0-9]+)?)?";
+const BOUNDS = new RegExp(`^${NUMBER}[.]{2}${NUMBER}$`);
+
+/** The bounds of a range as a link has them, "from..to", either empty. */
+const bounds = (text) => text.split("..").map((part) => (part === "" ? null : Number(part)));
 
 function showMissing(missing) {
   byId("missing").hidden = !missing.length;

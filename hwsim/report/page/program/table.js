@@ -24,7 +24,7 @@ function drawHead() {
 function headCell(key, name, unit, kind) {
   const sorts = sortKey() === key;
   const sort = () => {
-    const down = sorts ? !sortsDown() : key === "front" || direction2(key) > 0;
+    const down = sorts ? !sortsDown() : key === "front" || has(key) && direction(key) > 0;
     change({ sort: down ? `-${key}` : key });
     byId("head").querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus();
   };
@@ -33,8 +33,6 @@ function headCell(key, name, unit, kind) {
     make("span", {}, name, unit && make("small", {}, ` ${unit}`)), make("span", { class: "arrow", "aria-hidden": "true" }, arrow));
   return make("th", { scope: "col", class: kind, "aria-sort": sorts ? (sortsDown() ? "descending" : "ascending") : "none" }, pressed);
 }
-
-const direction2 = (key) => (has(key) ? direction(key) : 0);
 
 /** Draw the rows there is room for, and buttons for more. */
 function drawRows() {

@@ -21,7 +21,8 @@ function aligned(key) {
   const decimals = Math.max(0, digits - 1 - place(numbers.reduce((a, b) => Math.max(a, b))));
   const smallest = numbers.reduce((a, b) => Math.min(a, b));
   if (decimals + place(smallest) < 2) return formatter({ minimumSignificantDigits: Math.min(3, digits), maximumSignificantDigits: digits });
-  return formatter({ minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+  const needed = Math.max(...numbers.map((each) => String(Number(each.toFixed(decimals))).split(".")[1]?.length ?? 0));
+  return formatter({ minimumFractionDigits: needed, maximumFractionDigits: needed });
 }
 
 const alignments = new Map();
