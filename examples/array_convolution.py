@@ -37,10 +37,10 @@ def main() -> None:
     parser.add_argument("--columns", type=int, default=4)
     parser.add_argument("--layer", type=int, default=1, help="which product of the network, from 0")
     parser.add_argument("--kinds", nargs="*", default=[kind.value for kind in ArrayKind])
-    parser.add_argument("--quick", action="store_true", help="two kinds only, 2 by 2")
+    parser.add_argument("--quick", action="store_true", help="one kind only, 2 by 2")
     options = parser.parse_args()
     if options.quick:
-        options.rows, options.columns, options.kinds = 2, 2, options.kinds[:2]
+        options.rows, options.columns, options.kinds = 2, 2, options.kinds[:1]
 
     images, _ = data.digits_test()
     recorder = _Recorder()

@@ -63,7 +63,11 @@ def test_cli_compare_table(capsys: pytest.CaptureFixture[str], folder: Path) -> 
     status, out, _ = _run(capsys, "--no-measure", "int4", "mxfp4", "--details", "--report", "page.html", "--no-layers")
     assert status == 0
     assert out.startswith("digits, 360 held-out handwritten digits; mxfp4_4x4; asap7; ")
-    for text in ("front 1, accuracy (more) against array area (less): ", "plot: hwsim_compare.png", "report: page.html"):
+    for text in (
+        "front 1, accuracy (more) against array area (less): ",
+        "plot: hwsim_compare.png",
+        "report: page.html",
+    ):
         assert f"\n{text}" in out
     assert "DRAM" in out
     text = (folder / "page.html").read_text(encoding="utf-8")

@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, replace
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ _UNITS = ("_um2", "_ff", "_nw", "_fj", "_ps", "_v", "_c", "_nm")
 _LIBERTY = (".lib", ".lib.gz")
 
 
+@cache
 def names() -> tuple[str, ...]:
     """Names of the technologies that come with the package."""
     return tuple(sorted(path.stem for path in _FOLDER.glob("*.toml")))

@@ -28,8 +28,8 @@ __all__ = [
 
 ALLOWED_FAILURES = 2
 """A local task whose worker has died more often than this is given up: the third time."""
-_CONNECT_SECONDS = 10.0
-_WAIT_SECONDS = 30.0
+_CONNECT_SECONDS = 20.0
+_WAIT_SECONDS = 60.0
 _CLOSE_SECONDS = 2.0
 _ERROR_LINES = 5
 _LEAN = {

@@ -4,6 +4,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from typing import Any, Self
 
 from cost_models import Cost
@@ -211,10 +212,16 @@ def point_key(point: DesignPoint, case: Case, cost: Cost | None, *, layers: bool
             "case": case.digest,
             "point": point.as_dict(),
             "accelerator": accelerator_text(point, case)[0],
-            "cost": None if cost is None else {**asdict(cost), "seconds": None, "shipped": None},
+            "cost": None if cost is None else _cost_hash(cost),
             "layers": layers,
         }
     )
+
+
+@lru_cache(maxsize=1024)
+def _cost_hash(cost: Cost) -> str:
+    """Return the SHA-256 of a price: what was found, not how long that took or who measured it."""
+    return _hashed({**asdict(cost), "seconds": None, "shipped": None})
 
 
 def _hashed(value: Any) -> str:

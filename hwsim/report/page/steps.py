@@ -3,6 +3,7 @@
 
 import shlex
 from collections.abc import Mapping
+from math import inf
 from typing import Any
 
 from hwsim.study import PIPELINE
@@ -45,11 +46,11 @@ def next_steps(comparison: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]  # fmt: skip
 
 
-def _merit(evaluation: Mapping[str, Any]) -> float:
-    """Order points by accuracy, and among those alike by less area."""
+def _merit(evaluation: Mapping[str, Any]) -> tuple[float, float]:
+    """Order points by accuracy, and those alike by less area; what is not known comes last."""
     figures = evaluation["figures"]
     accuracy, area = figures.get("accuracy"), figures.get("area_mm2")
-    return (accuracy or 0) * 1e6 - (area or 0)
+    return (-1 if accuracy is None else accuracy), (-inf if area is None else -area)
 
 
 def _command(*words: str) -> str:

@@ -18,6 +18,7 @@ from hwsim.ranking import DIGITS, rank_file
 from hwsim.report.papers.catalog import AREA_WITHOUT_CONVERSION, shipped
 from hwsim.report.papers.recorded import Recorded
 from hwsim.report.papers.studied import Studied
+from hwsim.study import DesignPoint, digits, value_figures
 
 __all__ = [
     "MEASURES",
@@ -113,6 +114,13 @@ def _weights(_: Sources, *, formats: Sequence[str]) -> Found:
     return Found((qsnr[formats[0]] - qsnr[formats[1]],), "`hwsim.ranking.rank_file`")
 
 
+def _digits_outputs(_: Sources, *, formats: Sequence[str]) -> Found:
+    first, second = (
+        value_figures(DesignPoint.of(name), digits(), layers=False)["figures"]["output_sqnr_db"] for name in formats
+    )
+    return Found((first - second,), "`hwsim.study.value_figures`")
+
+
 def _study(sources: Sources, *, network: str, units: Sequence[str], figure: str) -> Found:
     first, second = (float(sources.study.row(network, unit)[figure]) for unit in units)
     return Found((first - second,), sources.study.how)
@@ -182,6 +190,7 @@ MEASURES: Mapping[str, Measure] = {
     "catalog_ratio": _catalog_ratio,
     "catalog_ratios": _catalog_ratios,
     "crossings": _crossings,
+    "digits_outputs": _digits_outputs,
     "ent_digits": _ent_digits,
     "front_share": _front_share,
     "gate_forms": _gate_forms,

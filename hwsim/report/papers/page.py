@@ -6,6 +6,7 @@ from pathlib import Path
 
 from hwsim.report.papers.beside import Beside, beside, recorded_sources
 from hwsim.report.papers.claims import Claim, Paper, Papers, figures_text, read_papers
+from hwsim.report.papers.measures import Sources
 
 __all__ = [
     "page",
@@ -20,18 +21,12 @@ _HEAD = """\
 # The papers' claims beside our figures
 
 Every figure of ours is made anew by the package's code when this page is made, or was recorded by the benchmark and on
-the day that stand beside it; a test fails when the page is not of today's code and data. [papers.md](papers.md) explains the
-differences at length, [seed_comparison.md](seed_comparison.md) the study whose outputs are compared.
+the day that stand beside it; a test fails when the page is not of today's code and data. [papers.md](papers.md)
+explains the differences at length, [seed_comparison.md](seed_comparison.md) is the study whose outputs are compared.
 
 A figure agrees if it is within the bounds in brackets: a tenth for areas and energies, the printed digits for what is
 exact, the sign for an order.
 """
-_RULES = {
-    "within": "within {:.0%}",
-    "above": "above {}",
-    "mostly_above": "mostly above {}",
-    "digits": "to {} digits",
-}
 
 
 def page() -> str:
@@ -42,8 +37,8 @@ def page() -> str:
     LookupError
         If a claim asks for what was not recorded.
     """
-    papers = read_papers()
-    rows = beside(papers, recorded_sources())
+    papers, sources = read_papers(), recorded_sources()
+    rows = beside(papers, sources)
     counted = Counter(row.agrees for row in rows)
     claims = sum(len(paper.claims) for paper in papers.papers)
     lines = [
@@ -54,7 +49,7 @@ def page() -> str:
     ]
     for paper in papers.papers:
         lines += _section(paper, [row for row in rows if row.paper == paper.key])
-    return "\n".join([*lines, *_not_compared(papers)]) + "\n"
+    return "\n".join([*lines, *_not_compared(papers), *_recorded(sources)]) + "\n"
 
 
 def write_page(path: str | Path) -> int:
@@ -84,12 +79,27 @@ def rule_text(claim: Claim) -> str:
     ((rule, limit),) = claim.agrees.items()
     if rule == "between":
         return f"{limit[0]:g} to {limit[1]:g}"
-    return _RULES[rule].format(limit)
+    if rule == "within":
+        return f"within {100 * limit:g} %"
+    if rule == "digits":
+        return f"to {limit} digit{'s' * (limit != 1)}"
+    return f"{rule.replace('_', ' ')} {limit}"
 
 
 def _theirs(claim: Claim) -> str:
     text = figures_text(claim, claim.value)
     return text if claim.known == "printed" else f"{text} ({claim.known})"
+
+
+def _recorded(sources: Sources) -> list[str]:
+    """Return the conditions of what benchmarks recorded."""
+    study = sources.study
+    lines = dict.fromkeys(
+        f"* `{section.command}`, {section.date}: {section.conditions}." for section in sources.papers.sections.values()
+    )
+    ran = "; ".join(study.conditions)
+    lines[f"* {study.how}: {ran}; {study.seconds:.0f} s on {study.machine}; hwsim {study.version}."] = None
+    return ["", "## Recorded", "", *lines]
 
 
 def _not_compared(papers: Papers) -> list[str]:

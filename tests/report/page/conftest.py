@@ -14,7 +14,7 @@ from hwsim.report.page import write_page
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 _QUIET = ("--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update")
-_WIDE = (1280, 900)
+_WIDTH, _HEIGHT = 1280, 900
 _READY_SECONDS = 60
 
 Open = Callable[..., Any]
@@ -53,15 +53,13 @@ def open_page(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     asked: list[str] = []
     files: list[str] = []
 
-    def opened(
-        comparison: dict[str, Any] | Path, link: str = "", size: tuple[int, int] = _WIDE, scheme: str = "light"
-    ) -> Any:
+    def opened(comparison: dict[str, Any] | Path, link: str = "", scheme: str = "light") -> Any:
         if isinstance(comparison, Path):
             file = comparison
         else:
             file = write_page(comparison, tmp_path_factory.mktemp("page") / "page.html")
         context = browser.new_context(
-            viewport={"width": size[0], "height": size[1]}, color_scheme=scheme, offline=True, accept_downloads=True
+            viewport={"width": _WIDTH, "height": _HEIGHT}, color_scheme=scheme, reduced_motion="reduce", offline=True
         )
         contexts.append(context)
         context.set_default_timeout(_READY_SECONDS * 1000 / 4)

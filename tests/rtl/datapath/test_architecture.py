@@ -40,7 +40,7 @@ GRID = [
     ("int4_by_float4_e2m1fn_l2", "dadda_heap", 1),
     ("float8_e4m3fn_l4", "dadda_heap", 1),
     ("float8_e4m3fn", "carry_save", 3),
-    ("float8_e5m2_l2_float32", "booth_heap", 2),
+    pytest.param("float8_e5m2_l2_float32", "booth_heap", 2, marks=pytest.mark.slow),  # as the next, and wider
     ("float8_e4m3fn_float32", "fast_heap", 1),
     ("posit8_1_quire_to_float32", "dadda_heap", 1),
     ("ternary_l5", "booth_heap", 1),
@@ -48,8 +48,9 @@ GRID = [
     ("int4_by_binary_l3", "dadda_heap", 1),
     ("posit8_1_quire_to_float32", "carry_save", 2),
     ("nvfp4_l2", "booth_heap", 2),
-    ("nvfp4_l2", "dadda_heap", 3),
-    ("mxint8_l2", "fast_heap", 1),
+    pytest.param("nvfp4_l2", "dadda_heap", 3, marks=pytest.mark.slow),
+    ("mxint4_l1", "fast_heap", 1),
+    pytest.param("mxint8_l2", "fast_heap", 1, marks=pytest.mark.slow),
     ("hopper_e4m3_e4m3_float32", "booth_heap", 2),  # with two lanes
 ]
 

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Multiply, align_add, accumulate and round_pack, each against the oracle of its stage."""
 
+import itertools
 import random
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -170,10 +172,25 @@ def test_align_add_is_exact(evaluate: Any, name: str) -> None:
     assert compared > 50
 
 
-@pytest.mark.parametrize("fraction_bits", [0, 3, 13, 25])
-@pytest.mark.parametrize("operand", ["float8_e4m3fn", "float8_e5m2", "int4", "nvfp4", "mxfp4"])
-@pytest.mark.parametrize(("floor", "joined"), [(-133, True), (-8, True), (2, False), (-133, False)])
-def test_align_add_truncates(evaluate: Any, operand: str, fraction_bits: int, floor: int, joined: bool) -> None:
+def _crossed(*axes: Sequence[Any]) -> list[Any]:
+    """Cross axes: every value of one with every value of another, and half of all combinations; the others are slow."""
+    places = itertools.product(*(range(len(axis)) for axis in axes))
+    return [
+        pytest.param(*(axis[at] for axis, at in zip(axes, place, strict=True)), marks=_SLOW if sum(place) % 2 else ())
+        for place in places
+    ]
+
+
+_SLOW = pytest.mark.slow
+_ENDS = [(-133, True), (-8, True), (2, False), (-133, False)]
+
+
+@pytest.mark.parametrize(
+    ("operand", "fraction_bits", "end"),
+    _crossed(["float8_e4m3fn", "float8_e5m2", "int4", "nvfp4", "mxfp4"], [0, 3, 13, 25], _ENDS),
+)
+def test_align_add_truncates(evaluate: Any, operand: str, fraction_bits: int, end: tuple[int, bool]) -> None:
+    floor, joined = end
     float32 = formats.named("float32")
     assert isinstance(float32, FloatSpec)
     unit = DotProductUnit(

@@ -14,7 +14,12 @@ function drawDetails() {
   const more = state.selected.length - points.length;
   fill(
     byId("details-body"),
-    more > 0 && make("p", { class: "quiet" }, `${plural(state.selected.length, "point")} are selected; these are the first ${MOST_BESIDE}. The filter “selected” lists all of them in the table.`),
+    more > 0 && make(
+      "p",
+      { class: "quiet" },
+      `${plural(state.selected.length, "point")} are selected; these are the first ${MOST_BESIDE}. `,
+      "The filter “selected” lists all of them in the table.",
+    ),
     make("div", { class: "beside" }, points.map(card)),
     points.length > 1 && make("p", { class: "quiet" }, "Ratios, and differences of decibels and per cent, are to A: ▴ is better, ▾ worse."),
     make("div", { class: "numbers" }, figuresTable(points), make("div", { class: "breakdowns" }, breakdowns(points))),
@@ -31,7 +36,10 @@ function drawSelectionBar() {
   fill(
     byId("selection"),
     make("div", { class: "tags" }, names, selected.length > 2 && make("span", { class: "tag" }, `and ${selected.length - 2} more`)),
-    make("a", { href: "#details", class: "button", on: { click: (event) => { event.preventDefault(); byId("details").scrollIntoView(); byId("details-title").focus(); } } }, selected.length > 1 ? "Compare" : "Details"),
+    button(selected.length > 1 ? "Compare" : "Details", () => {
+      byId("details").scrollIntoView();
+      byId("details-title").focus({ preventScroll: true });
+    }),
     button("Clear", () => select([])),
   );
 }
@@ -100,7 +108,9 @@ function ratioCell(each, point, first) {
   const apart = each.unit === "%" || each.unit === "dB";
   const text = apart ? `${is - was < 0 ? "−" : "+"}${significant(Math.abs(is - was), 3)}` : was === 0 ? "" : `${significant(is / was, 3)} ×`;
   const gain = text === "1 ×" ? 0 : Math.sign(is - was) * direction(each.key);
-  return make("td", { class: `ratio ${gain > 0 ? "gain" : gain < 0 ? "loss" : ""}` }, text, gain !== 0 && text && make("span", { class: "unseen" }, gain > 0 ? " better" : " worse"));
+  if (!text || gain === 0) return make("td", { class: "ratio" }, text);
+  const [kind, word] = gain > 0 ? ["gain", " better"] : ["loss", " worse"];
+  return make("td", { class: `ratio ${kind}` }, text, make("span", { class: "unseen" }, word));
 }
 
 /** The block diagram of a point's unit. */

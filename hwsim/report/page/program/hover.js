@@ -18,7 +18,10 @@ const CONFIGURATION = {
       name: "drawing",
       title: "Save the picture as SVG",
       icon: { width: 24, height: 24, path: "M11 3h2v9l3-3 1.4 1.4L12 16l-5.400-5.600L8 9l3 3zM4 18h16v2H4z" },
-      click: (element) => Plotly.downloadImage(element, { format: "svg", filename: "hwsim_comparison", width: element.clientWidth, height: element.clientHeight }),
+      click: (element) => {
+        const { clientWidth: width, clientHeight: height } = element;
+        Plotly.downloadImage(element, { format: "svg", filename: "hwsim_comparison", width, height });
+      },
     }],
   ],
 };

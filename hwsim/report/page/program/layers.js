@@ -14,14 +14,14 @@ function drawLayers() {
   const wanted = { front: () => view.front, selected: () => state.selected, table: () => sorted(view.shown) }[state.layersOf]();
   const withLayers = wanted.filter((point) => layerNames[point].length);
   const network = state.network || (withLayers.length ? value("network", withLayers[0]) : "");
-  const same = withLayers.filter((point) => value("network", point) === network && shape(point) === shape(withLayers.find((other) => value("network", other) === network)));
-  const points = same.slice(0, MOST_ROWS);
+  const ofNetwork = withLayers.filter((point) => value("network", point) === network);
+  const first = ofNetwork.length ? shape(ofNetwork[0]) : "";
+  const points = ofNetwork.filter((point) => shape(point) === first).slice(0, MOST_ROWS);
   const left = wanted.length - points.length;
-  fill(
-    byId("layers-note"),
-    points.length ? `${plural(points.length, "point")} of ${LAYER_ROWS[state.layersOf]} on ${network}.` : state.layersOf === "selected" ? "Nothing is selected." : "No point here has figures by layer.",
-    left > 0 && points.length > 0 && ` ${plural(left, "more point")} of it ${left === 1 ? "is" : "are"} not shown: past the first ${MOST_ROWS}, of another network, or without figures by layer.`,
-  );
+  const none = state.layersOf === "selected" && !wanted.length ? "Nothing is selected." : "No point here has figures by layer.";
+  const some = `${plural(points.length, "point")} of ${LAYER_ROWS[state.layersOf]} on ${network}.`;
+  const others = ` Not shown: ${plural(left, "other")}, past the first ${MOST_ROWS}, of another network, or without figures by layer.`;
+  byId("layers-note").textContent = points.length ? some + (left > 0 ? others : "") : none;
   drawHeat("loss-map", points, state.loss, LOSSES[state.loss], lossCells);
   drawHeat("cost-map", points, state.cost, COSTS[state.cost], shareCells);
 }
@@ -31,7 +31,8 @@ function lossCells(points, key) {
   const rows = points.map((point) => layerFigures[key][point]);
   const known = rows.flat().filter((each) => typeof each === "number");
   const [low, high] = [Math.min(...known), Math.max(...known)];
-  return rows.map((row) => row.map((each) => (each === null ? null : { text: each.toFixed(1), strength: high > low ? (high - each) / (high - low) : 0 })));
+  const cell = (each) => ({ text: each.toFixed(1), strength: high > low ? (high - each) / (high - low) : 0 });
+  return rows.map((row) => row.map((each) => (each === null ? null : cell(each))));
 }
 
 /** A share of the row's sum a cell: the more, the stronger the colour. */
@@ -42,7 +43,8 @@ function shareCells(points, key) {
     return figures.map((each) => (each === null || !sum ? null : (100 * each) / sum));
   });
   const highest = Math.max(...rows.flat().filter((each) => each !== null), 0);
-  return rows.map((row) => row.map((each) => (each === null ? null : { text: each < 9.95 ? each.toFixed(1) : each.toFixed(0), strength: highest ? each / highest : 0 })));
+  const cell = (each) => ({ text: each.toFixed(each < 9.95 ? 1 : 0), strength: highest ? each / highest : 0 });
+  return rows.map((row) => row.map((each) => (each === null ? null : cell(each))));
 }
 
 function drawHeat(id, points, key, title, cellsOf) {
@@ -51,6 +53,10 @@ function drawHeat(id, points, key, title, cellsOf) {
     return;
   }
   const cells = cellsOf(points, key);
+  if (cells.flat().every((each) => each === null)) {
+    fill(byId(id), make("p", { class: "quiet" }, "Not known of these points: it is found where a comparison is made with errors by layer."));
+    return;
+  }
   const names = layerNames[points[0]];
   const long = names.some(([name]) => name.length > 7);
   const colour = shading(id === "loss-map" ? "--heat-loss" : "--heat-cost");
@@ -90,10 +96,11 @@ const channels = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 
 function drawLayerChoices() {
   const options = (texts) => [["", Object.entries(texts).filter(([key]) => key in LAYER_ROWS || key in layerFigures)]];
   const networks = [...new Set(everyPoint.filter((point) => layerNames[point].length).map((point) => value("network", point)))];
+  const named = [["", "of the first point"], ...networks.map((each) => [each, each])];
   fill(
     byId("layer-choices"),
     chooser("layers-of", "Points", options(LAYER_ROWS), state.layersOf, (chosen) => change({ layersOf: chosen })),
-    networks.length > 1 && chooser("layers-network", "Network", [["", [["", "of the first point"], ...networks.map((each) => [each, each])]]], state.network, (chosen) => change({ network: chosen })),
+    networks.length > 1 && chooser("layers-network", "Network", [["", named]], state.network, (chosen) => change({ network: chosen })),
   );
   fill(byId("loss-choice"), chooser("loss-of", "Figure", options(LOSSES), state.loss, (chosen) => change({ loss: chosen })));
   fill(byId("cost-choice"), chooser("cost-of", "Figure", options(COSTS), state.cost, (chosen) => change({ cost: chosen })));

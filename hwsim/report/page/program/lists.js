@@ -59,11 +59,18 @@ function drawAssumptions() {
     const most = everyPoint.map((point) => statisticalError("accuracy", point)).filter((each) => each !== null);
     if (most.length) {
       const images = [...new Set(column("images").values.filter((each) => each !== null))].map((each) => significant(each, 7)).join(", ");
-      notes.push(`Accuracy is of a sample of ${images} images: ± is half of the 95 % interval (Wilson), up to ${significant(Math.max(...most), 2)} points here. All points of a network saw the same images, so that differences between two points are surer than that.`);
+      notes.push(
+        `Accuracy is of a sample of ${images} images: ± is half of the 95 % interval (Wilson), up to `
+        + `${significant(Math.max(...most), 2)} points here. All points of a network saw the same images, so that `
+        + "differences between two points are surer than that.",
+      );
     }
   }
   if (everyPoint.some(isFitted)) {
-    notes.push("≈ and hollow symbols: the cost of the unit comes from a model fitted on measured units; the error given is that which nine of ten formats, held out of the fit, stay below.");
+    notes.push(
+      "≈ and hollow symbols: the cost of the unit comes from a model fitted on measured units; the error given is that "
+      + "which nine of ten formats, held out of the fit, stay below.",
+    );
   }
   fill(byId("notes"), notes.map((note) => make("li", {}, note)));
   const used = new Map();

@@ -133,6 +133,8 @@ function rings(points, keys) {
   };
 }
 
+const NOTHING = { text: "No point has both figures and passes the filters.", x: 0.5, y: 0.5 };
+
 function layoutOf(frame, width, count) {
   const font = { family: getComputedStyle(document.body).fontFamily, size: width < 480 ? 11 : 12, color: styleOf("--quiet") };
   return {
@@ -151,7 +153,7 @@ function layoutOf(frame, width, count) {
     newselection: { line: { color: styleOf("--accent"), width: 1, dash: "dot" } },
     xaxis: axisLayout(frame.x),
     yaxis: axisLayout(frame.y),
-    annotations: [{ showarrow: false, xref: "paper", yref: "paper", ...(count ? cornerText(frame) : { text: "No point has both figures and passes the filters.", x: 0.5, y: 0.5 }) }],
+    annotations: [{ showarrow: false, xref: "paper", yref: "paper", ...(count ? cornerText(frame) : NOTHING) }],
   };
 }
 
