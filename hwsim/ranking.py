@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim import data, network
+from hwsim.accelerator.scales import slice_scales
 from hwsim.formats import BlockSpec, Format, PhaseSpec, named
 from hwsim.formats.catalog import entries
 from hwsim.formats.quality import measure
@@ -27,9 +28,6 @@ DIGITS = "digits"  # in place of a file: the network that the package ships
 _MOST_BITS = 9.0
 WIDE = f"of more than {_MOST_BITS:g} bits"
 """Why `candidates` leaves out a format that `rank_file` takes where it is named."""
-_SAMPLE = 1 << 11
-# Of the scale: down, so that the largest values saturate, and up, where a posit has its dense middle; small ones first.
-_POWERS = tuple(sorted(range(-8, 41), key=abs))
 
 
 def candidates() -> tuple[Format, ...]:
@@ -101,9 +99,9 @@ def rank(
     weights : mapping of str to (array of floats, int)
         Each tensor with the axis along which products are summed, K (`hwsim.network.weights`).
     formats : sequence of formats
-        Block formats take their blocks along K. A scalar format has a float32 scale an output channel: the largest
-        magnitude over the format's largest value, times the power of two, one for the tensor, with the least squared
-        error on up to 2048 of its elements; formats that are densest in the middle of their range need it.
+        Block formats take their blocks along K. A scalar format has a float32 scale an output channel, that with which
+        a unit runs (`hwsim.accelerator.scales`): the largest magnitude over the format's largest value, of posits over
+        the end of their dense middle; none for float16, bfloat16, tfloat32 and float32.
     progress : callable, optional
         Is told each format before its turn.
 
@@ -158,7 +156,7 @@ def _rows(name: str, array: NDArray[Any], axis: int) -> NDArray[np.float64]:
 def _measure(spec: Any, name: str, matrix: NDArray[np.float64]) -> dict[str, Any]:
     """Return the figures of a format on one tensor."""
     block = isinstance(spec, BlockSpec)
-    quality = measure(matrix, spec, -1) if block else measure(matrix, spec, -1, scale=_scales(spec, matrix))
+    quality = measure(matrix, spec, -1) if block else measure(matrix, spec, -1, scale=slice_scales(spec, matrix, -1))
     return {
         "tensor": name,
         "elements": matrix.size,
@@ -167,20 +165,6 @@ def _measure(spec: Any, name: str, matrix: NDArray[np.float64]) -> dict[str, Any
         "max_error": quality.max_error,
         "codes_used": quality.codes_used,
     }
-
-
-def _scales(spec: Any, matrix: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return a scale an output channel: its largest magnitude to the format's, times the power of two that is best."""
-    largest = np.abs(matrix).max(axis=1, keepdims=True)
-    scales = np.where(largest > 0, largest / spec.max_value, 1.0)
-    chosen = np.linspace(0, matrix.size - 1, min(matrix.size, _SAMPLE)).astype(np.int64)
-    sample, sample_scales = matrix.reshape(-1)[chosen], scales[chosen // matrix.shape[1], 0]
-    tried = sample_scales * 2.0 ** np.array(_POWERS)[:, None]
-    with np.errstate(over="ignore"):  # in float32, where encode is quick
-        values = spec.decode(spec.encode((sample / tried).astype(np.float32)))
-    best = _POWERS[int(np.square(values * tried - sample).sum(axis=1).argmin())]
-    smallest = float(np.finfo(np.float32).tiny)
-    return np.asarray(np.maximum(scales * 2.0**best, smallest), np.float32)
 
 
 def _row(spec: Any, tensors: list[dict[str, Any]], signal: float) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from hwsim.accelerator.operand_fit import (
     unit_scales,
 )
 from hwsim.accelerator.portions import depends_on_place, in_portions
+from hwsim.accelerator.scales import slice_scales, tensor_scale
 from hwsim.datapath import DotProductUnit, matmul
 from hwsim.datapath.unit import ScalarSpec
 from hwsim.formats import BlockSpec, FloatSpec, IntegerSpec
@@ -85,8 +86,8 @@ class UnitEngine:
     each block is rounded to the unit's output, multiplied by its scales and added in float32, in ascending order.
     Operands of float layers are quantized to the unit's formats: the second one (weights) with a scale for each column
     in a scalar format, the first with one scale for all, from calibration, so that a result does not depend on what
-    else is in the batch; block formats choose their scales block by block along K, under a tensor scale from
-    calibration where the format has one. Float activations of weights that are codes enter so too, or are cast to a
+    else is in the batch, both by the rule of `hwsim.accelerator.scales`; block formats choose their scales block by
+    block along K, under a tensor scale from calibration where the format has one. Float activations of weights that are codes enter so too, or are cast to a
     unit's float16, bfloat16, tfloat32 or float32.
 
     Parameters
@@ -271,14 +272,13 @@ def _quantized(
             "quantize the network with a zero point, or take a signed unit"
         )
     if isinstance(spec, BlockSpec):
-        whole = np.float32(largest / (spec.element.max_value * spec.scale.max_value)) if spec.tensor_scale else None
-        q = formats.quantize(values, spec, k_axis, scale=whole if whole is None or whole > 0 else np.float32(1))
+        q = formats.quantize(values, spec, k_axis, scale=tensor_scale(spec, largest))
         return q.codes, q.scales, q.tensor_scale
     if is_wide_float(spec):  # holds values as they are: a scale up to its largest would leave the products no room
         return spec.encode(values), None, 1.0
     if per_column:
-        q = formats.quantize(values, spec, k_axis)
+        q = formats.quantize(values, spec, k_axis, scale=slice_scales(spec, values, k_axis))
         return q.codes, None, q.scales.astype(np.float64)
-    scale = np.float32(largest / spec.max_value)
-    q = formats.quantize(values, spec, None, scale=scale if scale > 0 else np.float32(1))
-    return q.codes, None, float(scale if scale > 0 else 1.0)
+    scale = tensor_scale(spec, largest)
+    q = formats.quantize(values, spec, None, scale=scale)
+    return q.codes, None, q.scales.astype(np.float64)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hwsim import formats
+from hwsim.accelerator.scales import slice_scales, tensor_scale
 from hwsim.allocation.candidates import Candidate, MixedEngine, product_layers
 from hwsim.formats import BlockSpec
 from hwsim.network import ExactEngine, Layer, Network, calibrate, run
@@ -179,10 +180,8 @@ def _rounding_error(candidate: Candidate, layer: MultiplyAccumulate, largest: fl
     assert weight is not None
     columns = weight.reshape(weight.shape[0], -1).T if layer.kind == "conv" else weight.reshape(-1, weight.shape[-1])
     spec = candidate.unit.b
-    whole = None
-    if isinstance(spec, BlockSpec) and spec.tensor_scale:
-        whole = np.float32(largest / (spec.element.max_value * spec.scale.max_value) or 1.0)
-    found = formats.quantize(columns, spec, 0, scale=whole)
+    scale = tensor_scale(spec, largest) if isinstance(spec, BlockSpec) else slice_scales(spec, columns, 0)
+    found = formats.quantize(columns, spec, 0, scale=scale)
     return float(np.square(found.dequantize() - columns).sum())
 
 

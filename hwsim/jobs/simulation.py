@@ -152,6 +152,7 @@ def simulate_files(task: SimulationTask, progress: Callable[[str], None] | None 
     work = job(net, task.model, task.inputs, given, task.random)
     ranges = _calibration(task, net, chosen)
     recorder = None if task.operands_to is None else Recorder(hardware.element)
+    tiles: dict[str, Any] = {} if task.sampled is None else {"tiles": task.sampled}
     result = simulate(
         net,
         hardware,
@@ -162,7 +163,7 @@ def simulate_files(task: SimulationTask, progress: Callable[[str], None] | None 
         record=recorder,
         against_float=task.errors,
         resume=None if task.resume is None else Checkpoint(task.resume),
-        **({} if task.sampled is None else {"tiles": task.sampled}),
+        **tiles,
     )
     if recorder is not None and task.operands_to is not None:
         recorder.write(task.operands_to)

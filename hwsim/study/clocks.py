@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from math import floor
 
 from cost_models import Cost
-from hwsim.prices import fastest_mhz
 from hwsim.study.cases import Case
-from hwsim.study.machine import draft
+from hwsim.study.machine import draft, fastest_clock
 from hwsim.study.point import FASTEST, DesignPoint
 
 __all__ = [
@@ -34,9 +33,8 @@ def clocked(
         return [point.with_settings(clock_mhz=clock_mhz) for point in points], []
     slowest: dict[str, tuple[float, str]] = {}
     for point, cost in zip(points, costs, strict=True):
-        fastest = None if cost is None else fastest_mhz(cost)
-        if fastest is not None:
-            here = (fastest, point.unit)
+        here = _fastest(point, cost, case)
+        if here is not None:
             slowest[point.technology] = min(slowest.get(point.technology, here), here)
     common = {technology: _round_clock(fastest) for technology, (fastest, _) in slowest.items()}
     found = []
@@ -47,10 +45,18 @@ def clocked(
             point if reached is None or own is None or reached >= own else point.with_settings(clock_mhz=reached)
         )
     return found, [
-        f"clock in {technology}: at most {common[technology]} MHz, which every unit reaches with its wires "
-        f"(the slowest, {unit}, {fastest:.4g} MHz)"
-        for technology, (fastest, unit) in slowest.items()
+        f"clock in {technology}: at most {common[technology]} MHz, which every unit reaches with its wires, and every "
+        f"memory (the slowest, {which}, {fastest:.4g} MHz)"
+        for technology, (fastest, which) in slowest.items()
     ]
+
+
+def _fastest(point: DesignPoint, cost: Cost | None, case: Case) -> tuple[float, str] | None:
+    """Return the clock that a point's unit and memories reach and which is the slowest; None where it is not known."""
+    try:
+        return None if cost is None else fastest_clock(draft(point, case), cost)
+    except ValueError:
+        return None  # refused, with that error
 
 
 def _own_clock(point: DesignPoint, case: Case) -> int | None:

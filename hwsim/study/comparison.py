@@ -247,18 +247,32 @@ def _beside(
     points: Sequence[DesignPoint], costs: Sequence[Cost | None], *, measure: bool, progress: Progress
 ) -> list[dict[str, Any]]:
     """Return what stands beside each point; a unit is looked up once."""
-    known: dict[str, tuple[dict[str, Any], list[str]]] = {}
-    found = []
+    known: dict[str, dict[str, Any]] = {}
+    missing: dict[str, dict[str, None]] = {}
     for point, cost in zip(points, costs, strict=True):
         if point.unit not in known:
-            known[point.unit] = beside(point.dot_product_unit, measure=measure, progress=progress)
-        figures, missing = known[point.unit]
-        missing = [*([point.technology] if cost is None else []), *missing]
-        notes = (
-            [f"{point.unit} was never measured in {', '.join(missing)}: run without --no-measure"] if missing else []
-        )
-        found.append({**figures, "leakage_uw": None if cost is None else cost.leakage_uw, "notes": notes})
-    return found
+            known[point.unit], places = beside(point.dot_product_unit, measure=measure, progress=progress)
+            missing[point.unit] = dict.fromkeys(places)
+        if cost is None:
+            missing[point.unit] = {point.technology: None, **missing[point.unit]}
+    note = _unmeasured({unit: tuple(places) for unit, places in missing.items() if places})
+    return [
+        {
+            **known[point.unit],
+            "leakage_uw": None if cost is None else cost.leakage_uw,
+            "notes": [note] if missing[point.unit] else [],
+        }
+        for point, cost in zip(points, costs, strict=True)
+    ]
+
+
+def _unmeasured(missing: Mapping[str, tuple[str, ...]]) -> str:
+    """Say in a line which units were never measured where."""
+    units: dict[tuple[str, ...], list[str]] = {}
+    for unit, places in missing.items():
+        units.setdefault(places, []).append(unit)
+    parts = [f"{', '.join(names)} in {', '.join(places)}" for places, names in units.items()]
+    return f"never measured: {'; '.join(parts)}: run without --no-measure"
 
 
 def _row(evaluation: Evaluation, others: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from hwsim.study.machine import draft, needs_price, resolve_cost
 from hwsim.study.plan import PriceTask
 from hwsim.study.point import DesignPoint
 from hwsim.study.tasks import Keyed
-from hwsim.study.version import model_digest
+from hwsim.study.version import price_digest
 
 __all__ = [
     "Keyring",
@@ -75,7 +75,7 @@ class Keyring:
         )
 
     def _resolve(self, name: str, point: DesignPoint, case: Case, price: PriceTask) -> None:
-        key = content_key(unit=price.unit, technology=price.technology, pipeline=price.pipeline, model=model_digest())
+        key = content_key(unit=price.unit, technology=price.technology, pipeline=price.pipeline, model=price_digest())
         if self._stored is not None and key in self._stored:
             self.add(name, self._stored[key])
         elif self._stored is not None and needs_price(point, case):

@@ -21,12 +21,14 @@ from hwsim.simulation import simulate
 from hwsim.simulation.energy import power
 from hwsim.study.cases import Case
 from hwsim.study.point import FASTEST, DesignPoint, Setting
+from hwsim.study.shares import constants, float32_share, has_own_memories, memory_energy_share, operand_notes, shown
 
 __all__ = [
     "QUANTIZATION",
     "accelerator_text",
     "check_technology",
     "draft",
+    "fastest_clock",
     "machine",
     "machine_figures",
     "needs_price",
@@ -134,13 +136,31 @@ def machine(point: DesignPoint, case: Case, cost: Cost | None) -> Accelerator:
     spec = draft(point, case)
     if point.setting("clock_mhz") != FASTEST:
         return spec
-    fastest = None if cost is None else fastest_mhz(cost)
-    if fastest is None or fastest < 1:
+    fastest = None if cost is None else fastest_clock(spec, cost)
+    if fastest is None or fastest[0] < 1:
         raise ValueError(
             f"clock_mhz: {FASTEST!r} is not known of unit {spec.element.name} with {spec.pipeline} register ranks in "
             f"{spec.technology}: nobody has measured it"
         )
-    return replace(spec, clock_mhz=min(int(fastest), 10000))
+    return replace(spec, clock_mhz=min(int(fastest[0]), 10000))
+
+
+def fastest_clock(spec: Accelerator, cost: Cost) -> tuple[float, str] | None:
+    """Return the clock in MHz that unit and memories reach, and which is the slowest; None where the unit's is unknown.
+
+    A memory of which no access time is known, or that is not of the accelerator's chip, bounds nothing.
+    """
+    unit_mhz = fastest_mhz(cost)
+    if unit_mhz is None:
+        return None
+    reached = [(unit_mhz, spec.element.name)]
+    if has_own_memories(spec):
+        prices = check_prices(replace(spec, clock_mhz=1), cost=cost)  # a clock that every unit reaches
+        memories = (("activations", prices.activations), ("weights", prices.weights))
+        reached += [
+            (1e3 / memory.access_ns, f"the memory of {name}") for name, memory in memories if memory.access_ns
+        ]
+    return min(reached)
 
 
 def machine_figures(
@@ -157,7 +177,13 @@ def machine_figures(
     result = simulate(network, spec, values="none", cost=cost)
     prices = check_prices(spec, cost=cost)
     areas, notes = _areas(spec, prices)
-    figures = {**_unit_figures(spec, cost), **_pass_figures(result), **areas, **_rates(result, areas["area_mm2"])}
+    figures = {
+        **_unit_figures(spec, cost),
+        **_pass_figures(result),
+        **areas,
+        **_rates(result, areas["area_mm2"]),
+        **_shares(network, result, prices, areas),
+    }
     layers = [
         {
             "name": each.name,
@@ -170,13 +196,14 @@ def machine_figures(
         for each in result.layers
     ]
     stages = {} if cost is None else {"area_um2": dict(cost.area_by_stage), "energy_pj": dict(cost.energy_by_stage)}
-    energy = f"energy of the units: {result.energy_note}"
-    return (
-        figures,
-        layers,
-        {name: parts for name, parts in stages.items() if parts},
-        [energy, *result.assumptions, *notes],
-    )
+    sources = [
+        f"energy of the units: {result.energy_note}",
+        *result.assumptions,
+        *notes,
+        *_of_memories(point, spec, prices, cost, figures),
+        *operand_notes(spec, network),
+    ]
+    return figures, layers, {name: parts for name, parts in stages.items() if parts}, sources
 
 
 def _unit_figures(spec: Accelerator, cost: Cost | None) -> dict[str, Any]:
@@ -200,6 +227,8 @@ def _unit_figures(spec: Accelerator, cost: Cost | None) -> dict[str, Any]:
 def _pass_figures(result: SimulationResult) -> dict[str, Any]:
     """Return what a pass takes; energies and traffic an image of it."""
     energy, batch, spec = result.energy, result.batch, result.accelerator
+    on_chip = has_own_memories(spec)
+    is_fpga = isinstance(known_technologies.read(spec.technology), FpgaTechnology)
     traffic = [layer.traffic for layer in result.layers]
     return {
         "units": spec.array.units,
@@ -211,13 +240,42 @@ def _pass_figures(result: SimulationResult) -> dict[str, Any]:
         "energy_nj": _nano(energy.total_pj, batch),
         "energy_units_nj": _nano(energy.units_pj, batch),
         "energy_registers_nj": _nano(energy.registers_pj, batch),
-        "energy_sram_nj": _nano(energy.sram_pj, batch),
+        "energy_sram_nj": _nano(energy.sram_pj, batch) if on_chip else None,
         "energy_dram_nj": _nano(energy.dram_pj, batch),
-        "energy_wires_nj": _nano(energy.wires_pj, batch),
-        "energy_leakage_nj": _nano(energy.leakage_pj, batch),
+        "energy_wires_nj": None if is_fpga else _nano(energy.wires_pj, batch),
+        "energy_leakage_nj": None if is_fpga else _nano(energy.leakage_pj, batch),
         "sram_kbit": sum(each.sram_bits for each in traffic) / 1000 / batch,
         "dram_kbit": sum(each.dram_bits for each in traffic) / 1000 / batch,
     }
+
+
+def _shares(
+    network: Network, result: SimulationResult, prices: Prices, areas: dict[str, float | None]
+) -> dict[str, float | None]:
+    """Return the shares of what no format changes."""
+    array, area = areas["array_area_mm2"], areas["area_mm2"]
+    return {
+        "energy_memory_share": memory_energy_share(result, prices),
+        "area_memory_share": (area - array) / area if array and area else None,
+        "dram_float32_share": float32_share(network, result),
+    }
+
+
+def _of_memories(
+    point: DesignPoint, spec: Accelerator, prices: Prices, cost: Cost | None, figures: dict[str, Any]
+) -> list[str]:
+    """Say what is the memories', and what is not of the chip."""
+    energy, area, floats = (figures[f"{name}_share"] for name in ("energy_memory", "area_memory", "dram_float32"))
+    said = [f"memories: {shown([energy])} of the energy"] if energy is not None else []
+    said += [f"memories: {shown([area])} of the area"] if area is not None else []
+    said += [f"{shown([floats])} of the DRAM traffic is float32 tensors, the same for every format"] if floats else []
+    if point.setting("clock_mhz") == FASTEST and cost is not None:
+        reached = fastest_clock(spec, cost)
+        assert reached is not None
+        said.append(f"clock: the fastest of {reached[1]}, the slowest of unit and memories")
+    if not has_own_memories(spec):
+        return [*said, "memories: the energies above are those of a chip of standard cells; none is in the figures"]
+    return [*said, *constants(spec, prices)]
 
 
 def _nano(picojoules: float | None, batch: int) -> float | None:

@@ -77,6 +77,13 @@ _VALUES = (
         "Share of the images whose largest output on the hardware is where the float32 network's is.",
     ),
     _quantity(
+        "constant_agreement",
+        "agreement of a constant",
+        "",
+        None,
+        "Share of the images whose largest float32 output is at the commonest place: what a constant answer agrees on.",
+    ),
+    _quantity(
         "output_sqnr_db",
         "output SQNR",
         "dB",
@@ -300,6 +307,20 @@ _MACHINE = (
         "Of it, leakage of units, registers and memories.",
     ),
     _quantity(
+        "energy_memory_share",
+        "memory energy share",
+        "",
+        None,
+        "Share of the energy that is SRAM's and DRAM's, with the leakage of SRAM.",
+    ),
+    _quantity(
+        "area_memory_share",
+        "memory area share",
+        "",
+        None,
+        "Share of the area that is on-chip memories.",
+    ),
+    _quantity(
         "sram_kbit",
         "SRAM traffic",
         "kbit",
@@ -312,6 +333,13 @@ _MACHINE = (
         "kbit",
         "less",
         "Thousand bits an inference from and to the memory outside.",
+    ),
+    _quantity(
+        "dram_float32_share",
+        "float32 share",
+        "",
+        None,
+        "Share of the DRAM traffic that is float32 tensors, the same bits in every format.",
     ),
     _quantity(
         "inferences_per_s",
