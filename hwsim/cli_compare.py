@@ -2,6 +2,7 @@
 """The commands about formats: what they are, and what they come to on a network, an accelerator and a technology."""
 
 import json
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +21,7 @@ __all__ = [
 
 compare = typer.Typer()
 
+_MORE = "next: --plot FILE.png draws the fronts; --report FILE.html has them, every layer and all sources in one page"
 DEFAULT_FORMATS = ("int8", "int4", "float8_e4m3fn", "float4_e2m1fn", "mxint8", "mxfp8_e4m3", "mxfp4", "nvfp4")
 
 
@@ -28,6 +30,7 @@ DEFAULT_FORMATS = ("int8", "int4", "float8_e4m3fn", "float4_e2m1fn", "mxint8", "
     epilog="Examples:\n\n  hwsim compare\n\n  hwsim compare int8 mxfp4 nvfp4 --report formats.html\n\n"
     "  hwsim compare int4 mxfp4 --accelerator my.toml --technology asap7 --technology nangate45\n\n"
     "  hwsim compare int8 float8_e4m3fn --model model.onnx --inputs images.npz --calibration more.npz\n\n"
+    "  hwsim compare int8 mxfp4 --model int8_qdq.onnx --from-quantized --random-range 0,255\n\n"
     "  hwsim compare --unit int4_by_int8 --unit hopper_e4m3_e4m3_float32 --clock-mhz fastest\n\n"
     "  hwsim compare minifloat_e3m2 int6 --lanes 8 --front accuracy,area_mm2,energy_nj --json",
 )
@@ -40,28 +43,47 @@ def compare_command(
     ] = None,
     accelerators: Annotated[
         list[str] | None,
-        typer.Option("--accelerator", help="A preset or a TOML file, its unit replaced; may be given more than once."),
+        typer.Option(
+            "--accelerator",
+            help="A preset or a TOML file, its unit replaced; may be given more than once. Without one, mxfp4_4x4.",
+        ),
     ] = None,
     technologies: Annotated[
-        list[str] | None, typer.Option("--technology", help="asap7, nangate45, ...; may be given more than once.")
+        list[str] | None,
+        typer.Option("--technology", help="nangate45, ecp5, ...; may be given more than once. Without one, asap7."),
     ] = None,
-    model: Annotated[Path | None, typer.Option(help="A float32 ONNX network; without it the digits network.")] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="An ONNX network, float32 for any format; without it the digits network.")
+    ] = None,
     inputs: Annotated[
-        Path | None, typer.Option(help="A .npz with an array for each input, and `labels` for an accuracy.")
+        Path | None,
+        typer.Option(
+            help="A .npz with an array for each input, and `labels` for an accuracy; without it random images."
+        ),
     ] = None,
     calibration: Annotated[
         Path | None, typer.Option(help="A .npz on which scales are chosen; without it, the inputs.")
     ] = None,
     from_quantized: Annotated[
-        bool, typer.Option("--from-quantized", help="Take the model's own quantizers out first.")
+        bool,
+        typer.Option("--from-quantized", help="Take the model's own quantizers out first, so that all formats run."),
     ] = False,
     images: Annotated[
-        int | None, typer.Option(help="Only the first so many images; or how many random ones.", min=1)
+        int | None, typer.Option(help="Only the first so many images; or how many random ones, else 16.", min=1)
+    ] = None,
+    random_range: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LOW,HIGH", help="Draw random images evenly between these; without it, standard normal ones."
+        ),
     ] = None,
     lanes: Annotated[int, typer.Option(help="Products a step, for every format alike.", min=1)] = 16,
     clock_mhz: Annotated[
         str | None,
-        typer.Option(help="Of all; or `fastest`, each at its own. Without it, one that all of a technology reach."),
+        typer.Option(
+            help="Of all; or `fastest`, each at its own. Without it, the highest multiple of 10 MHz that all of a "
+            "technology reach, at most the accelerator's own."
+        ),
     ] = None,
     layers: Annotated[
         bool | None, typer.Option("--layers/--no-layers", help="Errors by layer, too; without it where --report is.")
@@ -71,7 +93,7 @@ def compare_command(
         typer.Option(metavar="KEY,KEY", help="Mark this Pareto front; may be given more than once."),
     ] = None,
     report: Annotated[Path | None, typer.Option(help="Write a page with all of it to this .html.")] = None,
-    plot: Annotated[Path, typer.Option(help="The plot's file: .png, .svg or .pdf.")] = Path("hwsim_compare.png"),
+    plot: Annotated[Path | None, typer.Option(help="Draw the fronts into this .png, .svg or .pdf.")] = None,
     details: Annotated[bool, typer.Option("--details", help="Cycles, energy by component and traffic, too.")] = False,
     fpga: Annotated[bool, typer.Option("--fpga", help="What a unit takes on ECP5 and its DSP blocks, too.")] = False,
     measure: Annotated[
@@ -83,14 +105,17 @@ def compare_command(
     """Compare formats on a network: accuracy, area, delay, energy, speed, and which are on the Pareto front."""
     from hwsim import study
     from hwsim.report import check_plot_file, comparison
+    from hwsim.report.fronts import directed, front_keys
+    from hwsim.report.fronts import fronts as fronts_of
     from hwsim.report.plots import check_file, comparison_plot
 
-    check_plot_file(plot)
+    if plot is not None:
+        check_plot_file(plot)
     if report is not None:
         check_file(report, (".html",), "report")
-    keys = [comparison.front_keys(text) for text in front or ()]
+    objectives = [directed(front_keys(text)) for text in front or ()]
     clock = _clock(clock_mhz)
-    case = _case(model, inputs, calibration, images, from_quantized=from_quantized)
+    case = _case(model, inputs, calibration, images, random_range, from_quantized=from_quantized)
     with progress(as_json) as step:
         found = study.compare(
             tuple(formats or ()) or (() if units else DEFAULT_FORMATS),
@@ -106,15 +131,15 @@ def compare_command(
             progress=step,
         )
     rows = found.rows
-    fronts = comparison.fronts(rows, keys or comparison.default_fronts(rows))
+    fronts = fronts_of(rows, objectives)
     title = _title(found, case, lanes)
-    written = {"plot": str(comparison_plot(rows, plot, title))}
+    written = {} if plot is None else {"plot": str(comparison_plot(rows, plot, title))}
     if report is not None:
         from hwsim.report.page import write_page
 
         written["report"] = str(write_page(found.as_dict(), report))
     if as_json:
-        said = [{"objectives": dict(each.objectives), "on": list(each.on)} for each in fronts]
+        said = [each.of_rows(rows) for each in fronts]
         print(json.dumps({"rows": rows, "lanes": lanes, "fronts": said, "notes": found.notes, **written}))
         return
     terminal = console()
@@ -122,8 +147,9 @@ def compare_command(
         print_lines(terminal, [heading or title])
         terminal.print(table, "")
     missing = dict.fromkeys(note for row in rows for note in row["notes"]) if fpga else {}
-    print_lines(terminal, [*comparison.comparison_lines(rows, fronts), *missing, *found.notes])
-    print_lines(terminal, [f"{what}: {file}" for what, file in written.items()])
+    notes = [note for note in found.notes if case.what not in note]  # the title says it
+    print_lines(terminal, [*comparison.comparison_lines(rows, fronts), *missing, *notes])
+    print_lines(terminal, [f"{what}: {file}" for what, file in written.items()] or [_MORE])
 
 
 @compare.command(
@@ -173,18 +199,44 @@ def _clock(text: str | None) -> int | str | None:
 
 
 def _case(
-    model: Path | None, inputs: Path | None, calibration: Path | None, images: int | None, *, from_quantized: bool
+    model: Path | None,
+    inputs: Path | None,
+    calibration: Path | None,
+    images: int | None,
+    random_range: str | None,
+    *,
+    from_quantized: bool,
 ) -> "Case":
     """Return what the formats are compared on."""
     from hwsim import study
 
-    given = {"--inputs": inputs, "--calibration": calibration, "--images": images, "--from-quantized": from_quantized}
+    given = {
+        "--inputs": inputs,
+        "--calibration": calibration,
+        "--images": images,
+        "--random-range": random_range,
+        "--from-quantized": from_quantized,
+    }
     asked = [option for option, value in given.items() if value]
     if model is None:
         if asked:
             raise ValueError(f"{', '.join(asked)} must come with --model: the digits network has its own images")
         return study.digits()
-    return study.case(model.stem, model, inputs, calibration, from_quantized=from_quantized, images=images)
+    if inputs is not None and random_range is not None:
+        raise ValueError("--random-range must come without --inputs, which are no random images")
+    drawn = inputs if random_range is None else _range(random_range)
+    return study.case(model.stem, model, drawn, calibration, from_quantized=from_quantized, images=images)
+
+
+def _range(text: str) -> tuple[float, float]:
+    """Read two rising numbers."""
+    try:
+        low, high = (float(each) for each in text.split(","))
+    except ValueError:
+        low, high = 0.0, 0.0
+    if not -inf < low < high < inf:
+        raise ValueError(f"--random-range must be two rising numbers, as 0,255, not {text!r}")
+    return low, high
 
 
 def _title(found: "Comparison", case: "Case", lanes: int) -> str:

@@ -220,23 +220,23 @@ def front_command(
     as_json: JSON = False,
 ) -> None:
     """Show the points of a store that no other one is better than in every objective."""
-    from hwsim.report.comparison import front_keys
-    from hwsim.report.fronts import directed, front_lines, front_tables, fronts
-    from hwsim.report.sweep import old_lines
+    from hwsim.report.front_tables import front_tables
+    from hwsim.report.fronts import directed, front_keys, swept_fronts
+    from hwsim.report.sweep import many_lines, old_lines
     from hwsim.study.contents import opened
     from hwsim.study.study_sections import limits
 
     objectives = [directed(front_keys(text)) for text in front or ()]
     bounds = limits(dict(_limit(text) for text in limit or ()), "--limit")
     held = opened(folder, every=every)
-    found = fronts(held.evaluations, objectives, bounds)
+    found = swept_fronts(held.evaluations, objectives, bounds)
     if as_json:
         print(json.dumps({"fronts": [each.as_dict() for each in found], "old": held.old}))
         return
     terminal = console()
     for table in front_tables(found, folder.name):
         terminal.print(table)
-    print_lines(terminal, [*front_lines(found), *old_lines(held, every=every)])
+    print_lines(terminal, [*many_lines(found), *old_lines(held, every=every)])
 
 
 def _models(given: list[str]) -> dict[str, str]:
@@ -271,7 +271,8 @@ def _print_preview(study: "Study", found: "Preview", place: Path, *, as_json: bo
 
 def _print_swept(study: "Study", swept: "Swept", place: Path, report: Path | None, *, as_json: bool) -> None:
     """Write the page, and say what was found and what to try next."""
-    from hwsim.report.fronts import front_tables, fronts
+    from hwsim.report.front_tables import front_tables
+    from hwsim.report.fronts import swept_fronts
     from hwsim.report.sweep import swept_dict, swept_lines
     from hwsim.study.sweep import comparison_dict
 
@@ -281,7 +282,7 @@ def _print_swept(study: "Study", swept: "Swept", place: Path, report: Path | Non
         write_page(
             comparison_dict(swept.evaluations, study.name, [study.description] * bool(study.description)), report
         )
-    found = fronts(swept.evaluations, study.asked, study.limits)
+    found = swept_fronts(swept.evaluations, study.asked, study.limits)
     if as_json:
         print(json.dumps(swept_dict(study, swept, found, place, report)))
         return

@@ -36,7 +36,7 @@ def _json(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
 
 def test_cli_compare(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
     formats = ("int8", "int4", "mxfp8_e4m3", "mxfp4")
-    answer = _json(capsys, *formats, "--fpga")
+    answer = _json(capsys, *formats, "--fpga", "--plot", "fronts.png")
     rows = {row["format"]: row for row in answer["rows"]}
     assert tuple(rows) == formats
     for row in rows.values():
@@ -56,7 +56,8 @@ def test_cli_compare(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
         points = [(row[value], row[cost]) for row in answer["rows"]]
         beaten = [any(a >= x and b <= y and (a, b) != (x, y) for a, b in points) for x, y in points]
         assert front["on"] == [not each for each in beaten]
-    assert (folder / answer["plot"]).stat().st_size > 10_000
+    assert answer["plot"] == "fronts.png"
+    assert (folder / "fronts.png").stat().st_size > 10_000
 
 
 def test_cli_compare_table(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
@@ -65,10 +66,11 @@ def test_cli_compare_table(capsys: pytest.CaptureFixture[str], folder: Path) -> 
     assert out.startswith("digits, 360 held-out handwritten digits; mxfp4_4x4; asap7; ")
     for text in (
         "front 1, accuracy (more) against array area (less): ",
-        "plot: hwsim_compare.png",
         "report: page.html",
     ):
         assert f"\n{text}" in out
+    assert out.count("360 held-out handwritten digits") == 1
+    assert [path.name for path in folder.iterdir()] == ["page.html"]  # a plot is drawn only where it is asked for
     assert "DRAM" in out
     text = (folder / "page.html").read_text(encoding="utf-8")
     assert "mxfp4" in text
@@ -88,9 +90,46 @@ def test_cli_compare_own_network(capsys: pytest.CaptureFixture[str], folder: Pat
     assert random["agreement"] in (0.0, 0.5, 1.0)
 
 
+def test_cli_compare_quantized_network(capsys: pytest.CaptureFixture[str]) -> None:
+    model = ("--model", str(digits_model_path(quantized=True)), "--images", "2", "--random-range", "0,16")
+    status, out, err = _run(capsys, "--no-measure", "int8", "mxfp4", *model)
+    assert status == 0
+    assert out.startswith("digits_int8, 2 random images (seed 2026), evenly from 0 to 16; ")
+    (refused,) = [line for line in out.splitlines() if line.startswith("mxfp4: left out, ")]
+    assert refused.endswith(
+        "is quantized already, and unit mxfp4_l16_float32 (mxfp4 by mxfp4) does not take its codes (int8 by int8); "
+        "--from-quantized (from_quantized in Python and in a study's file) takes its float form, so that every format "
+        "can run"
+    )
+    assert [line for line in err.splitlines() if "network" in line] == ["hwsim: int8: network digits_int8"]
+    assert "(the slowest, int8_l16_" in out  # the clock is not that of the format that cannot run
+    assert "where the network is quantized already, its own codes and scales run" in out
+    assert "operands of every layer are rounded" not in out
+    assert "next: --plot FILE.png draws the fronts; --report FILE.html" in out
+    rows = _json(capsys, "int8", "mxfp4", *model, "--from-quantized")["rows"]
+    assert [row["refused"] for row in rows] == ["", ""]
+
+
+def test_cli_compare_help_says_the_defaults(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    status, out, _ = _run(capsys, "--help")
+    said = " ".join(out.replace("│", " ").split())
+    assert status == 0
+    for text in (f"Without one, {study.DEFAULT_ACCELERATOR}.", "Without one, asap7.", "highest multiple of 10 MHz"):
+        assert text in said
+
+
 def test_cli_compare_crosses_technologies_and_units(capsys: pytest.CaptureFixture[str]) -> None:
     options = ("--technology", "asap7", "--technology", "nangate45", "--unit", "int4_by_int8", "--lanes", "8")
-    rows = _json(capsys, "int4", *options, "--front", "accuracy,area_mm2,energy_nj")["rows"]
+    answer = _json(capsys, "int4", *options, "--front", "accuracy,area_mm2,energy_nj")
+    rows = answer["rows"]
+    assert [front["technology"] for front in answer["fronts"]] == ["asap7", "nangate45"]
+    for front in answer["fronts"]:
+        on = {row["technology"] for row, is_on in zip(rows, front["on"], strict=True) if is_on}
+        priced = {row["technology"] for row in rows if row["energy_nj"] is not None}
+        assert on == priced & {front["technology"]}
     assert [(row["technology"], row["format"]) for row in rows] == [
         (technology, name) for technology in ("asap7", "nangate45") for name in ("int4", "int4_by_int8")
     ]
@@ -116,6 +155,17 @@ def test_cli_compare_crosses_technologies_and_units(capsys: pytest.CaptureFixtur
         (("--plot", "folder.png"), "the plot's file 'folder.png' is a directory"),
         (("--report", "p.htm"), "the report's file must end in .html, not 'p.htm'"),
         (("--report", "none/p.html"), "no folder 'none' to write 'p.html' to"),
+        (("--random-range", "0,1"), "--random-range must come with --model: the digits network has its own images"),
+        (("--model", "m.onnx", "--random-range", "5"), "--random-range must be two rising numbers, as 0,255, not '5'"),
+        (
+            ("--model", "m.onnx", "--random-range", "2,1"),
+            "--random-range must be two rising numbers, as 0,255, not '2,1'",
+        ),
+        (("--model", "m.onnx", "--random-range", "0,nan"), "--random-range must be two rising numbers, as 0,255, not "),
+        (
+            ("--model", "m.onnx", "--inputs", "a.npz", "--random-range", "0,1"),
+            "--random-range must come without --inputs",
+        ),
         (("--images", "3"), "--images must come with --model: the digits network has its own images"),
         (("--inputs", "a.npz", "--from-quantized"), "--inputs, --from-quantized must come with --model: the digits "),
         (("--model", "missing.onnx"), "missing.onnx"),

@@ -100,8 +100,8 @@ def test_cli_sweep_says_what_came_of_it(swept: Path) -> None:
     assert "8 points of 8 combinations" in out
     assert "2 points cannot be built or run:" in out
     assert "2 x clock_mhz: must be at most 610, which the unit with 3 register ranks reaches in asap7, not 1000" in out
-    assert "front 1 of digits, accuracy (more) against energy (less):" in out
-    assert "front 2 of digits, accuracy (more) against area (less):" in out
+    assert "front 1, accuracy (more) against energy (less): " in out
+    assert "front 2, accuracy (more) against area (less): " in out
     assert "store: small.store, 8 new points, 0 there before" in out
     assert "next: hwsim store report small.store -o small.html" in out
     lines = (swept / "err.txt").read_text().splitlines()
@@ -291,7 +291,7 @@ def test_cli_store_report(here: Path, capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_cli_store_front(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out, _ = _run(capsys, "store", "front", "small.store", "--front", "accuracy,latency_us")
-    assert "front 1 of digits, accuracy (more) against latency (less):" in out
+    assert "front 1, accuracy (more) against latency (less): " in out
     found = _json(capsys, "store", "front", "small.store", "--limit", "energy_nj=0")
     assert [each["members"] for each in found["fronts"]] == [[], []]
     assert "figure, not 'area'" in _wrong(capsys, "store", "front", "small.store", "--limit", "area=1")

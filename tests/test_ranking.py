@@ -35,16 +35,17 @@ def test_ranking_of_int8_is_that_of_numpy() -> None:
     assert row["elements"] == WEIGHTS.size
 
 
-def test_ranking_of_float8_takes_the_best_power_of_two() -> None:
-    """The powers' errors computed with ml_dtypes: the least of them is the one that is reported."""
+def test_ranking_of_float8_brings_the_largest_magnitude_to_448() -> None:
+    """By ml_dtypes; no power of two beside that scale has a smaller error."""
     largest = np.abs(WEIGHTS).max(axis=1, keepdims=True) / 448
-    errors = []
+    errors = {}
     for power in range(-8, 41):
         scales = (largest * 2.0**power).astype(np.float32).astype(np.float64)
         clipped = np.clip(WEIGHTS / scales, -448, 448)
-        errors.append(_qsnr(WEIGHTS, clipped.astype(ml_dtypes.float8_e4m3fn).astype(np.float64) * scales))
+        errors[power] = _qsnr(WEIGHTS, clipped.astype(ml_dtypes.float8_e4m3fn).astype(np.float64) * scales)
     (row,) = rank({"w": (WEIGHTS, 1)}, [named("float8_e4m3fn")])
-    assert row["qsnr_db"] == pytest.approx(max(errors), abs=1e-9)
+    assert row["qsnr_db"] == pytest.approx(errors[0], abs=1e-9)
+    assert errors[0] == max(errors.values())
 
 
 def test_ranking_of_posits_uses_their_dense_middle() -> None:

@@ -87,8 +87,8 @@ class UnitEngine:
     Operands of float layers are quantized to the unit's formats: the second one (weights) with a scale for each column
     in a scalar format, the first with one scale for all, from calibration, so that a result does not depend on what
     else is in the batch, both by the rule of `hwsim.accelerator.scales`; block formats choose their scales block by
-    block along K, under a tensor scale from calibration where the format has one. Float activations of weights that are codes enter so too, or are cast to a
-    unit's float16, bfloat16, tfloat32 or float32.
+    block along K, under a tensor scale from calibration where the format has one. Float activations of weights that are
+    codes enter so too, or are cast to a unit's float16, bfloat16, tfloat32 or float32.
 
     Parameters
     ----------
@@ -279,6 +279,5 @@ def _quantized(
     if per_column:
         q = formats.quantize(values, spec, k_axis, scale=slice_scales(spec, values, k_axis))
         return q.codes, None, q.scales.astype(np.float64)
-    scale = tensor_scale(spec, largest)
-    q = formats.quantize(values, spec, None, scale=scale)
-    return q.codes, None, q.scales.astype(np.float64)
+    q = formats.quantize(values, spec, None, scale=tensor_scale(spec, largest))
+    return q.codes, None, float(q.scales)

@@ -87,8 +87,8 @@ def npz(path: Path) -> dict[str, NDArray[Any]]:
             arrays = np.load(stream)
             is_archive = isinstance(arrays, np.lib.npyio.NpzFile)
             held = {name: arrays[name] for name in arrays.files} if is_archive else None
-    except (BadZipFile, EOFError, OSError, RuntimeError, ValueError, zlib.error) as error:
-        raise ValueError(f"{path}: not a .npz file: {error}") from None
+    except (BadZipFile, EOFError, OSError, RuntimeError, ValueError, zlib.error):
+        raise ValueError(f"{path}: not a .npz file, or a damaged one") from None
     if held is None:
         raise ValueError(f"{path}: must be a .npz with an array for each input, not a single array")
     if not held:

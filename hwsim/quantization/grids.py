@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hwsim import formats
+from hwsim.accelerator.scales import scale_top
 from hwsim.formats import BlockSpec, IntegerSpec, PositSpec
 from hwsim.formats.block import Scalar
 from hwsim.formats.block_encoding import scale_values
@@ -151,7 +152,7 @@ def activation_grid(
     """Return the quantizer of a tensor whose values are to lie in low..high.
 
     Integers, asymmetric: scale = (high - low) / codes with 0 in the range, zero point = rint(least code - low / scale)
-    (ONNX DynamicQuantizeLinear). Everything else: scale = max(-low, high) / largest value, zero point 0; unsigned
+    (ONNX DynamicQuantizeLinear). Everything else: scale = max(-low, high) / `scale_top`, zero point 0; unsigned
     integers of a tensor of both signs have theirs in the middle.
     """
     low, high = min(float(low), 0.0), max(float(high), 0.0)
@@ -162,7 +163,7 @@ def activation_grid(
         whole = np.float32(largest / (spec.element.max_value * spec.scale.max_value))
         return BlockGrid(spec=spec, tensor_scale=whole if whole > 0 else np.float32(1))
     if not _is_plain(spec):
-        return Grid(spec=spec, scale=_scale(largest, spec.max_value), zero=np.zeros((), np.int64))
+        return Grid(spec=spec, scale=_scale(largest, scale_top(spec)), zero=np.zeros((), np.int64))
     assert isinstance(spec, IntegerSpec)
     least, most = code_range(spec)
     if not symmetric:
@@ -217,8 +218,7 @@ def _sliced(spec: Scalar, low: Array, high: Array, share: float) -> tuple[Values
         scale = _scale((high - low) * share, (1 << spec.bits) - 1)
         return scale, np.rint(-(low * share) / scale.astype(np.float64)).astype(np.int64)
     largest = np.maximum(-low, high) * share
-    most = code_range(spec)[1] if _is_plain(spec) else spec.max_value
-    scale = _scale(largest, most or 1)
+    scale = _scale(largest, code_range(spec)[1] if _is_plain(spec) else scale_top(spec))
     return scale, np.zeros(scale.shape, np.int64)
 
 
@@ -226,7 +226,8 @@ def _least_error(spec: Scalar, cut: Values, low: Array, high: Array) -> tuple[Va
     """Search the share of each slice's range with the least squared error."""
     shares = list(_SHRINKS)
     if not isinstance(spec, IntegerSpec):
-        powers = 2.0 ** np.arange(1, int(np.log2(spec.max_value)) + 1) if isinstance(spec, PositSpec) else ()
+        top = np.log2(scale_top(spec))
+        powers = 2.0 ** np.arange(top - spec.scale_max, top + 1) if isinstance(spec, PositSpec) else ()
         shares += [share * power for power in powers for share in (1.0, 2**-0.5)]
     best = _sliced(spec, low, high, 1.0)
     least = np.full(low.shape, np.inf)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hwsim.accelerator.scales import scale_top
 from hwsim.formats import BlockSpec, PositSpec
 from hwsim.formats.block import Scalar
 from hwsim.network import Network, SteadyEngine, run
@@ -145,7 +146,7 @@ def choose(
         return _percentile(histogram, percentile)
     cost = _squared_error if observer is Observer.MSE else kl_divergence
     best, least = (low, high), np.inf
-    wider = 2.0 ** np.arange(1, np.log2(spec.max_value)) if isinstance(spec, PositSpec) else ()
+    wider = 2.0 ** np.arange(1, np.log2(scale_top(spec)) + 1) if isinstance(spec, PositSpec) else ()
     for share in (*_SHARES, *wider):
         grid = activation_grid(spec, share * low, share * high, symmetric=symmetric)
         assert isinstance(grid, Grid)

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from hwsim.report.fronts import Objectives, fronts
+from hwsim.report.fronts import Objectives, swept_fronts
 from hwsim.study.evaluation import Evaluation
 from hwsim.study.progress import Progress
 from hwsim.study.search import Generation
@@ -31,7 +31,7 @@ class Watch:
         Of standard error: with a bar where it is a terminal, else with lines, the first and the last at once.
     objectives : sequence of mappings
     limits : mapping
-        Of the fronts whose points are counted, as for `hwsim.report.fronts.fronts`.
+        Of the fronts whose points are counted, as for `hwsim.report.fronts.swept_fronts`.
     generations : int
         Of a search; 0 for none.
     """
@@ -108,8 +108,9 @@ class Watch:
     def _take(self, fresh: tuple[Evaluation, ...]) -> None:
         """Put fresh evaluations to the fronts."""
         if fresh:
-            found = fronts((*self._front.values(), *fresh), self._objectives, self._limits)
-            self._front = {each.key: each for front in found for each in front.members}
+            looked = {each.key: each for each in (*self._front.values(), *fresh)}
+            found = swept_fronts(tuple(looked.values()), self._objectives, self._limits)
+            self._front = {row["key"]: looked[row["key"]] for front in found for row in front.members}
 
     def _print(self, text: str) -> None:
         self._terminal.print(f"hwsim: {text}", soft_wrap=True, highlight=False, markup=False)

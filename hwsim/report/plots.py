@@ -2,8 +2,12 @@
 """Plots as files."""
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hwsim.report.fronts import Front
 
 __all__ = [
     "check_file",
@@ -13,6 +17,7 @@ __all__ = [
 
 _KINDS = (".png", ".svg", ".pdf")
 _SHARES = ("accuracy", "agreement")
+_STYLES = ("-", "--", "-.", ":")
 
 
 def check_plot_file(path: str | Path) -> Path:
@@ -33,7 +38,7 @@ def check_file(path: str | Path, kinds: tuple[str, ...], what: str) -> Path:
     file = Path(path)
     if file.suffix not in kinds:
         listed = " or ".join(filter(None, (", ".join(kinds[:-1]), kinds[-1])))
-        raise ValueError(f"the {what}'s file must end in {listed}, not {file.name!r}")
+        raise ValueError(f"the {what}'s file must end in {listed}, not {file.name or str(path)!r}")
     if not file.parent.is_dir():
         raise FileNotFoundError(f"no folder {str(file.parent)!r} to write {file.name!r} to")
     if file.is_dir():
@@ -48,8 +53,8 @@ def comparison_plot(rows: Sequence[Mapping[str, Any]], path: str | Path, title: 
     ----------
     rows : sequence of mappings
         From `hwsim.study.Comparison.rows`; a row without the figures of a panel is left out of that panel. The panels
-        are those of `hwsim.report.comparison.default_fronts`: agreement with float32 where no image has a label, counts
-        where the technology is an FPGA.
+        are those of `hwsim.report.fronts.default_fronts`: the output's SQNR where no image has a label, counts where
+        the technology is an FPGA. A front is of a network in a technology.
     path : str or Path
         The file to write; its ending is the kind (png, svg, pdf).
     title : str
@@ -64,8 +69,9 @@ def comparison_plot(rows: Sequence[Mapping[str, Any]], path: str | Path, title: 
     FileNotFoundError, ValueError
         As `check_plot_file`.
     """
-    from hwsim.report.comparison import default_fronts, labels
     from hwsim.report.figures import figure_of, saved
+    from hwsim.report.fronts import default_fronts
+    from hwsim.report.rows import labels
 
     file = check_plot_file(path)
     figure, panels = figure_of(1, 2, width=11, height=4.6, sharey=True)
@@ -79,19 +85,20 @@ def comparison_plot(rows: Sequence[Mapping[str, Any]], path: str | Path, title: 
 
 
 def _panel(panel: Any, rows: Sequence[Mapping[str, Any]], names: Sequence[str], value: str, cost: str) -> None:
-    """Draw one panel: points with their names, and the steps of the front."""
-    from hwsim.study.front import pareto
-    from hwsim.study.quantities import quantity
+    """Draw one panel: points with their names, and the steps of each front."""
+    from hwsim.report.fronts import directed, fronts
 
-    better = {key: quantity(key).better for key in (value, cost)}
-    on = pareto(rows, {key: way for key, way in better.items() if way is not None})
     scale = 100 if value in _SHARES else 1
     known = [index for index, row in enumerate(rows) if row.get(cost) is not None and row.get(value) is not None]
     points = sorted((rows[index][cost], scale * rows[index][value], names[index], index) for index in known)
-    front = sorted({(x, y) for x, y, _, index in points if on[index]})
     panel.set_xlabel(_axis(cost, rows))
     panel.grid(alpha=0.3)
-    panel.plot([x for x, _ in front], [y for _, y in front], drawstyle="steps-post", color="0.6", zorder=1)
+    found = [front for front in fronts(rows, [directed((value, cost))]) if any(front.on)]
+    for style, front in zip(cycle(_STYLES), found, strict=False):
+        steps = sorted({(row[cost], scale * row[value]) for row in front.members})
+        panel.plot(*zip(*steps, strict=True), style, drawstyle="steps-post", color="0.6", zorder=1, label=_name(front))
+    if len(found) > 1:
+        panel.legend(fontsize=8, title="front")
     middle = (points[0][0] + points[-1][0]) / 2 if points else 0.0
     for place, (x, y, name, index) in enumerate(points):
         left = x > middle
@@ -100,6 +107,10 @@ def _panel(panel: Any, rows: Sequence[Mapping[str, Any]], names: Sequence[str], 
             name, (x, y), textcoords="offset points", xytext=(-6 if left else 6, 6 if place % 2 else -12),
             ha="right" if left else "left", fontsize=8,
         )  # fmt: skip
+
+
+def _name(front: "Front") -> str:
+    return f"{front.network}, {front.technology}"
 
 
 def _axis(key: str, rows: Sequence[Mapping[str, Any]]) -> str:

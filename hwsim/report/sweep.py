@@ -9,7 +9,8 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from hwsim.report.fronts import NetworkFront, front_lines
+from hwsim.report.front_lines import fit_lines, front_lines
+from hwsim.report.fronts import Front
 from hwsim.report.live import duration
 from hwsim.study import Evaluation
 from hwsim.study.contents import Contents, contents, other_versions
@@ -20,6 +21,7 @@ from hwsim.study.sweep import Preview, Swept, generations_of
 from hwsim.study.version import model_version
 
 __all__ = [
+    "many_lines",
     "old_lines",
     "preview_lines",
     "store_figures",
@@ -56,9 +58,7 @@ def preview_lines(study: Study, found: Preview, place: Path) -> Iterator[str]:
     yield f"needs {', '.join(needs)}; about {duration(found.seconds)} on {_counted(found.workers, 'worker')}"
 
 
-def swept_lines(
-    study: Study, swept: Swept, fronts: Sequence[NetworkFront], place: Path, report: Path | None
-) -> Iterator[str]:
+def swept_lines(study: Study, swept: Swept, fronts: Sequence[Front], place: Path, report: Path | None) -> Iterator[str]:
     """Say what came of a sweep, where it is, and what to try next."""
     yield from _absent(study)
     if swept.selection is not None:
@@ -68,7 +68,7 @@ def swept_lines(
     if len(swept.failures) > _MOST_REASONS:
         yield f"and {len(swept.failures) - _MOST_REASONS:,} others; log.jsonl in the store has all"
     yield from _refusals(swept.evaluations)
-    yield from front_lines(fronts)
+    yield from many_lines(fronts)
     new = len(swept.evaluations) - swept.earlier
     yield f"store: {place}, {_counted(new, 'new point')}, {swept.earlier:,} there before{_others(place)}"
     if report is not None:
@@ -78,9 +78,13 @@ def swept_lines(
         yield f"next: hwsim store report {place} -o {place.name.removesuffix('.store')}.html"
 
 
-def swept_dict(
-    study: Study, swept: Swept, fronts: Sequence[NetworkFront], place: Path, report: Path | None
-) -> dict[str, Any]:
+def many_lines(fronts: Sequence[Front]) -> Iterator[str]:
+    """Say what the fronts of many points come to, and what is fitted of their members."""
+    yield from front_lines(fronts)
+    yield from fit_lines([row for front in fronts for row in front.members])
+
+
+def swept_dict(study: Study, swept: Swept, fronts: Sequence[Front], place: Path, report: Path | None) -> dict[str, Any]:
     """Return what came of a sweep, JSON-ready."""
     return {
         "study": study.name,

@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """What stands beside a compared unit: its counts on FPGAs and its figures in a second library."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from cost_models import Cost
 from cost_models.measurements import find
 from hwsim.datapath import DotProductUnit
+from hwsim.study.point import DesignPoint
 from hwsim.study.pricing import PIPELINE, price
 
 __all__ = [
     "FPGAS",
     "beside",
+    "beside_points",
     "measured",
 ]
 
@@ -71,3 +73,40 @@ def beside(unit: DotProductUnit, *, measure: bool, progress: Callable[[str], Non
     energy = figures.pop("nangate45_energy_pj")
     figures["nangate45_energy_pj_per_mac"] = None if energy is None else energy / unit.width
     return figures, missing
+
+
+def beside_points(
+    points: Sequence[DesignPoint], costs: Sequence[Cost | None], *, measure: bool, progress: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    """Return what stands beside each point: `beside`, ``leakage_uw``, and in ``notes`` which units nobody measured.
+
+    A unit is looked up once, and the note is the same for all that it names.
+    """
+    found = {point.unit: point.dot_product_unit for point in points}
+    known = {name: beside(unit, measure=measure, progress=progress) for name, unit in found.items()}
+    missing = {
+        name: tuple(dict.fromkeys((*_unpriced(name, points, costs), *places))) for name, (_, places) in known.items()
+    }
+    note = _unmeasured({name: places for name, places in missing.items() if places})
+    return [
+        {
+            **known[point.unit][0],
+            "leakage_uw": None if cost is None else cost.leakage_uw,
+            "notes": [note] if missing[point.unit] else [],
+        }
+        for point, cost in zip(points, costs, strict=True)
+    ]
+
+
+def _unpriced(unit: str, points: Sequence[DesignPoint], costs: Sequence[Cost | None]) -> list[str]:
+    """Return the technologies of a unit's points without a price."""
+    return [point.technology for point, cost in zip(points, costs, strict=True) if point.unit == unit and cost is None]
+
+
+def _unmeasured(missing: Mapping[str, tuple[str, ...]]) -> str:
+    """Say in a line which units were never measured where."""
+    units: dict[tuple[str, ...], list[str]] = {}
+    for unit, places in missing.items():
+        units.setdefault(places, []).append(unit)
+    parts = [f"{', '.join(names)} in {', '.join(places)}" for places, names in units.items()]
+    return f"never measured: {'; '.join(parts)}: run without --no-measure"

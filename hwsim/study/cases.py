@@ -2,7 +2,7 @@
 """What design points are evaluated on: a network, its images, and accelerators that are no presets."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +20,7 @@ from hwsim.jobs.sizes import open_axes, read_network, sizes_of
 from hwsim.network import Network, run
 from hwsim.network.onnx_reader import from_model
 from hwsim.quantization import float_form
+from hwsim.study.toml_checks import limits_of
 
 __all__ = [
     "Case",
@@ -56,6 +57,8 @@ class Case:
         Sizes of axes that the model leaves open.
     what : str
         The images, in words.
+    random : bool
+        Whether the images are random.
     accelerators : tuple of (str, str)
         The TOML text of accelerators by name.
     """
@@ -68,6 +71,7 @@ class Case:
     batch: int | None = None
     dimensions: tuple[tuple[str, int], ...] = ()
     what: str = ""
+    random: bool = False
     accelerators: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     digest: str = field(init=False)
     """SHA-256 of all but name and accelerators."""
@@ -129,7 +133,7 @@ def digits() -> Case:
 def case(
     name: str,
     model: str | Path,
-    inputs: str | Path | Arrays | tuple[float, float] | None = None,
+    inputs: str | Path | Arrays | Sequence[float] | None = None,
     calibration: str | Path | Arrays | None = None,
     *,
     from_quantized: bool = False,
@@ -143,9 +147,9 @@ def case(
     ----------
     name : str
     model : path
-    inputs : path of a .npz, mapping of str to ndarray, or (float, float), optional
-        An array for each input, and ``labels`` if there are any. Without it: seeded random images; two rising numbers:
-        those drawn evenly between them, where they are floats.
+    inputs : path of a .npz, mapping of str to ndarray, or two floats, optional
+        An array for each input, and ``labels`` if there are any. Without it: seeded random images; two rising numbers,
+        ``(0, 255)``: random ones drawn evenly between them, where they are floats.
     calibration : path of a .npz, or mapping of str to ndarray, optional
         What the scales of float operands are chosen on; without it, the inputs.
     from_quantized : bool
@@ -161,9 +165,9 @@ def case(
     FileNotFoundError, TypeError, ValueError
         For files that are missing or wrong, inputs that do not fit the network, and labels that are not one an image.
     """
-    limits, inputs = (inputs, None) if isinstance(inputs, tuple) else (None, inputs)
-    if limits is not None and not limits[0] < limits[1]:
-        raise ValueError(f"inputs must be two rising numbers, arrays or a file, not {limits!r}")
+    limits = None
+    if not (inputs is None or isinstance(inputs, str | Path | Mapping)):
+        limits, inputs = limits_of(inputs, "inputs"), None
     if not name:
         raise ValueError(f"a case must have a name, not {name!r}")
     if images is not None:
@@ -192,6 +196,7 @@ def case(
         batch=batch,
         dimensions=tuple(sorted(sizes.items())),
         what=work.what if given is None else _words(net, work.values, work.labels),
+        random=given is None,
     )
     _check_arrays(made)
     return made
@@ -207,7 +212,10 @@ def _arrays(given: str | Path | Arrays | None) -> dict[str, NDArray[Any]] | None
 
 
 def _even(work: Job, limits: tuple[float, float]) -> Job:
-    """Return random inputs with those of floats drawn evenly between limits."""
+    """Return random inputs with those of floats drawn evenly between limits, or raise where none is of floats."""
+    if not any(array.dtype.kind == "f" for array in work.values.values()):
+        kinds = ", ".join(f"{name} {array.dtype}" for name, array in work.values.items())
+        raise ValueError(f"random inputs between limits must be floats, and the network takes {kinds}: leave them out")
     generator = np.random.default_rng(_SEED)
     values = {
         name: generator.uniform(*limits, array.shape).astype(array.dtype) if array.dtype.kind == "f" else array

@@ -45,8 +45,8 @@ def clocked(
             point if reached is None or own is None or reached >= own else point.with_settings(clock_mhz=reached)
         )
     return found, [
-        f"clock in {technology}: at most {common[technology]} MHz, which every unit reaches with its wires, and every "
-        f"memory (the slowest, {which}, {fastest:.4g} MHz)"
+        f"clock in {technology}: at most {common[technology]} MHz, which all reach with wires (the slowest, {which}, "
+        f"{fastest:.4g} MHz)"
         for technology, (fastest, which) in slowest.items()
     ]
 

@@ -9,10 +9,13 @@ whatever the client died of.
 
 import logging
 import os
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cache, partial
 from pathlib import Path
@@ -20,6 +23,7 @@ from typing import IO, Any
 
 __all__ = [
     "ALLOWED_FAILURES",
+    "check_address",
     "check_workers",
     "client_of",
     "distributed",
@@ -31,15 +35,21 @@ ALLOWED_FAILURES = 2
 _CONNECT_SECONDS = 20.0
 _WAIT_SECONDS = 60.0
 _CLOSE_SECONDS = 2.0
-_ERROR_LINES = 5
+_ADDRESS = re.compile(r"(tcp|tls|wss?)://[^/\s]+:\d{1,5}")
+_ERROR = re.compile(r"[\w.]*[A-Z]\w*(Error|Exception|Exit|Interrupt|Warning)\b.*")
 _LEAN = {
     "distributed.scheduler.allowed-failures": ALLOWED_FAILURES,
     "distributed.worker.profile.enabled": False,
     "distributed.admin.tick.interval": "1s",
     "distributed.admin.tick.limit": "10s",
     "distributed.admin.system-monitor.interval": "10s",
+    "distributed.deploy.lost-worker-timeout": "1000 days",
 }
-"""Settings of local schedulers and workers: what Dask measures for its dashboard takes time from the points."""
+"""Settings of local schedulers and workers.
+
+What Dask measures for its dashboard takes time from the points. Without the last, a worker that is starting again 15 s
+after it died, for it died again, is never started again.
+"""
 _ONE_THREAD = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -58,7 +68,7 @@ def distributed() -> Any:
 def local_scheduler(workers: int) -> Iterator[Callable[[], str]]:
     """Start worker processes of one thread each on this machine.
 
-    Gives what waits for their scheduler's address, and raises RuntimeError, with the last lines that they wrote, if
+    Gives what waits for their scheduler's address, and raises RuntimeError, with the first cause that they wrote, if
     they do not start. They end at the end of the context, or when this process ends in whatever way.
     """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("DASK_")}
@@ -84,9 +94,21 @@ def _address(answers: IO[str], said: IO[str]) -> str:
     address = answers.readline().strip()
     if not address:
         said.seek(0)
-        last = " / ".join(line.strip() for line in said.readlines()[-_ERROR_LINES:])
-        raise RuntimeError(f"the local workers did not start: {last or 'they said nothing'}")
+        raise RuntimeError(f"the local workers did not start: {_cause(said.readlines())}; run the same again")
     return address
+
+
+def _cause(lines: Sequence[str]) -> str:
+    """Return the first error of tracebacks, which is the cause of those after it; without any, the last line."""
+    said = [line.strip() for line in lines if line.strip()]
+    errors = (line.strip() for line in lines if _ERROR.fullmatch(line.rstrip()))
+    return next(errors, said[-1] if said else "they said nothing")
+
+
+def check_address(address: str) -> None:
+    """Raise ValueError for what is no address of a scheduler."""
+    if not _ADDRESS.fullmatch(address):
+        raise ValueError(f"the scheduler's address must be tcp://HOST:PORT, or tls:// or ws://, not {address!r}")
 
 
 @contextmanager
@@ -104,7 +126,7 @@ def client_of(address: str, *, local: bool) -> Iterator[Any]:
         stack.enter_context(_silent("distributed", "tornado"))
         try:
             client = module.Client(address, set_as_default=False, timeout=_CONNECT_SECONDS, name="hwsim-sweep")
-        except (OSError, ValueError) as error:
+        except (OSError, TypeError, ValueError) as error:  # a TypeError: tls:// without certificates
             raise RuntimeError(f"no Dask scheduler answers at {address!r}: {_first_line(error)}") from None
         stack.callback(_close, client)
         try:
@@ -178,16 +200,28 @@ def _silent(*names: str) -> Iterator[None]:
 
 
 def _serve(workers: int) -> None:
-    """Run a scheduler and its workers until standard input closes, then end at once: they have nothing to keep."""
+    """Run a scheduler and its workers until standard input closes, also while they start."""
     with tempfile.TemporaryDirectory(prefix="hwsim-sweep-", ignore_cleanup_errors=True) as scratch:
+        threading.Thread(target=_end_with_client, args=(scratch,), daemon=True).start()
         cluster = distributed().LocalCluster(
             n_workers=workers, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None,
             memory_limit=0, local_directory=scratch, silence_logs=logging.CRITICAL,
         )  # fmt: skip
         sys.stdout.write(f"{cluster.scheduler_address}\n")
         sys.stdout.flush()
-        sys.stdin.read()
-    os._exit(0)  # the workers see it, and end
+        threading.Event().wait()
+
+
+def _end_with_client(scratch: str) -> None:
+    """Wait until the client is gone, then end the workers and this process at once: they have nothing to keep."""
+    import psutil  # comes with dask.distributed
+
+    os.read(0, 1)  # of the descriptor: a lock of sys.stdin would be held for the workers that start meanwhile
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    shutil.rmtree(scratch, ignore_errors=True)
+    os._exit(0)
 
 
 if __name__ in {"__main__", "__mp_main__"}:

@@ -8,16 +8,19 @@ from typing import Any, overload
 
 from cost_models import Cost
 from hwsim import accelerator as presets
-from hwsim.study.beside import beside, measured
+from hwsim.study.beside import beside_points, measured
 from hwsim.study.cases import Case, digits
 from hwsim.study.checks import check_point
 from hwsim.study.clocks import check_clock, clocked
-from hwsim.study.evaluation import Evaluation, evaluate, value_figures, value_key
+from hwsim.study.codes import has_codes
+from hwsim.study.evaluation import Evaluation, evaluate, refusal, value_figures, value_key
 from hwsim.study.front import pareto
 from hwsim.study.machine import draft, resolve_cost
 from hwsim.study.point import DEFAULT_ACCELERATOR, DesignPoint
 from hwsim.study.pricing import PIPELINE
 from hwsim.study.quantities import QUANTITIES, quantity
+from hwsim.study.shares import memory_note, shown
+from hwsim.study.values import agreement_notes, is_float
 from hwsim.study.version import model_version
 
 __all__ = [
@@ -30,6 +33,8 @@ _RULE = (
     "operands of every layer are rounded to the format: weights with a scale an output channel, activations with one "
     "scale from calibration, block formats by their own rule along K"
 )
+_CODES = "where the network is quantized already, its own codes and scales run, which a unit's formats must hold"
+_SHARES = ("energy_memory_share", "area_memory_share", "dram_float32_share", "constant_agreement")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,23 +190,42 @@ def compare(
         for technology in dict.fromkeys(technologies or ("asap7",))
         for name in names
     ]
-    costs = [_cost(point, chosen, measure=measure, progress=progress) for point in points]
-    points, notes = clocked(points, costs, chosen, clock_mhz)
+    refused = [refusal(point, chosen) for point in points]
+    costs = [
+        _cost(point, chosen, measure=measure and not why, progress=progress)
+        for point, why in zip(points, refused, strict=True)
+    ]
+    reached = [None if why else cost for cost, why in zip(costs, refused, strict=True)]
+    points, notes = clocked(points, reached, chosen, clock_mhz)
     values: dict[str, dict[str, Any]] = {}
     evaluations = []
-    for point, cost in zip(points, costs, strict=True):
-        key = value_key(point, chosen, layers=layers)
+    for point, cost, why in zip(points, costs, refused, strict=True):
+        key = "" if why else value_key(point, chosen, layers=layers)
         if key and key not in values:
             progress(f"{point.format}: network {chosen.name}")
             values[key] = value_figures(point, chosen, layers=layers)
         evaluations.append(evaluate(point, chosen, cost=cost, values=values.get(key), layers=layers))
-    others = _beside(points, costs, measure=measure and fpga, progress=progress)
+    others = beside_points(points, costs, measure=measure and fpga, progress=progress)
     return Comparison(
         title=f"{', '.join(names)} on {chosen.name}",
         evaluations=tuple(evaluations),
         beside=tuple(others),
-        notes=(f"network {chosen.name}: {chosen.what}", _RULE, f"units of {PIPELINE} register ranks", *notes),
+        notes=(*_notes(chosen, evaluations), *notes),
     )
+
+
+def _notes(case: Case, evaluations: Sequence[Evaluation]) -> list[str]:
+    """Say what the figures are of, and what of them no format changes."""
+    found = {key: [each[key] for each in evaluations if each[key] is not None] for key in _SHARES}
+    energy, area, floats, constant = found.values()
+    traffic = [f"{shown(floats)} of the DRAM traffic is float32 tensors, whatever the format"] if any(floats) else []
+    return [
+        f"network {case.name}: {case.what}",
+        *(agreement_notes(case, constant[0] if constant else None) if case.labels is None else []),
+        *([_RULE] if is_float(case.network) else []),
+        *([_CODES] if has_codes(case.network) else []),
+        "; ".join([f"units of {PIPELINE} register ranks", *memory_note(energy, area), *traffic]),
+    ]
 
 
 def _with_files(case: Case, accelerators: Sequence[str | Path]) -> tuple[Case, list[str]]:
@@ -241,38 +265,6 @@ def _cost(point: DesignPoint, case: Case, *, measure: bool, progress: Progress) 
     if not measure or spec.array.serial_bits or (known is not None and known.shipped and not known.is_fitted):
         return known
     return measured(spec.element, spec.technology, spec.pipeline, measure=True, progress=progress)
-
-
-def _beside(
-    points: Sequence[DesignPoint], costs: Sequence[Cost | None], *, measure: bool, progress: Progress
-) -> list[dict[str, Any]]:
-    """Return what stands beside each point; a unit is looked up once."""
-    known: dict[str, dict[str, Any]] = {}
-    missing: dict[str, dict[str, None]] = {}
-    for point, cost in zip(points, costs, strict=True):
-        if point.unit not in known:
-            known[point.unit], places = beside(point.dot_product_unit, measure=measure, progress=progress)
-            missing[point.unit] = dict.fromkeys(places)
-        if cost is None:
-            missing[point.unit] = {point.technology: None, **missing[point.unit]}
-    note = _unmeasured({unit: tuple(places) for unit, places in missing.items() if places})
-    return [
-        {
-            **known[point.unit],
-            "leakage_uw": None if cost is None else cost.leakage_uw,
-            "notes": [note] if missing[point.unit] else [],
-        }
-        for point, cost in zip(points, costs, strict=True)
-    ]
-
-
-def _unmeasured(missing: Mapping[str, tuple[str, ...]]) -> str:
-    """Say in a line which units were never measured where."""
-    units: dict[tuple[str, ...], list[str]] = {}
-    for unit, places in missing.items():
-        units.setdefault(places, []).append(unit)
-    parts = [f"{', '.join(names)} in {', '.join(places)}" for places, names in units.items()]
-    return f"never measured: {'; '.join(parts)}: run without --no-measure"
 
 
 def _row(evaluation: Evaluation, others: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ __all__ = [
     "Evaluation",
     "evaluate",
     "point_key",
+    "refusal",
     "value_figures",
     "value_key",
 ]
@@ -158,6 +159,15 @@ def _known(point: DesignPoint, case: Case) -> Cost | None:
         return resolve_cost(point, case)
     except ValueError:
         return None
+
+
+def refusal(point: DesignPoint, case: Case) -> str:
+    """Return why a point cannot be at any clock, found without running its network; empty if nothing is against it."""
+    try:
+        machine_figures(point.with_settings(clock_mhz=1), case, running(point, case), None)
+    except (LookupError, ValueError) as error:
+        return _text(error)
+    return ""
 
 
 def value_figures(point: DesignPoint, case: Case, *, layers: bool = True) -> dict[str, Any]:

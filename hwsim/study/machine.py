@@ -20,8 +20,9 @@ from hwsim.result import SimulationResult
 from hwsim.simulation import simulate
 from hwsim.simulation.energy import power
 from hwsim.study.cases import Case
+from hwsim.study.codes import check_codes
 from hwsim.study.point import FASTEST, DesignPoint, Setting
-from hwsim.study.shares import constants, float32_share, has_own_memories, memory_energy_share, operand_notes, shown
+from hwsim.study.shares import has_own_memories, operand_notes, share_notes, shares
 
 __all__ = [
     "QUANTIZATION",
@@ -157,9 +158,7 @@ def fastest_clock(spec: Accelerator, cost: Cost) -> tuple[float, str] | None:
     if has_own_memories(spec):
         prices = check_prices(replace(spec, clock_mhz=1), cost=cost)  # a clock that every unit reaches
         memories = (("activations", prices.activations), ("weights", prices.weights))
-        reached += [
-            (1e3 / memory.access_ns, f"the memory of {name}") for name, memory in memories if memory.access_ns
-        ]
+        reached += [(1e3 / memory.access_ns, f"the memory of {name}") for name, memory in memories if memory.access_ns]
     return min(reached)
 
 
@@ -174,6 +173,8 @@ def machine_figures(
         Where the point cannot be: as `hwsim.simulate`.
     """
     spec = machine(point, case, cost)
+    if network is case.network:
+        check_codes(network, spec.element)
     result = simulate(network, spec, values="none", cost=cost)
     prices = check_prices(spec, cost=cost)
     areas, notes = _areas(spec, prices)
@@ -182,7 +183,7 @@ def machine_figures(
         **_pass_figures(result),
         **areas,
         **_rates(result, areas["area_mm2"]),
-        **_shares(network, result, prices, areas),
+        **shares(network, result, prices, areas),
     }
     layers = [
         {
@@ -200,8 +201,9 @@ def machine_figures(
         f"energy of the units: {result.energy_note}",
         *result.assumptions,
         *notes,
-        *_of_memories(point, spec, prices, cost, figures),
+        *share_notes(spec, prices, figures),
         *operand_notes(spec, network),
+        *_clock_notes(point, spec, cost),
     ]
     return figures, layers, {name: parts for name, parts in stages.items() if parts}, sources
 
@@ -249,33 +251,10 @@ def _pass_figures(result: SimulationResult) -> dict[str, Any]:
     }
 
 
-def _shares(
-    network: Network, result: SimulationResult, prices: Prices, areas: dict[str, float | None]
-) -> dict[str, float | None]:
-    """Return the shares of what no format changes."""
-    array, area = areas["array_area_mm2"], areas["area_mm2"]
-    return {
-        "energy_memory_share": memory_energy_share(result, prices),
-        "area_memory_share": (area - array) / area if array and area else None,
-        "dram_float32_share": float32_share(network, result),
-    }
-
-
-def _of_memories(
-    point: DesignPoint, spec: Accelerator, prices: Prices, cost: Cost | None, figures: dict[str, Any]
-) -> list[str]:
-    """Say what is the memories', and what is not of the chip."""
-    energy, area, floats = (figures[f"{name}_share"] for name in ("energy_memory", "area_memory", "dram_float32"))
-    said = [f"memories: {shown([energy])} of the energy"] if energy is not None else []
-    said += [f"memories: {shown([area])} of the area"] if area is not None else []
-    said += [f"{shown([floats])} of the DRAM traffic is float32 tensors, the same for every format"] if floats else []
-    if point.setting("clock_mhz") == FASTEST and cost is not None:
-        reached = fastest_clock(spec, cost)
-        assert reached is not None
-        said.append(f"clock: the fastest of {reached[1]}, the slowest of unit and memories")
-    if not has_own_memories(spec):
-        return [*said, "memories: the energies above are those of a chip of standard cells; none is in the figures"]
-    return [*said, *constants(spec, prices)]
+def _clock_notes(point: DesignPoint, spec: Accelerator, cost: Cost | None) -> list[str]:
+    """Say what the fastest clock is that of, where it is asked for."""
+    reached = fastest_clock(spec, cost) if cost is not None and point.setting("clock_mhz") == FASTEST else None
+    return [] if reached is None else [f"clock: that of {reached[1]}, the slowest of unit and memories"]
 
 
 def _nano(picojoules: float | None, batch: int) -> float | None:

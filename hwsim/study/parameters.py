@@ -32,6 +32,7 @@ Machines = Mapping[str, tuple[str, str]]
 """The TOML text of accelerators by name, and what to call it in errors."""
 _QUANTIZATION = "quantization."
 _RECIPE = tuple(each.name for each in fields(Recipe) if each.name != "layers")
+_TOGETHER: dict[str, dict[str, Setting]] = {"array.depth": {"array.dataflow": "cube"}}  # what widens a key's bounds
 _WITH_OTHERS: dict[str, dict[str, Any]] = {"act_order": {"gptq": True}}  # what a value alone cannot go without
 
 
@@ -184,13 +185,21 @@ def _check_setting(key: str, value: Any, machines: Machines) -> None:
     """Raise for a value that a key cannot have in any of the accelerators."""
     if value == DEFAULT or (key == "clock_mhz" and value == FASTEST):
         return
-    for text, where in machines.values():
-        try:
-            accelerators.read_text(text, where, changes={key: value})
-        except (TypeError, accelerators.UnknownNameError) as error:
-            raise type(error)(str(error).removeprefix(f"{where}: ")) from None
-        except ValueError:  # too large or too small beside other keys, which may be changed too: the points say so
-            continue
+    own = f": {key.rpartition('.')[2]} must be "  # an error of the key's own bounds, and no longer key before it
+    bounds = []
+    for others in ({}, _TOGETHER.get(key, {})):
+        for text, where in machines.values():
+            try:
+                accelerators.read_text(text, where, changes={**others, key: value})
+            except (TypeError, accelerators.UnknownNameError) as error:
+                raise type(error)(str(error).removeprefix(f"{where}: ")) from None
+            except ValueError as error:  # beside other keys, which may be changed too, the points say so
+                _, found, bound = str(error).rpartition(own)
+                bounds.append((own + bound)[2:] if found else "")
+            else:
+                bounds.append("")
+    if all(bounds):
+        raise ValueError(bounds[-1])
     lookups: dict[str, Callable[[str], object]] = {
         "memory.preset": memory.preset, "memory.dram.kind": memory.dram, "memory.wire.name": _check_wire
     }  # fmt: skip

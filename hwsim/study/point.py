@@ -24,7 +24,7 @@ Setting = int | float | str | bool
 Settings = tuple[tuple[str, Setting], ...]
 DEFAULT_ACCELERATOR = "mxfp4_4x4"
 FASTEST = "fastest"
-"""As the setting ``clock_mhz``: the fastest whole MHz that the unit with wires reaches in the technology."""
+"""As the setting ``clock_mhz``: the fastest whole MHz that unit, with wires, and memories reach (`docs/sweep.md`)."""
 _PLACES = ("unit", "technology", "name")  # fields of the point, or not of the design
 
 

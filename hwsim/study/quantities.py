@@ -27,6 +27,8 @@ class Quantity:
     description : what it is and how it comes about
     kind : "float", "int", "str" or "bool"; any figure may be None, not known
     digits : significant digits that are worth showing
+    prices : the fields of the unit's `cost_models.Cost` that it is made of, which may be fitted; ``clock_mhz`` where it
+        is made of the clock, which is made of ``delay_ps`` where the clock is "fastest"
     """
 
     key: str
@@ -36,6 +38,7 @@ class Quantity:
     description: str
     kind: Literal["float", "int", "str", "bool"] = "float"
     digits: int = 4
+    prices: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as JSON-ready values."""
@@ -115,6 +118,7 @@ _COSTS = (
         "um2",
         "less",
         "Cell area of one unit, or of one element of a cube.",
+        prices=("area_um2",),
     ),
     _quantity(
         "unit_delay_ps",
@@ -122,6 +126,7 @@ _COSTS = (
         "ps",
         "less",
         "Shortest clock period of the unit, without wires.",
+        prices=("delay_ps",),
     ),
     _quantity(
         "energy_pj_per_mac",
@@ -130,6 +135,7 @@ _COSTS = (
         "less",
         "Switching energy of the unit a multiply-accumulate, clock and leakage in it, without glitches and wires.",
         digits=3,
+        prices=("energy_pj",),
     ),
     _quantity(
         "lut",
@@ -219,6 +225,7 @@ _MACHINE = (
         "Clock of the accelerator.",
         kind="int",
         digits=5,
+        prices=("clock_mhz",),
     ),
     _quantity(
         "array_area_mm2",
@@ -226,6 +233,7 @@ _MACHINE = (
         "mm2",
         "less",
         "Area of all units and of the operand registers between them, as far as the technology has one.",
+        prices=("area_um2",),
     ),
     _quantity(
         "area_mm2",
@@ -233,6 +241,7 @@ _MACHINE = (
         "mm2",
         "less",
         "Array area and, where it is known, that of the on-chip memories.",
+        prices=("area_um2",),
     ),
     _quantity(
         "cycles",
@@ -249,6 +258,7 @@ _MACHINE = (
         "us",
         "less",
         "Time of a pass of the network's batch.",
+        prices=("clock_mhz",),
     ),
     _quantity(
         "utilisation",
@@ -263,6 +273,7 @@ _MACHINE = (
         "nJ",
         "less",
         "Energy of an inference: units, operand registers, memories, wires where given, leakage.",
+        prices=("energy_pj", "leakage_uw"),
     ),
     _quantity(
         "energy_units_nj",
@@ -270,6 +281,7 @@ _MACHINE = (
         "nJ",
         "less",
         "Of it, steps and clock of the units.",
+        prices=("energy_pj",),
     ),
     _quantity(
         "energy_registers_nj",
@@ -305,6 +317,7 @@ _MACHINE = (
         "nJ",
         "less",
         "Of it, leakage of units, registers and memories.",
+        prices=("leakage_uw",),
     ),
     _quantity(
         "energy_memory_share",
@@ -312,6 +325,7 @@ _MACHINE = (
         "",
         None,
         "Share of the energy that is SRAM's and DRAM's, with the leakage of SRAM.",
+        prices=("energy_pj", "leakage_uw"),
     ),
     _quantity(
         "area_memory_share",
@@ -319,6 +333,7 @@ _MACHINE = (
         "",
         None,
         "Share of the area that is on-chip memories.",
+        prices=("area_um2",),
     ),
     _quantity(
         "sram_kbit",
@@ -347,6 +362,7 @@ _MACHINE = (
         "1/s",
         "more",
         "Inferences a second at that clock, one pass after the other.",
+        prices=("clock_mhz",),
     ),
     _quantity(
         "inferences_per_s_per_mm2",
@@ -354,6 +370,7 @@ _MACHINE = (
         "1/s/mm2",
         "more",
         "Inferences a second over the area.",
+        prices=("area_um2", "clock_mhz"),
     ),
     _quantity(
         "inferences_per_j",
@@ -361,6 +378,7 @@ _MACHINE = (
         "1/J",
         "more",
         "Inferences a joule, which is throughput a watt.",
+        prices=("energy_pj", "leakage_uw"),
     ),
     _quantity(
         "power_mw",
@@ -368,6 +386,7 @@ _MACHINE = (
         "mW",
         "less",
         "Energy over time, of one pass after the other.",
+        prices=("energy_pj", "leakage_uw", "clock_mhz"),
     ),
 )
 QUANTITIES: tuple[Quantity, ...] = (*_VALUES, *_COSTS, *_MACHINE)

@@ -13,7 +13,7 @@ from typing import Any, Literal, Self
 from cost_models import Cost
 from hwsim.study import tasks
 from hwsim.study.cases import Case
-from hwsim.study.cluster import check_workers, client_of, distributed, local_scheduler
+from hwsim.study.cluster import check_address, check_workers, client_of, distributed, local_scheduler
 from hwsim.study.evaluation import Evaluation
 from hwsim.study.execution import Execution, LostError
 from hwsim.study.keying import Keyring
@@ -77,7 +77,8 @@ class Runner:
     ModuleNotFoundError
         Without dask.distributed or pyarrow (``pip install 'hwsim[sweep]'``).
     ValueError
-        For a number of workers below 1 or beside an address, other `costs`, or two cases of one name.
+        For a number of workers below 1 or beside an address, what is no address, other `costs`, or two cases of one
+        name.
     """
 
     def __init__(
@@ -94,6 +95,8 @@ class Runner:
             raise ValueError(f"workers must be an int of at least 1, not {workers!r}")
         if workers is not None and scheduler is not None:
             raise ValueError("workers must be left out beside a scheduler's address, which has workers of its own")
+        if scheduler is not None:
+            check_address(scheduler)
         if costs not in {"known", "measured"}:
             raise ValueError(f"costs must be 'known' or 'measured', not {costs!r}")
         self.cases = dict(cases) if isinstance(cases, Mapping) else _by_name(cases)

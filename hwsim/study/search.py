@@ -20,6 +20,7 @@ __all__ = [
     "Generation",
     "Run",
     "front_of",
+    "is_within",
     "search",
 ]
 
@@ -124,9 +125,14 @@ def front_of(
 
     One that was refused, or has no figure for an objective or a limit, is never there.
     """
-    kept = [each for each in evaluations if not each.refused and _violation(each, limits or {}) == 0]
+    kept = [each for each in evaluations if not each.refused and is_within(each, limits or {})]
     front = pareto([each.figures for each in kept], objectives)
     return tuple(each for each, is_on in zip(kept, front, strict=True) if is_on)
+
+
+def is_within(evaluation: Evaluation, limits: Mapping[str, float]) -> bool:
+    """Tell whether an evaluation is within all limits; not where a figure that has one is not known."""
+    return _violation(evaluation, limits) == 0
 
 
 def _outcome(evaluation: Evaluation, objectives: Mapping[str, Better], limits: Mapping[str, float]) -> Outcome:

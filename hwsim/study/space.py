@@ -170,7 +170,7 @@ def _base(name: str, lanes: Setting, accumulator: str | None) -> DesignPoint | s
         return DesignPoint.of(name, lanes=lanes, accumulator=accumulator)
     except ValueError as error:
         said = f"{name}, {lanes} lanes" + (f", accumulator {accumulator}" if accumulator else "")
-        return f"{said}: {error}"
+        return f"{said}: {str(error).removeprefix(f'{name}: ')}"
 
 
 def is_one_of(value: Setting, some: Iterable[Setting]) -> bool:

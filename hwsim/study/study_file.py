@@ -18,6 +18,7 @@ from hwsim.study.space import Grid, Selection, Space
 from hwsim.study.study_sections import (
     BUILT_IN,
     NetworkFiles,
+    check_given,
     excluded,
     limits,
     machines,
@@ -174,7 +175,10 @@ def read_study(path: str | Path, models: Mapping[str, str | Path] | None = None)
     chosen = table_of(table.get("search", {}), f"{where}: search")
     check_keys(chosen, _SEARCH, f"{where}: search")
     method = _method(chosen, table, where)
-    space = _present(_space(table, names, where, method), absent, where)
+    space = _space(table, names, where, method)
+    asked = (str(name) for grid in space.grids for name in grid.parameters.get("network", ()))
+    check_given(models or {}, (BUILT_IN, *table.get("networks", {}), *asked))
+    space = _present(space, absent, where)
     wanted = objectives(chosen.get("objectives"), f"{where}: search.objectives")
     return Study(
         name=_name(table.get("name", file.stem), f"{where}: name"),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The sections of a study's file: networks, accelerators, exclusions, objectives and limits."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -17,6 +17,7 @@ from hwsim.study.toml_checks import (
     check_name,
     existing_file,
     flag_of,
+    limits_of,
     one_of,
     table_of,
     unknown,
@@ -27,6 +28,7 @@ __all__ = [
     "BUILT_IN",
     "OBJECTIVES",
     "NetworkFiles",
+    "check_given",
     "excluded",
     "limits",
     "machines",
@@ -81,7 +83,7 @@ def networks(given: Any, options: Mapping[str, str | Path], file: Path) -> dict[
         counts = {key: whole(table[key], 1, f"{where}.{key}") for key in _COUNTS if key in table}
         found[name] = NetworkFiles(
             model=model,
-            inputs=_limits(table["inputs"], f"{where}.inputs") if is_range else files.get("inputs"),
+            inputs=limits_of(table["inputs"], f"{where}.inputs") if is_range else files.get("inputs"),
             calibration=files.get("calibration"),
             images=counts.get("images"),
             batch=counts.get("batch"),
@@ -91,13 +93,13 @@ def networks(given: Any, options: Mapping[str, str | Path], file: Path) -> dict[
     return found
 
 
-def _limits(given: list[Any], where: str) -> tuple[float, float]:
-    """Return two rising numbers, or raise."""
-    if not (len(given) == 2 and all(isinstance(each, int | float) and not isinstance(each, bool) for each in given)):
-        raise TypeError(f"{where} must be two numbers, not {given!r}")
-    if not -float("inf") < given[0] < given[1] < float("inf"):
-        raise ValueError(f"{where} must be two rising numbers, not {given!r}")
-    return float(given[0]), float(given[1])
+def check_given(options: Collection[str], known: Collection[str]) -> None:
+    """Raise ValueError for a file of a network that the study does not name."""
+    for name in options:
+        if name not in known:
+            raise ValueError(
+                f"--network {name}: the study has no network {name!r}; it has {', '.join(dict.fromkeys(known))}"
+            )
 
 
 def machines(given: Any, file: Path) -> tuple[Machines, dict[str, Path]]:

@@ -3,6 +3,7 @@
 
 from collections.abc import Collection, Sequence
 from difflib import get_close_matches
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ __all__ = [
     "check_name",
     "existing_file",
     "flag_of",
+    "limits_of",
     "one_of",
     "table_of",
     "tables_of",
@@ -91,3 +93,16 @@ def existing_file(given: Any, folder: Path, where: str) -> Path:
     if not path.is_file():
         raise FileNotFoundError(f"{where}: no file {str(path)!r}")
     return path
+
+
+def limits_of(given: Any, where: str) -> tuple[float, float]:
+    """Return two rising numbers, or raise TypeError or ValueError."""
+    if not (
+        isinstance(given, Sequence)
+        and len(given) == 2
+        and all(isinstance(each, int | float) and not isinstance(each, bool) for each in given)
+    ):
+        raise TypeError(f"{where} must be two numbers, not {given!r}")
+    if not -inf < given[0] < given[1] < inf:
+        raise ValueError(f"{where} must be two rising numbers, not {given!r}")
+    return float(given[0]), float(given[1])

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The unit of a format, or of a pair of formats, where designs are compared."""
 
+import difflib
+
 from hwsim import datapath, formats
 from hwsim.datapath import DotProductUnit
 from hwsim.formats import IntegerSpec
@@ -32,17 +34,30 @@ def resolved(name: str, lanes: int = 16, accumulator: str | None = None) -> DotP
     KeyError
         For an unknown name, with close matches.
     TypeError, ValueError
-        For parts that do not go together, and an accumulator of what names a unit already.
+        For parts that do not go together, and an accumulator of what names a unit already; after the name.
     """
     if not isinstance(name, str):
         raise TypeError(f"format must be a str, not {name!r}")
+    if isinstance(lanes, bool) or not isinstance(lanes, int):
+        raise TypeError(f"lanes must be an int, not {lanes!r}")
+    try:
+        return _unit(name, lanes, accumulator)
+    except KeyError as error:
+        why = str(error.args[0])
+        for known in ("unit", "format"):
+            why = why.removeprefix(f"unknown {known} {name!r}: ")
+        raise KeyError(f"unknown format or unit {name!r}: {why}") from None
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}{_close(name)}") from None
+
+
+def _unit(name: str, lanes: int, accumulator: str | None) -> DotProductUnit:
+    """Return the unit of a name, as `resolved`; errors without it."""
     pair = _formats(name)
     if not pair:
         if accumulator is not None:
             raise ValueError(f"accumulator must be left out with the unit {name!r}, whose register is its own")
         return datapath.named(name)
-    if isinstance(lanes, bool) or not isinstance(lanes, int):
-        raise TypeError(f"lanes must be an int, not {lanes!r}")
     if len(pair) == 1 and accumulator is None:
         return datapath.comparable(name, lanes)
     register = accumulator or _register(*pair)
@@ -55,6 +70,16 @@ def own_name(unit: DotProductUnit, asked: str) -> str:
         return unit.name if datapath.named(unit.name) == unit else asked
     except (KeyError, ValueError):
         return asked
+
+
+def _close(name: str) -> str:
+    """Return the formats close to a name that is none, as the end of an error."""
+    try:
+        _formats(name)
+    except ValueError:
+        close = difflib.get_close_matches(name, formats.names(), n=3)
+        return f"; did you mean {', '.join(close)}?" if close else ""
+    return ""
 
 
 def _formats(name: str) -> tuple[str, ...]:

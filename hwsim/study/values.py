@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a design point's hardware computes: accuracy, and how far its outputs are from those in float32."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from math import fsum, log10
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from hwsim import formats
 from hwsim import network as networks
 from hwsim.accelerator import Accelerator, UnitEngine, check_network
+from hwsim.accelerator.mapping.storage import coded_form
 from hwsim.formats import BlockSpec, Format
 from hwsim.jobs import accuracy
 from hwsim.network import ExactEngine, Layer, Network, SteadyEngine
@@ -32,7 +34,9 @@ from hwsim.study.machine import QUANTIZATION
 from hwsim.study.point import DesignPoint, canonical
 
 __all__ = [
+    "agreement_notes",
     "compute",
+    "is_float",
     "recipe",
     "running",
 ]
@@ -86,10 +90,11 @@ def _calibration(case: Case) -> dict[str, Array]:
 def _ranges(case: Case, chosen: tuple[tuple[str, Any], ...]) -> dict[str, tuple[float, float]]:
     """Return the ranges that scales of float operands are chosen by; none where all operands are codes."""
     net = _quantized(case, chosen) if chosen else case.network
-    return networks.calibrate(net, _calibration(case), engine=SteadyEngine()) if _calibrated(net) else {}
+    return networks.calibrate(net, _calibration(case), engine=SteadyEngine()) if is_float(net) else {}
 
 
-def _calibrated(net: Network) -> bool:
+def is_float(net: Network) -> bool:
+    """Tell whether a product takes values, which are rounded to the unit's format."""
     return any(isinstance(layer, MultiplyAccumulate) and layer.a_quantization is None for layer in net.layers)
 
 
@@ -124,13 +129,13 @@ def compute(point: DesignPoint, case: Case, spec: Accelerator, *, layers: bool) 
         changed, case.inputs, engine=_engine(spec, ranges), rule=spec.requantization, hook=meter
     )  # fmt: skip
     name = net.outputs[0].name
-    found, wanted = FloatNetwork(net).values(name, outputs[name]), _float_output(case)
+    quality = _quality(net, FloatNetwork(net).values(name, outputs[name]), _float_output(case), case.labels)
     return {
         "figures": {
-            "bits_per_element": (bits(spec.unit.a) + bits(spec.unit.b)) / 2,
+            "bits_per_element": _bits_per_element(net, spec),
             "images": case.images,
-            **_quality(net, found, wanted, case.labels),
-            "weight_qsnr_db": _weight_qsnr_db(case, spec.unit.b.name),
+            **quality,
+            "weight_qsnr_db": _running_qsnr_db(point, case, spec),
         },
         "layers": {}
         if meter is None
@@ -138,7 +143,10 @@ def compute(point: DesignPoint, case: Case, spec: Accelerator, *, layers: bool) 
             name: {"sqnr_db": _rounded(error.accumulated.sqnr_db), "sqnr_alone_db": _rounded(error.own.sqnr_db)}
             for name, error in meter.errors().items()
         },
-        "sources": _sources(point, case, net, () if meter is None else meter.on_codes),
+        "sources": [
+            *_sources(point, case, net, () if meter is None else meter.on_codes),
+            *agreement_notes(case, quality["constant_agreement"]),
+        ],
     }
 
 
@@ -146,6 +154,37 @@ def _engine(spec: Accelerator, ranges: Mapping[str, tuple[float, float]]) -> Uni
     engine = UnitEngine(spec.element, ranges)
     engine.nonlinear = spec.nonlinear
     return engine
+
+
+def _products(net: Network) -> list[tuple[MultiplyAccumulate, int]]:
+    """Return the layers of multiply-accumulates, each with how many it has."""
+    found = []
+    for layer in net.layers:
+        if isinstance(layer, MultiplyAccumulate):
+            shape = layer.matmul_shape(net.specs(layer))
+            assert shape is not None
+            found.append((layer, shape.macs))
+    return found
+
+
+def _bits_per_element(net: Network, spec: Accelerator) -> float | None:
+    """Return the bits of an operand of a multiply-accumulate, mean over all; codes have theirs, values the unit's."""
+    counts: Counter[float] = Counter()
+    for layer, macs in _products(net):
+        for unit_format, quantization in ((spec.unit.a, layer.a_quantization), (spec.unit.b, layer.b_quantization)):
+            form = coded_form(quantization)
+            counts[float(form) if isinstance(form, int) else bits(unit_format if form is None else form)] += macs
+    total = sum(counts.values())
+    return sum(size * (count / total) for size, count in counts.items()) if total else None
+
+
+def _running_qsnr_db(point: DesignPoint, case: Case, spec: Accelerator) -> float | None:
+    """Return the error of the weights in the format that runs; None where they are codes, on their grid, at first."""
+    if any(layer.b_quantization is not None for layer, _ in _products(case.network) if layer.weight is not None):
+        return None
+    chosen = recipe(point)
+    named = None if chosen is None else chosen.weights
+    return _weight_qsnr_db(case, spec.unit.b.name if named is None else named)
 
 
 def bits(spec: Format) -> float:
@@ -197,13 +236,20 @@ class _FloatFollower:
 def _quality(net: Network, found: Array, wanted: Array, labels: Array | None) -> dict[str, float | None]:
     """Return how good the outputs are."""
     rows = net.outputs[0].shape[:1] == (net.batch,)
-    best = [each.reshape(len(each), -1).argmax(axis=1) if rows else None for each in (found, wanted)]
+    best = [each.reshape(len(each), -1).argmax(axis=1) for each in (found, wanted)] if rows else []
     return {
         "accuracy": None if labels is None else accuracy(found, labels),
         "float_accuracy": None if labels is None else accuracy(wanted, labels),
         "agreement": float(np.mean(best[0] == best[1])) if rows else None,
+        "constant_agreement": float(np.bincount(best[1]).max() / len(best[1])) if rows else None,
         "output_sqnr_db": _sqnr_db(found, wanted),
     }
+
+
+def agreement_notes(case: Case, constant: float | None) -> list[str]:
+    """Say what agreement with float32 is worth: the share that a constant answer has, and whether inputs are random."""
+    said = [] if constant is None else [f"a constant answer would agree with float32 on {100 * constant:.0f} %"]
+    return said + ["random inputs: agreement on them says little of real ones"] * case.random
 
 
 def _sqnr_db(found: Array, wanted: Array) -> float | None:
@@ -244,7 +290,7 @@ def _sources(point: DesignPoint, case: Case, net: Network, on_codes: Sequence[st
     said = [f"values: {case.what}"]
     if _chosen(point):
         said.append(f"quantized first, on the calibration images: {canonical(dict(_chosen(point)))}")
-    if _calibrated(net):
+    if is_float(net):
         on = "the inputs themselves" if case.calibration is None else "calibration images"
         said.append(f"scales of float operands: chosen on {on}")
     if on_codes:

@@ -31,7 +31,7 @@ def test_engine_integer_unit_equals_exact_integers(unit: str) -> None:
     assert sum(values.size for values in exact.values()) > 20_000
 
 
-@pytest.mark.parametrize("unit", ["float8_e4m3fn_l4", "mxfp4_l16", "nvfp4", "int4_l2"])
+@pytest.mark.parametrize("unit", ["float8_e4m3fn_l4", "mxfp4_l16", "nvfp4", "int4_l2", "posit8_1_l4"])
 def test_engine_float_layer_equals_the_oracle(unit: str) -> None:
     spec = datapath.named(unit)
     net, inputs = _digits(quantized=False)
@@ -54,8 +54,10 @@ def test_engine_float_layer_equals_the_oracle(unit: str) -> None:
         factor = np.full((6, 5), qa.tensor_scale * qb.tensor_scale)
     else:
         size = 0
-        qa = formats.quantize(a[0], spec.a, None, scale=np.float32(largest_a / spec.a.max_value))
-        qb = formats.quantize(b[0], spec.b, 0)
+        top = 4 if unit.startswith("posit") else spec.a.max_value  # of posit8_1 useed, not the largest value
+        qa = formats.quantize(a[0], spec.a, None, scale=np.float32(largest_a / top))
+        columns = np.abs(b[0]).max(axis=0, keepdims=True).astype(np.float64)
+        qb = formats.quantize(b[0], spec.b, 0, scale=(columns / top).astype(np.float32))
         factor = float(qa.scales) * qb.scales.astype(np.float64) * np.ones((6, 5))
     compared = 0
     for i in range(6):

@@ -65,6 +65,10 @@ def test_case_images_are_the_first_or_random(images: Arrays) -> None:
     assert (drawn.images, drawn.labels, drawn.what) == (3, None, "3 random images (seed 2026)")
     assert case("drawn", FLOAT, images=3).digest == drawn.digest
     assert case("drawn", FLOAT).images == 16
+    even = case("even", FLOAT, [0, 255], images=3)
+    assert even.what == "3 random images (seed 2026), evenly from 0 to 255"
+    assert 100 < even.inputs["input"].max() <= 255
+    assert [each.random for each in (few, drawn, even)] == [False, True, True]
 
 
 def test_case_from_quantized_is_the_float_network(images: Arrays) -> None:
@@ -99,6 +103,10 @@ def test_case_accelerators_are_text(tmp_path: Path) -> None:
 def test_case_wrong(images: Arrays, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"^a case must have a name, not ''$"):
         case("", FLOAT, images)
+    with pytest.raises(ValueError, match=r"^inputs must be two rising numbers, not \(0, inf\)$"):
+        case("x", FLOAT, (0, float("inf")))
+    with pytest.raises(TypeError, match=r"^inputs must be two numbers, not \[1\]$"):
+        case("x", FLOAT, [1])
     with pytest.raises(FileNotFoundError, match="no such model"):
         case("x", tmp_path / "none.onnx", images)
     with pytest.raises(FileNotFoundError, match=r"no file '.*none\.npz'"):

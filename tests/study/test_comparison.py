@@ -5,10 +5,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import cost_models
-from hwsim import accelerator, data, datapath
+from hwsim import accelerator, data, datapath, network
 from hwsim.prices import fastest_mhz
 from hwsim.study import PIPELINE, QUANTITIES, Case, Comparison, Evaluation, beside, case, compare
 
@@ -89,8 +91,48 @@ def test_comparison_rows_have_the_unit_s_other_figures(found: Comparison) -> Non
     assert row["notes"] == []
     unknown = found.rows[2]
     assert unknown["lut"] is unknown["nangate45_area_um2"] is None
-    assert "was never measured in" in unknown["notes"][0]
+    (note,) = unknown["notes"]
+    assert note == (
+        "never measured: hopper_e4m3_e4m3_float32 in asap7, nangate45, ecp5, ecp5_dsp, xc7, xc7_dsp: "
+        "run without --no-measure"
+    )
     assert {each.key for each in QUANTITIES} <= set(row)
+
+
+def test_comparison_notes_say_what_no_format_changes(found: Comparison, few: Case) -> None:
+    known = [each for each in found if each["energy_memory_share"] is not None]
+    assert len(known) == 4
+    lines = [
+        f"memories are {' to '.join(f'{100 * each:.0f}' for each in (min(energy), max(energy)))} % of the energy, "
+        f"{' to '.join(f'{100 * each:.0f}' for each in (min(area), max(area)))} % of the area"
+        for energy, area in [[[each[f"{key}_memory_share"] for each in known] for key in ("energy", "area")]]
+    ]
+    lines.append("100 % of the DRAM traffic is float32 tensors, whatever the format")  # only input and output go there
+    assert f"units of {PIPELINE} register ranks; {'; '.join(lines)}" in found.notes
+    assert not any("constant answer" in note for note in found.notes)  # images with labels have an accuracy
+    assert any(note.startswith("operands of every layer are rounded") for note in found.notes)
+    images, labels = data.digits_test()
+    own = case("int8", data.digits_model_path(quantized=True), {"input": images[:4], "labels": labels[:4]})
+    quantized = compare(["int8"], case=own, measure=False)
+    assert not any(note.startswith("operands of every layer") for note in quantized.notes)
+    assert any(note.startswith("where the network is quantized already, its own codes") for note in quantized.notes)
+    random = case("drawn", data.digits_model_path(quantized=False), images=3)
+    drawn = compare(["int8"], case=random, measure=False)
+    constant = np.bincount(_largest(random)).max() / 3
+    assert f"a constant answer would agree with float32 on {100 * constant:.0f} %" in drawn.notes
+    assert "random inputs: agreement on them says little of real ones" in drawn.notes
+
+
+def _largest(given: Case) -> NDArray[np.int64]:
+    return np.asarray(network.run(given.network, dict(given.inputs))["output"].argmax(axis=1), np.int64)
+
+
+def test_comparison_says_once_what_nobody_measured(few: Case) -> None:
+    names = ["int3_l2_int11", "int3_l4_int12"]
+    rows = compare([], units=names, technologies=["asap7", "ecp5"], case=few, measure=False).rows
+    assert [row["notes"] for row in rows] == [rows[0]["notes"]] * 4
+    places = "ecp5, ecp5_dsp, xc7, xc7_dsp"  # in ASAP7 their prices are fitted
+    assert rows[0]["notes"] == [f"never measured: {', '.join(names)} in {places}: run without --no-measure"]
 
 
 def test_comparison_of_an_fpga_keeps_its_own_counts(few: Case) -> None:

@@ -126,6 +126,13 @@ def test_evaluation_on_an_fpga_has_counts_and_no_energy(few: Case) -> None:
     assert (found["lut"], found["ff"], found["dsp"], found["fmax_mhz"]) == (cost.lut, cost.ff, cost.dsp, cost.fmax_mhz)
     assert found["clock_mhz"] == int(cost.fmax_mhz)
     assert found["unit_area_um2"] is found["energy_nj"] is found["array_area_mm2"] is None
+    of_cells = ("sram", "leakage", "wires", "registers", "units")  # standard cells and CACTI: not of this chip
+    assert {found[f"energy_{part}_nj"] for part in of_cells} == {None}
+    assert found["energy_dram_nj"] > 0
+    assert any("none of them is in the figures" in line for line in found.sources)
+    own = {f"memory.{name}.{way}_pj_per_bit": 0.1 for name in ("activations", "weights") for way in ("read", "write")}
+    given = evaluate(point.with_settings(**{key.replace(".", "__"): each for key, each in own.items()}), few)
+    assert given["energy_sram_nj"] == pytest.approx(0.1 * given["sram_kbit"])
     assert found["latency_us"] > 0
 
 
@@ -159,6 +166,10 @@ def test_evaluation_quantizes_first_where_asked(few: Case) -> None:
     assert any('"smooth":0.5' in line for line in found.sources)
     pair = evaluate(DesignPoint.of("int4_by_int8", settings={"quantization.equalize": True}), few, layers=False)
     assert any('"activations":"int4","equalize":true,"weights":"int8"' in line for line in pair.sources)
+    narrow = DesignPoint.of("int8", settings={"quantization.weights": "int4"})
+    figures = value_figures(narrow, few, layers=False)["figures"]
+    assert figures["bits_per_element"] == 6  # codes of 4 bits by codes of 8 run on a unit of 8
+    assert figures["weight_qsnr_db"] == pytest.approx(ranking.rank_file("digits", ["int4"])[0]["qsnr_db"], abs=1e-6)
 
 
 def test_evaluation_of_a_quantized_network_runs_its_codes(few: Case) -> None:
@@ -171,6 +182,10 @@ def test_evaluation_of_a_quantized_network_runs_its_codes(few: Case) -> None:
     last = result.layers[-1].error
     assert last is not None
     assert found["output_sqnr_db"] == pytest.approx(last.accumulated.sqnr_db, abs=1e-3)
+    assert found["weight_qsnr_db"] is None  # its weights are on their grid
+    assert found["bits_per_element"] == 8
+    wide = value_figures(DesignPoint.of("int16", network="int8"), own, layers=False)
+    assert (wide["refused"], wide["figures"]["bits_per_element"]) == ("", 8)
     refused = evaluate(DesignPoint.of("mxfp4", network="int8"), own)
     assert (
         refused.refused.startswith("network 'main_graph' cannot run") or "cannot run on unit mxfp4" in refused.refused

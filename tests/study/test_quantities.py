@@ -3,6 +3,7 @@
 
 import pytest
 
+from cost_models import Cost
 from hwsim.study import QUANTITIES, quantity
 from hwsim.study.quantities import KEYS
 
@@ -25,6 +26,12 @@ def test_quantities_are_each_there_once_and_described() -> None:
                 assert each.unit.endswith(unit), each.key
     assert quantity("energy_nj").better == "less"
     assert quantity("accuracy").as_dict()["unit"] == ""
+
+
+def test_quantities_are_made_of_prices_that_there_are() -> None:
+    prices = {price for each in QUANTITIES for price in each.prices}
+    assert prices <= {*Cost.__dataclass_fields__, "clock_mhz"}
+    assert {each.key for each in QUANTITIES if "delay_ps" in each.prices} == {"unit_delay_ps"}
 
 
 def test_quantity_key_wrong() -> None:

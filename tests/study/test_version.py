@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import hwsim
-from hwsim.study import model_digest, model_version, version
+from hwsim.study import DesignPoint, digits, keying, model_digest, model_version, version
 
 
 def test_model_digest_sees_what_decides_a_result_and_nothing_else() -> None:
@@ -34,3 +34,39 @@ def test_model_digest_changes_with_a_file(tmp_path: Path, monkeypatch: pytest.Mo
         file.write_text(text)
         found.add(model_digest.__wrapped__())
     assert len(found) == 2
+
+
+def test_price_digest_sees_how_prices_are_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = {label for label, _ in version._price_files()}
+    for each in (
+        "cost_models/synthesis/recipes.py", "cost_models/activity/toggles.py", "hwsim/study/pricing.py",
+        "hwsim/gates.py", "testbenches/stimulus.py", "testbenches/pools.py",
+    ):  # fmt: skip
+        assert each in seen, each
+    assert not seen & {label for label, _ in version._files()}  # those, rtl/ among them, are in by the model's digest
+    file = tmp_path / "recipes.py"
+    monkeypatch.setattr(version, "_price_files", lambda: [("recipes.py", file)])
+    found = set()
+    for text, tool in (("1", "0.1"), ("2", "0.1"), ("2", "0.2"), ("1", "0.1")):
+        file.write_text(text)
+        monkeypatch.setattr(version, "version", lambda package, tool=tool: tool)
+        found.add(version.price_digest.__wrapped__())
+    assert len(found) == 3
+
+
+def test_price_digest_is_in_the_key_of_a_measured_price(monkeypatch: pytest.MonkeyPatch) -> None:
+    point = DesignPoint.of("int4_by_int8")  # which nobody has measured
+    found = []
+    for digest in ("one", "two"):
+        monkeypatch.setattr(keying, "price_digest", lambda digest=digest: digest)
+        _, task = keying.Keyring({"digits": digits()}, False, {}).price(point)
+        assert task is not None
+        found.append(task.key)
+    assert len(set(found)) == 2
+
+
+def test_price_digest_without_a_tool(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = version.price_digest.__wrapped__()
+    monkeypatch.setattr(version, "_TOOLS", (*version._TOOLS, "no-such-package-of-hwsim"))
+    assert version._version("no-such-package-of-hwsim") == "not installed"
+    assert version.price_digest.__wrapped__() != there

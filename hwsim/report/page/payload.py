@@ -8,9 +8,11 @@ from typing import Any
 from hwsim import datapath
 from hwsim.datapath.unit import ScalarSpec
 from hwsim.formats import BlockSpec, CodebookSpec, FloatSpec, IntegerSpec, PositSpec
+from hwsim.report.fronts import default_fronts
 from hwsim.report.page.beside import GROUP, merged
+from hwsim.report.page.built import ranks
+from hwsim.report.rows import is_known
 from hwsim.report.units.drawing import datapath_svg
-from hwsim.study import PIPELINE
 
 __all__ = [
     "DIGITS",
@@ -49,7 +51,11 @@ _OF_UNIT_COST = frozenset(
 _UNITS = {"um2": "µm²", "mm2": "mm²", "us": "µs", "uW": "µW", "1/s/mm2": "1/(s·mm²)"}
 
 
-def payload(comparison: Mapping[str, Any], next_steps: Sequence[tuple[str, str]]) -> dict[str, Any]:
+def payload(
+    comparison: Mapping[str, Any],
+    next_steps: Sequence[tuple[str, str]],
+    fronts: Sequence[tuple[str, str]] | None = None,
+) -> dict[str, Any]:
     """Return what the page's program reads, JSON-ready.
 
     Parameters
@@ -58,6 +64,8 @@ def payload(comparison: Mapping[str, Any], next_steps: Sequence[tuple[str, str]]
         What `hwsim.study.Comparison.as_dict` gives.
     next_steps : sequence of (str, str)
         What one may want to know next, and the command that answers it.
+    fronts : sequence of (str, str), optional
+        What is set against what at first, better figure first; `default_fronts` of each network unless given.
     """
     quantities, evaluations = merged(comparison)
     found = [each for each in evaluations if not each["refused"]]
@@ -66,14 +74,15 @@ def payload(comparison: Mapping[str, Any], next_steps: Sequence[tuple[str, str]]
     families = {unit: family(unit) for unit in units}
     fields: dict[str, Any] = {"family": _coded([families[point["unit"]] for point in points])}
     fields |= {field: _coded([point[field] for point in points]) for field in _FIELDS}
-    known = [each for each in quantities if _any(found, each["key"])]
+    known = sorted((_quantity(each) for each in quantities if _any(found, each["key"])), key=_place)
     return {
         "title": comparison["title"],
         "version": comparison["version"],
         "notes": list(comparison["notes"]),
         "next": [list(each) for each in next_steps],
-        "pipeline": PIPELINE,
-        "quantities": [_quantity(each) for each in known],
+        "ranks": _coded([ranks(point) for point in points]),
+        "fronts": _fronts(found, fronts),
+        "quantities": known,
         "ids": _short([each["key"] for each in found]),
         "fields": fields,
         "settings": {key: _coded([point["settings"].get(key) for point in points]) for key in _settings(points)},
@@ -115,6 +124,27 @@ def _quantity(given: Mapping[str, Any]) -> dict[str, Any]:
     unit = "%" if key in _SHARES else _UNITS.get(given["unit"], given["unit"])
     label = given["label"].replace("mm2", "mm²")
     return {**given, "label": label, "unit": unit, "group": group, "priced": key in _OF_UNIT_COST}
+
+
+def _place(quantity: Mapping[str, Any]) -> int:
+    """Order quantities by their groups, accuracy first."""
+    return [*_GROUPS, "Other", GROUP].index(quantity["group"])
+
+
+def _fronts(
+    found: Sequence[Mapping[str, Any]], given: Sequence[tuple[str, str]] | None
+) -> dict[str, Sequence[tuple[str, str]]]:
+    """Return what is set against what at first, by network; for all networks, by "", what every one of them has."""
+    figures: dict[str, list[Any]] = {}
+    for each in found:
+        figures.setdefault(each["point"]["network"], []).append(each["figures"])
+    own = {network: default_fronts(rows) if given is None else given for network, rows in figures.items()}
+    shared = (
+        pairs
+        for pairs in own.values()
+        if all(is_known(rows, key) for rows in figures.values() for pair in pairs for key in pair)
+    )
+    return {**own, "": next(shared, next(iter(own.values()), ()))}
 
 
 def _any(found: Iterable[Mapping[str, Any]], key: str) -> bool:

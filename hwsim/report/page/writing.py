@@ -32,6 +32,8 @@ def write_page(
     path: str | Path,
     *,
     next_steps: Sequence[tuple[str, str]] | None = None,
+    fronts: Sequence[tuple[str, str]] | None = None,
+    models: Mapping[str, str] | None = None,
 ) -> Path:
     """Write a comparison as one HTML file, which asks nothing of any network.
 
@@ -44,6 +46,10 @@ def write_page(
         Of the file; one that is there is written over. Its folder must exist.
     next_steps : sequence of (str, str), optional
         What one may want to know next, and the command that answers it; without them, what follows from the points.
+    fronts : sequence of (str, str), optional
+        What the two pictures set against what at first, as ("accuracy", "area_mm2"); those of the terminal unless given.
+    models : mapping of str to str, optional
+        The ONNX files of networks by name, for commands.
 
     Returns
     -------
@@ -62,26 +68,34 @@ def write_page(
         raise ValueError(f"a report must be a file that ends in .html or .htm, not {str(path)!r}")
     if not target.parent.is_dir():
         raise FileNotFoundError(f"the report's folder must exist: {str(target.parent)!r}")
-    target.write_text(page_text(comparison, next_steps), encoding="utf-8")
+    target.write_text(page_text(comparison, next_steps, fronts, models), encoding="utf-8")
     return target
 
 
-def page_text(comparison: Mapping[str, Any], next_steps: Sequence[tuple[str, str]] | None = None) -> str:
+def page_text(
+    comparison: Mapping[str, Any],
+    next_steps: Sequence[tuple[str, str]] | None = None,
+    fronts: Sequence[tuple[str, str]] | None = None,
+    models: Mapping[str, str] | None = None,
+) -> str:
     """Return the page of `write_page` as text."""
     missing = [key for key in ("title", "version", "quantities", "evaluations", "notes") if key not in comparison]
     if missing:
         raise ValueError(f"a comparison must have {', '.join(missing)}: it has {', '.join(comparison) or 'nothing'}")
     if not comparison["evaluations"]:
         raise ValueError("a comparison must have an evaluation at least: it has none")
-    steps = usual_steps(comparison) if next_steps is None else next_steps
+    steps = usual_steps(comparison, models) if next_steps is None else next_steps
+    held = payload(comparison, steps, fronts)
+    can_draw = any(each["kind"] in ("float", "int") for each in held["quantities"])
     parts = {
         "theme": _part("program/theme.js"),
         "program": _program(),
-        "plotly": get_plotlyjs(),
+        "plotly": get_plotlyjs() if can_draw else "",
         "style": "\n".join(_part(f"style/{name}.css") for name in _STYLES),
         "title": html.escape(comparison["title"]),
         "version": html.escape(comparison["version"]),
-        "data": as_text(payload(comparison, steps)),
+        "data": as_text(held),
+        "charts": " Charts: plotly.js, MIT licence." if can_draw else "",
     }
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _part("page.html"))
 

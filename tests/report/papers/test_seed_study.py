@@ -75,7 +75,7 @@ def test_random_inputs_are_drawn_evenly() -> None:
     assert 10 <= values.min() < 10.1
     assert 19.9 < values.max() <= 20
     assert made.what == "50 random images (seed 2026), evenly from 10 to 20"
-    with pytest.raises(ValueError, match=r"^inputs must be two rising numbers, arrays or a file, not \(2, 1\)$"):
+    with pytest.raises(ValueError, match=r"^inputs must be two rising numbers, not \(2, 1\)$"):
         case("uneven", data.digits_model_path(quantized=False), (2, 1))
 
 

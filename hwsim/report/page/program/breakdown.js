@@ -41,17 +41,17 @@ function breakdown(title, unit, all) {
     make("div", { class: "bar" }, [...parts].map(([name, size]) =>
       make("span", { style: { width: `${(100 * size) / longest}%`, background: colour(name) }, title: `${name}: ${significant(size, 3)} ${unit}` }))),
   ));
-  const heads = all.map((_, at) => [make("th", { scope: "col", class: "number" }, LETTERS[at]), make("th", { scope: "col", class: "number" }, "%")]);
+  const heads = all.map((_, at) => [make("th", { scope: "col", class: "number" }, LETTERS[at]), make("th", { scope: "col", class: "number share" }, "%")]);
   const lines = names.map((name) => make(
     "tr",
     {},
     make("th", { scope: "row" }, make("span", { class: "swatch", style: { background: colour(name) }, "aria-hidden": "true" }), name),
     all.map((parts, at) => [
       make("td", { class: "number" }, parts.has(name) ? significant(parts.get(name), 3) : "–"),
-      make("td", { class: "number quiet" }, shareText(parts.get(name), totals[at])),
+      make("td", { class: "number quiet share" }, shareText(parts.get(name), totals[at])),
     ]),
   ));
-  const sums = totals.map((total, at) => [make("td", { class: "number" }, all[at].size ? significant(total, 4) : "–"), make("td", {})]);
+  const sums = totals.map((total, at) => [make("td", { class: "number" }, all[at].size ? significant(total, 4) : "–"), make("td", { class: "share" })]);
   return make(
     "section",
     { class: "card" },

@@ -4,8 +4,8 @@
 function csvText() {
   const keys = ["format", ...tableColumns()];
   const heads = keys.map((key) => labelWithUnit(key));
-  const on = new Set(view.front);
-  const lines = sorted(view.shown).map((point) => [on.has(point) ? "front" : "", ...keys.map((key) => value(key, point))]);
+  const numbers = frontNumbers();
+  const lines = sorted(view.shown).map((point) => [numbers(point), ...keys.map((key) => value(key, point))]);
   return [["front", ...heads], ...lines].map((line) => line.map(csvField).join(",")).join("\r\n") + "\r\n";
 }
 

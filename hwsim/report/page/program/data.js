@@ -11,6 +11,7 @@ const layerFigures = Object.fromEntries(
   Object.entries(payload.layers.figures).map(([key, column]) => [key, decoded(column)]),
 );
 const stages = decoded(payload.stages);
+const ranksOf = decoded(payload.ranks);
 const sourcesOf = decoded(payload.sources.at);
 
 const FIELD_LABELS = {
@@ -79,6 +80,32 @@ function shortSetting(key) {
 const ROWS = "set:array.rows";
 const COLUMNS = "set:array.columns";
 const shapeVaries = placing.includes(ROWS) && placing.includes(COLUMNS);
+
+const networks = distinct("network");
+const groupNumbers = new Map();
+
+/** Of each point, the number of its network and technology: areas, energies and accuracies compare within them. */
+const groupOf = everyPoint.map((point) => {
+  const name = [value("network", point), value("technology", point)].join("\n");
+  if (!groupNumbers.has(name)) groupNumbers.set(name, groupNumbers.size);
+  return groupNumbers.get(name);
+});
+
+/** Points by network and technology, those that differ in neither in one list. */
+function byGroup(points) {
+  const found = new Map();
+  for (const point of points) {
+    if (!found.has(groupOf[point])) found.set(groupOf[point], []);
+    found.get(groupOf[point]).push(point);
+  }
+  return [...found.values()];
+}
+
+/** What tells the network and technology of a point from those of others; empty where all have the same. */
+function groupName(point) {
+  return [!state.network && networks.length > 1 && value("network", point), varying.includes("technology") && value("technology", point)]
+    .filter(Boolean).join(" · ");
+}
 
 /** What a point has of a field or setting, in words; empty where the accelerator's own holds. */
 function settingText(key, point) {

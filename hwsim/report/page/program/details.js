@@ -29,19 +29,25 @@ function drawDetails() {
   drawSelectionBar();
 }
 
-/** The bar at the foot of the window: what is selected, and where to go from there. */
+/** The bar at the foot of the window: what is selected, and where to go from there; not while that is in view. */
 function drawSelectionBar() {
   const { selected } = state;
   const names = selected.slice(0, 2).map((point, at) => make("span", { class: "tag" }, make("b", {}, LETTERS[at]), " ", pointName(point)));
   fill(
     byId("selection"),
     make("div", { class: "tags" }, names, selected.length > 2 && make("span", { class: "tag" }, `and ${selected.length - 2} more`)),
+    make("span", { class: "narrow" }, `${formatter({}).format(selected.length)} selected`),
     button(selected.length > 1 ? "Compare" : "Details", () => {
       byId("details").scrollIntoView();
       byId("details-title").focus({ preventScroll: true });
     }),
     button("Clear", () => select([])),
   );
+}
+
+/** Take the bar away while the selected points are in view, which it would cover. */
+function watchSelection() {
+  new IntersectionObserver(([{ isIntersecting }]) => byId("selection").classList.toggle("aside", isIntersecting)).observe(byId("details"));
 }
 
 const letter = (at) => make("span", { class: "letter" }, LETTERS[at]);
@@ -54,8 +60,8 @@ function card(point, at) {
     make("h3", {}, letter(at), symbolDrawing(symbols(state.symbol)(point), colouring(state.colour)(point), isFitted(point)), pointFormat(point)),
     make("p", { class: "mono quiet" }, value("unit", point)),
     rows.length > 0 && make("p", { class: "quiet" }, rows.map(([, text]) => text).join(" · ")),
-    make("p", {}, make("b", {}, `${capital(label(state.y))} against ${label(state.x)}: `), standing(point, view.front, state.x, state.y)),
-    make("p", {}, make("b", {}, `${capital(label(state.y2))} against ${label(state.x2)}: `), standing(point, view.front2, state.x2, state.y2)),
+    make("p", {}, make("b", {}, `1, ${label(state.y)} against ${label(state.x)}: `), standing(point, view.front, state.x, state.y)),
+    make("p", {}, make("b", {}, `2, ${label(state.y2)} against ${label(state.x2)}: `), standing(point, view.front2, state.x2, state.y2)),
     isFitted(point) && make("p", { class: "warning" }, fittedText(point)),
   );
 }
@@ -119,7 +125,8 @@ function diagram(point, at) {
   const drawn = of[value("unit", point)].map((line) => lines[line]).join("\n");
   const svg = document.importNode(new DOMParser().parseFromString(drawn, "image/svg+xml").documentElement, true);
   return make("section", { class: "card" }, make("h3", {}, letter(at), "The unit and its widths"),
-    make("div", { class: "drawing scroll", role: "region", tabindex: "0", "aria-label": `Block diagram of ${value("unit", point)}` }, svg));
+    make("div", { class: "drawing scroll", role: "region", tabindex: "0", "aria-label": `Block diagram of ${value("unit", point)}` }, svg),
+    make("p", { class: "quiet narrow" }, "Scroll the diagram sideways to see all of it."));
 }
 
 /** Where a point's figures come from, and commands that say more of it. */
@@ -139,12 +146,12 @@ function commandsOf(point) {
   const unit = value("unit", point);
   const technology = value("technology", point);
   if (![unit, technology].every((name) => /^[\w.]+$/.test(name))) return [];
-  const pipeline = (has("set:pipeline") ? value("set:pipeline", point) : null) ?? payload.pipeline;
-  return [
-    `hwsim units ${unit}`,
-    `hwsim cost ${unit} --technology ${technology} --pipeline ${pipeline} --no-measure`,
-    `hwsim verilog ${unit} -o ${unit}`,
+  const ranks = ranksOf[point];
+  const built = ranks === null ? [] : [
+    `hwsim cost ${unit} --technology ${technology} --pipeline ${ranks} --no-measure`,
+    `hwsim verilog ${unit} --pipeline ${ranks} -o ${unit}`,
   ];
+  return [`hwsim units ${unit}`, ...built];
 }
 
 function commandLine(command) {

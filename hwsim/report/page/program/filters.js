@@ -2,7 +2,7 @@
 
 /** Draw the choices that never change, once. */
 function drawFilters() {
-  const facets = ["format", "family", ...varying.filter((key) => !["format", "family", "unit"].includes(key))]
+  const facets = ["format", "family", ...varying.filter((key) => !["format", "family", "unit", "network"].includes(key))]
     .filter((key) => varying.includes(key));
   fill(byId("facets"), facets.map(facet), rangeFacet());
   const text = byId("text");

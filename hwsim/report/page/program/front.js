@@ -5,6 +5,9 @@ const compared = (key, first, second) => direction(key) * (value(key, first) - v
 
 const isNumber = (key, point) => typeof value(key, point) === "number";
 
+/** The fronts of some points: one for each network in each technology. */
+const frontsOf = (points, x, y) => byGroup(points).map((group) => pareto(group, x, y)).filter((front) => front.length);
+
 /** The points that no other is at least as good as in both and better in one; in order of x. Equal points all are. */
 function pareto(points, x, y) {
   if (!direction(x) || !direction(y) || x === y) return [];
@@ -19,9 +22,10 @@ function pareto(points, x, y) {
   return front.sort((first, second) => value(x, first) - value(x, second));
 }
 
-/** Of a front, the points that beat one; that with the largest relative gain in x first. */
+/** Of fronts, the points of its network and technology that beat one; that with the largest relative gain in x first. */
 function dominators(point, front, x, y) {
   const better = front.filter((other) => {
+    if (groupOf[other] !== groupOf[point]) return false;
     const gains = [compared(x, other, point), compared(y, other, point)];
     return Math.min(...gains) >= 0 && Math.max(...gains) > 0;
   });
@@ -35,7 +39,7 @@ function withinError(key, better, worse) {
   return error !== null && gain > 0 && gain < error ? ` (within the statistical error of ±${significant(error, 2)})` : "";
 }
 
-/** What a point is to a front, as a sentence. */
+/** What a point is to the fronts, as a sentence. */
 function standing(point, front, x, y) {
   for (const key of [x, y]) if (!isNumber(key, point)) return `Its ${label(key)} is not known.`;
   for (const key of [x, y]) if (!direction(key)) return `No front: neither way of ${label(key)} is better.`;
@@ -49,9 +53,10 @@ function standing(point, front, x, y) {
 
 function onFront(point, front, x, y) {
   const words = [x, y].map((key) => `${direction(key) > 0 ? "more" : "less"} ${label(key)}`);
-  const next = front.filter((other) => compared(y, other, point) > 0);
+  const next = front.filter((other) => groupOf[other] === groupOf[point] && compared(y, other, point) > 0);
   const nearest = next.sort((first, second) => compared(y, first, second) || compared(x, second, first))[0];
-  const best = `On the front: nothing shown has both ${words.join(" and ")}.`;
+  const of = groupName(point);
+  const best = `On the front${of && ` of ${of}`}: nothing ${of ? "of it" : "shown"} has both ${words.join(" and ")}.`;
   if (nearest === undefined) return `${best} It has the best ${label(y)}.`;
   const cost = difference(x, nearest, point);
   return `${best} Next: ${pointName(nearest)}, ${difference(y, nearest, point)}${withinError(y, nearest, point)} for ${cost}.`;

@@ -1,6 +1,6 @@
 /* Heat maps by layer: a row a point, a column a layer. They are tables, so that they can be read without colours. */
 
-const LAYER_ROWS = { front: "the front", selected: "the selected points", table: "the first of the table" };
+const LAYER_ROWS = { front: "the fronts", selected: "the selected points", table: "the first of the table" };
 const MOST_ROWS = 40;
 const LOSSES = { sqnr_db: "SQNR with the errors before it", sqnr_alone_db: "SQNR of the layer alone" };
 const COSTS = { energy_nj: "share of the energy", cycles: "share of the cycles" };
@@ -11,9 +11,9 @@ const hasLayers = everyPoint.some((point) => layerNames[point].length);
 function drawLayers() {
   byId("layers").hidden = !hasLayers;
   if (!hasLayers) return;
-  const wanted = { front: () => view.front, selected: () => state.selected, table: () => sorted(view.shown) }[state.layersOf]();
+  const wanted = { front: () => view.filtered.filter((point) => view.best.has(point)), selected: () => state.selected, table: () => sorted(view.shown) }[state.layersOf]();
   const withLayers = wanted.filter((point) => layerNames[point].length);
-  const network = state.network || (withLayers.length ? value("network", withLayers[0]) : "");
+  const network = withLayers.length ? value("network", withLayers[0]) : "";
   const ofNetwork = withLayers.filter((point) => value("network", point) === network);
   const first = ofNetwork.length ? shape(ofNetwork[0]) : "";
   const points = ofNetwork.filter((point) => shape(point) === first).slice(0, MOST_ROWS);
@@ -95,12 +95,9 @@ const channels = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 
 /** The choices above the maps. */
 function drawLayerChoices() {
   const options = (texts) => [["", Object.entries(texts).filter(([key]) => key in LAYER_ROWS || key in layerFigures)]];
-  const networks = [...new Set(everyPoint.filter((point) => layerNames[point].length).map((point) => value("network", point)))];
-  const named = [["", "of the first point"], ...networks.map((each) => [each, each])];
   fill(
     byId("layer-choices"),
     chooser("layers-of", "Points", options(LAYER_ROWS), state.layersOf, (chosen) => change({ layersOf: chosen })),
-    networks.length > 1 && chooser("layers-network", "Network", [["", named]], state.network, (chosen) => change({ network: chosen })),
   );
   fill(byId("loss-choice"), chooser("loss-of", "Figure", options(LOSSES), state.loss, (chosen) => change({ loss: chosen })));
   fill(byId("cost-choice"), chooser("cost-of", "Figure", options(COSTS), state.cost, (chosen) => change({ cost: chosen })));

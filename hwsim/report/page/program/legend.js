@@ -43,7 +43,7 @@ function symbolEntries() {
 }
 
 function markEntries() {
-  const entries = [legendEntry(make("span", { class: "step", "aria-hidden": "true" }), "Pareto front of the points that the filters leave")];
+  const entries = [legendEntry(make("span", { class: "step", "aria-hidden": "true" }), groupNumbers.size > 1 ? "Pareto front of each network in each technology" : "Pareto front of the points that the filters leave")];
   const errors = everyPoint.filter(isFitted).map(fittedError);
   if (errors.length) {
     const worst = Math.max(...errors.filter((each) => each !== null));

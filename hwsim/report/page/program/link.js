@@ -47,7 +47,7 @@ function readLink() {
     loss: (text) => text in layerFigures,
     cost: (text) => text in layerFigures,
     layersOf: (text) => text in LAYER_ROWS,
-    network: (text) => distinct("network").includes(text),
+    network: (text) => text === "" || networks.includes(text),
     theme: (text) => ["", "light", "dark"].includes(text),
   };
   for (const [name, part] of Object.entries(SIMPLE)) {

@@ -40,7 +40,7 @@ function showAxisChoices() {
   }
   byId("colour").value = state.colour;
   byId("symbol").value = state.symbol;
-  for (const [id, part] of [["layers-of", "layersOf"], ["layers-network", "network"], ["loss-of", "loss"], ["cost-of", "cost"]]) {
+  for (const [id, part] of [["layers-of", "layersOf"], ["network", "network"], ["loss-of", "loss"], ["cost-of", "cost"]]) {
     if (byId(id)) byId(id).value = state[part];
   }
 }
@@ -74,6 +74,7 @@ function drawOnce() {
   drawAxisChoices();
   drawLayerChoices();
   connectTable();
+  watchSelection();
 }
 
 watch(["theme"], showTheme);
@@ -85,13 +86,13 @@ if (empty) {
   systemDark.addEventListener("change", showTheme);
 } else {
   watch([...FILTERING, "show", "selected"], showFilters);
-  watch([...FILTERING, "show", "x", "y", "colour", "symbol", "theme", "sort", "columns"], drawTable);
+  watch([...FILTERING, "show", "x", "y", "x2", "y2", "colour", "symbol", "theme", "sort", "columns"], drawTable);
   watch(["selected"], () => (state.show === "selected" ? drawTable() : markRows()));
   watch(["columns"], showColumns);
   watch([...FILTERING, "x", "y", "x2", "y2", "colour", "symbol", "theme"], drawGlance);
   watch([...FILTERING, "show", "colour", "symbol", "theme", "log"], drawLegend);
   watch(["selected", "x", "y", "x2", "y2", ...FILTERING, "theme", "colour", "symbol"], drawDetails);
-  watch(["loss", "cost", "layersOf", "network", "theme", "selected", "sort", "show", "x", "y", ...FILTERING], drawLayers);
+  watch(["loss", "cost", "layersOf", "theme", "selected", "sort", "show", "x", "y", "x2", "y2", ...FILTERING], drawLayers);
   watch(["x", "y", "x2", "y2", "log", "colour", "symbol", "loss", "cost", "layersOf", "network"], showAxisChoices);
   drawOnce();
   followLink(); // all but the pictures: it can be read while the plotting library is being read

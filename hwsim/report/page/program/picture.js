@@ -1,8 +1,8 @@
 /* The two linked scatter plots. */
 
 const PICTURES = [
-  { id: "picture-1", x: "x", y: "y", front: () => view.front },
-  { id: "picture-2", x: "x2", y: "y2", front: () => view.front2 },
+  { id: "picture-1", x: "x", y: "y", front: () => view.front, fronts: () => view.fronts },
+  { id: "picture-2", x: "x2", y: "y2", front: () => view.front2, fronts: () => view.fronts2 },
 ];
 const MANY = 150; // points, from which on they are drawn smaller and fainter
 const zoomed = new Map(); // by the picture's id: {x: range, y: range}
@@ -29,7 +29,7 @@ function drawPicture(picture) {
   const shown = points.filter((point) => on.has(point));
   const traces = [
     marks(points.filter((point) => !on.has(point)), keys, many ? 6.5 : 9, many ? 0.5 : 0.75),
-    frontLine(front, frame),
+    frontLines(picture.fronts(), frame),
     floatLine(scope, frame),
     marks(shown, keys, many ? 9 : 11, 1),
     errorBars(points, keys),
@@ -74,27 +74,32 @@ const scattered = (points, { x, y }) => ({
   hoverinfo: "skip",
 });
 
-/** The front as steps: what is reached at least, out to the picture's edges. */
-function frontLine(front, { x, y }) {
-  const xs = front.map((point) => value(x.key, point));
-  const ys = front.map((point) => value(y.key, point));
+/** The fronts as steps, one trace with gaps, and beside each its network and technology where there are several. */
+function frontLines(fronts, { x, y }) {
   const lessX = direction(x.key) < 0;
-  if (front.length) {
-    const worst = { x: endOf(x, lessX), y: endOf(y, direction(y.key) < 0) };
-    if (lessX) {
-      xs.unshift(xs[0]);
-      ys.unshift(worst.y);
-      xs.push(worst.x);
-      ys.push(ys.at(-1));
-    } else {
-      xs.unshift(worst.x);
-      ys.unshift(ys[0]);
-      xs.push(xs.at(-1));
-      ys.push(worst.y);
-    }
-  }
-  const line = { shape: lessX ? "hv" : "vh", color: styleOf("--front"), width: 1.75 };
-  return { type: "scatter", mode: "lines", x: xs, y: ys, hoverinfo: "skip", line };
+  const steps = fronts.flatMap((front) => [...frontSteps(front, x, y), { x: null, y: null, text: "" }]);
+  return {
+    type: "scatter",
+    mode: "lines+text",
+    x: steps.map((step) => step.x),
+    y: steps.map((step) => step.y),
+    text: steps.map((step) => step.text),
+    textposition: lessX ? "bottom left" : "bottom right",
+    textfont: { size: 11, color: styleOf("--quiet") },
+    hoverinfo: "skip",
+    line: { shape: lessX ? "hv" : "vh", color: styleOf("--front"), width: 1.75 },
+  };
+}
+
+/** The corners of a front: what is reached at least, out to the picture's edges. */
+function frontSteps(front, x, y) {
+  const corners = front.map((point) => ({ x: value(x.key, point), y: value(y.key, point), text: "" }));
+  const worst = { x: endOf(x, direction(x.key) < 0), y: endOf(y, direction(y.key) < 0) };
+  const [first, last] = [corners[0], corners.at(-1)];
+  const name = safe(groupName(front[0]));
+  return direction(x.key) < 0
+    ? [{ x: first.x, y: worst.y, text: "" }, ...corners, { x: worst.x, y: last.y, text: name }]
+    : [{ x: worst.x, y: first.y, text: name }, ...corners, { x: last.x, y: worst.y, text: "" }];
 }
 
 /** The accuracy of the float32 network, where that is what the axis shows and all points have the same. */

@@ -18,12 +18,25 @@ function ratioOfExtremes(key) {
 /** Quantities that span more than a decade, which a logarithmic axis shows better. */
 const spansDecades = (key) => ratioOfExtremes(key) > 10;
 
-const QUALITY = ["accuracy", "agreement", "output_sqnr_db", "weight_qsnr_db"];
+/** What the pictures set against what at first: the fronts that a terminal shows, of a network or, for "", of all. */
+function axesOf(network) {
+  const pairs = payload.fronts[network].filter((pair) => pair.every((key) => measurable.some((each) => each.key === key)));
+  const [[y, x], [y2, x2]] = [...pairs, ...OTHER_AXES.map((costs) => [quality, telling(costs)])];
+  return { y, x, y2, x2 };
+}
+
+const QUALITY = ["accuracy", "output_sqnr_db", "agreement", "weight_qsnr_db"];
 const quality = firstOf(QUALITY.filter((key) => has(key) && distinct(key).length > 1), firstOf(QUALITY, someAxis));
+const OTHER_AXES = [
+  ["array_area_mm2", "area_mm2", "unit_area_um2", "lut"],
+  ["energy_nj", "energy_units_nj", "energy_pj_per_mac", "latency_us"],
+];
+
+const firstNetwork = networks[0] ?? "";
 
 const DEFAULT_COLUMNS = [
-  ...varying.filter((key) => key !== "family" && key !== "format"),
-  "bits_per_element", "accuracy", "output_sqnr_db", "unit_area_um2", "area_mm2", "energy_nj", "latency_us",
+  "accuracy", ...varying.filter((key) => key !== "family" && key !== "format"),
+  "output_sqnr_db", "bits_per_element", "unit_area_um2", "array_area_mm2", "area_mm2", "energy_nj", "latency_us",
   "inferences_per_s_per_mm2", "inferences_per_j",
 ].filter((key) => has(key) && !(key === "unit" && decides("format", "unit")));
 
@@ -32,20 +45,17 @@ const defaults = () => ({
   facets: {}, // key -> set of texts
   ranges: {}, // key -> [smallest, largest], either null
   show: "all", // "front" or "selected"
-  y: quality,
-  x: telling(["area_mm2", "array_area_mm2", "unit_area_um2", "lut"]),
-  y2: quality,
-  x2: telling(["energy_nj", "energy_units_nj", "energy_pj_per_mac", "latency_us"]),
+  ...axesOf(firstNetwork),
   log: new Set(measurable.map((each) => each.key).filter(spansDecades)),
   colour: "family",
   symbol: varying.includes("accelerator") ? "accelerator" : varying.includes("technology") ? "technology" : "",
-  sort: `-${quality}`,
+  sort: `-${axesOf(firstNetwork).y}`,
   columns: DEFAULT_COLUMNS,
   selected: [],
   loss: "sqnr_db",
   cost: "energy_nj",
   layersOf: "front",
-  network: "",
+  network: firstNetwork, // or "" for all
   theme: "",
 });
 
@@ -66,22 +76,34 @@ function change(parts) {
   writeLink();
 }
 
-const FILTERING = ["text", "facets", "ranges"];
+/** Show another network, or all for ""; pictures that have the axes of the one before get its own. */
+function showNetwork(network) {
+  const before = axesOf(state.network);
+  const same = Object.entries(before).every(([part, key]) => state[part] === key);
+  zoomed.clear();
+  change({ network, ...(same ? { ...axesOf(network), sort: state.sort === `-${before.y}` ? `-${axesOf(network).y}` : state.sort } : {}) });
+}
+
+const FILTERING = ["text", "facets", "ranges", "network"];
 
 /** The points that the filters leave, those of the fronts, those to be shown. */
 const view = {
   filtered: [],
-  front: [],
+  fronts: [], // of the first picture, one for each network in each technology
+  fronts2: [],
+  front: [], // all of them
   front2: [],
+  best: new Set(), // all that are on any
   shown: [],
   update() {
     this.filtered = everyPoint.filter(passes(state));
-    this.front = pareto(this.filtered, state.x, state.y);
-    this.front2 = pareto(this.filtered, state.x2, state.y2);
+    this.fronts = frontsOf(this.filtered, state.x, state.y);
+    this.fronts2 = frontsOf(this.filtered, state.x2, state.y2);
+    [this.front, this.front2] = [this.fronts.flat(), this.fronts2.flat()];
+    this.best = new Set([...this.front, ...this.front2]);
     this.shown = this.filtered;
     if (state.show === "front") {
-      const on = new Set(this.front);
-      this.shown = this.filtered.filter((point) => on.has(point));
+      this.shown = this.filtered.filter((point) => this.best.has(point));
     } else if (state.show === "selected") {
       this.shown = [...state.selected];
     }
@@ -89,11 +111,12 @@ const view = {
 };
 
 /** Return a test of points by the filters of a state. */
-function passes({ text, facets, ranges }) {
+function passes({ text, facets, ranges, network }) {
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
   const chosen = Object.entries(facets).filter(([key, set]) => has(key) && set.size);
   const bounds = Object.entries(ranges).filter(([key]) => has(key));
   return (point) => {
+    if (network && value("network", point) !== network) return false;
     for (const [key, set] of chosen) if (!set.has(String(value(key, point)))) return false;
     for (const [key, [smallest, largest]] of bounds) {
       const is = value(key, point);
@@ -120,12 +143,20 @@ function choose(point, together) {
 const sortKey = () => state.sort.replace(/^-/, "");
 const sortsDown = () => state.sort.startsWith("-");
 
+const FRONT_ORDER = ["", "2", "1", "1 2"];
+
+/** Return a function from a point to the numbers of the pictures whose front it is on: "1", "2", "1 2" or nothing. */
+function frontNumbers() {
+  const [on, on2] = [new Set(view.front), new Set(view.front2)];
+  return (point) => [on.has(point) && "1", on2.has(point) && "2"].filter(Boolean).join(" ");
+}
+
 /** Points in the order of the table; what is not known comes last. */
 function sorted(points) {
   const key = sortKey();
   const sign = sortsDown() ? -1 : 1;
-  const on = new Set(view.front);
-  const of = key === "front" ? (point) => (on.has(point) ? 1 : 0) : (point) => value(key, point);
+  const numbers = frontNumbers();
+  const of = key === "front" ? (point) => FRONT_ORDER.indexOf(numbers(point)) : (point) => value(key, point);
   const known = points.filter((point) => of(point) !== null);
   known.sort((first, second) => {
     const [a, b] = [of(first), of(second)];

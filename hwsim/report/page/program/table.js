@@ -29,20 +29,22 @@ function headCell(key, name, unit, kind) {
     byId("head").querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus();
   };
   const arrow = sorts ? (sortsDown() ? "↓" : "↑") : "";
-  const pressed = make("button", { type: "button", "data-key": key, on: { click: sort }, title: column(key)?.description || false },
+  const pressed = make("button", { type: "button", "data-key": key, on: { click: sort }, title: key === "front" ? frontTitle() : column(key)?.description || false },
     make("span", {}, name, unit && make("small", {}, ` ${unit}`)), make("span", { class: "arrow", "aria-hidden": "true" }, arrow));
   return make("th", { scope: "col", class: kind, "aria-sort": sorts ? (sortsDown() ? "descending" : "ascending") : "none" }, pressed);
 }
 
+const frontTitle = () => `1: ${label(state.y)} against ${label(state.x)}; 2: ${label(state.y2)} against ${label(state.x2)}`;
+
 /** Draw the rows there is room for, and buttons for more. */
 function drawRows() {
   const points = sorted(view.shown);
-  const on = new Set(view.front);
+  const numbers = frontNumbers();
   const chosen = new Set(state.selected);
   const keys = tableColumns();
   const colour = colouring(state.colour);
   const symbol = symbols(state.symbol);
-  fill(byId("rows"), points.slice(0, rowsShown).map((point) => row(point, keys, on.has(point), chosen.has(point), colour, symbol)));
+  fill(byId("rows"), points.slice(0, rowsShown).map((point) => row(point, keys, numbers(point), chosen.has(point), colour, symbol)));
   const left = points.length - rowsShown;
   const text = left > 0 ? `Rows 1 to ${formatter({}).format(rowsShown)} of ${formatter({}).format(points.length)}` : plural(points.length, "row");
   fill(
@@ -53,15 +55,15 @@ function drawRows() {
   );
 }
 
-function row(point, keys, on, chosen, colour, symbol) {
+function row(point, keys, fronts, chosen, colour, symbol) {
   const box = make("input", { type: "checkbox", "aria-label": `Select ${pointName(point)}` });
   box.checked = chosen;
   const made = make(
     "tr",
-    { class: [chosen ? "chosen" : "", on ? "on-front" : ""].join(" ").trim() || false, "data-point": point },
+    { class: [chosen ? "chosen" : "", fronts ? "on-front" : ""].join(" ").trim() || false, "data-point": point },
     make("td", {}, box),
-    make("th", { scope: "row", class: "row-name" }, symbolDrawing(symbol(point), colour(point), isFitted(point)), make("span", {}, pointFormat(point))),
-    make("td", { class: "front" }, on ? "front" : ""),
+    make("th", { scope: "row", class: "row-name" }, symbolDrawing(symbol(point), colour(point), isFitted(point)), make("bdi", {}, pointFormat(point))),
+    make("td", { class: "front" }, fronts),
   );
   for (const key of keys) made.append(cell(key, point));
   return made;
