@@ -30,6 +30,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     help="Describe a multiply-accumulate unit once: its bit-exact model, its Verilog, its cost; and networks on it.",
+    epilog="Examples:\n\n  hwsim doctor\n\n  hwsim compare int8 mxfp4\n\n  hwsim simulate --accelerator mxfp4_4x4\n\n"
+    "  hwsim sweep STUDY.toml --dry-run",
 )
 
 # A usage error of typer: of its own copy of click, or of click itself, by the version of typer.

@@ -131,6 +131,8 @@ def compare_command(
             progress=step,
         )
     rows = found.rows
+    if all(row["refused"] for row in rows):
+        raise ValueError(f"nothing is left to compare; {'; '.join(comparison.refusals(rows))}")
     fronts = fronts_of(rows, objectives)
     title = _title(found, case, lanes)
     written = {} if plot is None else {"plot": str(comparison_plot(rows, plot, title))}

@@ -20,7 +20,9 @@ __all__ = [
 
 cost = typer.Typer()
 catalog = typer.Typer(
-    no_args_is_help=True, help="The catalog of measured costs: list it, build it, check a row again, export it."
+    no_args_is_help=True,
+    help="The catalog of measured costs: list it, build it, check a row again, export it.",
+    epilog="Examples:\n\n  hwsim catalog list\n\n  hwsim catalog check int8",
 )
 
 _TECHNOLOGY = Annotated[

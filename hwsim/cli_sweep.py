@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
+from rich.console import Console
 
 from hwsim.terminal import JSON, console, print_lines, progress
 
@@ -21,7 +22,9 @@ __all__ = [
 
 sweep = typer.Typer()
 store = typer.Typer(
-    no_args_is_help=True, help="The stores of sweeps: list them, merge, export, report, and find the front."
+    no_args_is_help=True,
+    help="The stores of sweeps: list them, merge, export, report, and find the front.",
+    epilog="Examples:\n\n  hwsim store list\n\n  hwsim store front sweep_arrays.store --front accuracy,energy_nj",
 )
 
 _INTERRUPTED = 130
@@ -74,6 +77,7 @@ def sweep_command(
     """Evaluate every design point of a study, or search for the best; stopped, it goes on where it was."""
     from hwsim.report.live import watching
     from hwsim.report.plots import check_file
+    from hwsim.report.sweep import warning_lines
     from hwsim.study.runner import Runner
     from hwsim.study.study_file import read_study
     from hwsim.study.sweep import StoppedError, generations_of, preview
@@ -89,6 +93,8 @@ def sweep_command(
             found = preview(study, study.cases(), place, workers=workers)
         _print_preview(study, found, place, as_json=as_json)
         return
+    if not as_json:
+        print_lines(Console(stderr=True), [f"hwsim: {line}" for line in warning_lines(place)])
     generations = generations_of(study) if study.is_search else 0
     with watching(as_json, study.asked, study.limits, generations) as watch:
         try:
@@ -222,7 +228,7 @@ def front_command(
     """Show the points of a store that no other one is better than in every objective."""
     from hwsim.report.front_tables import front_tables
     from hwsim.report.fronts import directed, front_keys, swept_fronts
-    from hwsim.report.sweep import many_lines, old_lines
+    from hwsim.report.sweep import found_lines, old_lines
     from hwsim.study.contents import opened
     from hwsim.study.study_sections import limits
 
@@ -236,7 +242,7 @@ def front_command(
     terminal = console()
     for table in front_tables(found, folder.name):
         terminal.print(table)
-    print_lines(terminal, [*many_lines(found), *old_lines(held, every=every)])
+    print_lines(terminal, [*found_lines(held.evaluations, found), *old_lines(held, every=every)])
 
 
 def _models(given: list[str]) -> dict[str, str]:

@@ -14,6 +14,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
+from typer.models import CommandInfo, TyperInfo
 
 from hwsim import accelerator as accelerators
 from hwsim import cli, datapath, jobs, network, study, terminal
@@ -380,3 +381,20 @@ def test_cli_help(capsys: pytest.CaptureFixture[str], command: str) -> None:
     assert "Examples" in out
     assert f"hwsim {command}" in out
     assert "--json" in out
+
+
+def test_cli_help_shows_an_example_everywhere(capsys: pytest.CaptureFixture[str]) -> None:
+    for group, prefix in (((), "hwsim"), (("store",), "hwsim store"), (("catalog",), "hwsim catalog")):
+        out = _run(capsys, *group, "--help")[1]
+        assert re.search(rf"Examples:\s+{prefix} ", out), group
+    for command in [
+        *cli.app.registered_commands,
+        *(each for group in cli.app.registered_groups for each in _commands(group)),
+    ]:
+        assert command.epilog is not None
+        assert command.epilog.startswith("Examples:\n\n  hwsim "), command.epilog
+
+
+def _commands(group: TyperInfo) -> list[CommandInfo]:
+    assert group.typer_instance is not None
+    return group.typer_instance.registered_commands

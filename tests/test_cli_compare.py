@@ -90,7 +90,7 @@ def test_cli_compare_own_network(capsys: pytest.CaptureFixture[str], folder: Pat
     assert random["agreement"] in (0.0, 0.5, 1.0)
 
 
-def test_cli_compare_quantized_network(capsys: pytest.CaptureFixture[str]) -> None:
+def test_cli_compare_quantized_network(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
     model = ("--model", str(digits_model_path(quantized=True)), "--images", "2", "--random-range", "0,16")
     status, out, err = _run(capsys, "--no-measure", "int8", "mxfp4", *model)
     assert status == 0
@@ -106,6 +106,11 @@ def test_cli_compare_quantized_network(capsys: pytest.CaptureFixture[str]) -> No
     assert "where the network is quantized already, its own codes and scales run" in out
     assert "operands of every layer are rounded" not in out
     assert "next: --plot FILE.png draws the fronts; --report FILE.html" in out
+    status, out, err = _run(capsys, "--no-measure", "mxfp4", "nvfp4", *model, "--report", "page.html")
+    assert (status, out) == (2, "")
+    assert err.startswith("hwsim: error: nothing is left to compare; mxfp4: left out, network ")
+    assert "--from-quantized" in err
+    assert list(folder.iterdir()) == []
     rows = _json(capsys, "int8", "mxfp4", *model, "--from-quantized")["rows"]
     assert [row["refused"] for row in rows] == ["", ""]
 

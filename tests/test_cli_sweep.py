@@ -20,6 +20,7 @@ from rich.console import Console
 import hwsim
 from hwsim.cli import main
 from hwsim.report.live import Watch, duration
+from hwsim.report.sweep import found_lines
 from hwsim.study import DesignPoint, Evaluation
 from hwsim.study.progress import Failure, Progress
 from hwsim.study.quantities import KEYS
@@ -243,6 +244,44 @@ def test_cli_sweep_without_a_package_wrong(
     assert err.splitlines()[-1] == "hwsim: error: a search needs optuna: pip install 'hwsim[sweep]'"
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     assert "a store needs pyarrow: pip install 'hwsim[sweep]'" in _wrong(capsys, "store", "list", "small.store")
+
+
+def test_cli_sweep_of_points_that_cannot_be(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "fast.toml").write_text(_PARAMETERS.replace("[200, 1000]", "1000").replace('"int4", ', ""))
+    out, _ = _run(capsys, "sweep", "fast.toml", "--store", "small.store")
+    assert "all 2 points cannot be built or run:\n  2 x clock_mhz: must be at most 610" in out
+    assert "front" not in out
+    assert "next" not in out
+
+
+def test_cli_sweep_names_units_without_a_price(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "bare.toml").write_text(_PARAMETERS.replace('"mxfp4"', '"posit8_2"'))
+    out, _ = _run(capsys, "sweep", "bare.toml", "--dry-run")
+    assert "4 points have no area or energy: posit8_2_l16_float32 was never measured in asap7 and cannot be est" in out
+    point = DesignPoint.of("posit8_2")
+    known = {**dict.fromkeys(KEYS), "accuracy": 0.9}
+    assert list(found_lines([Evaluation(point=point, key="1", figures=known)], [])) == [
+        "1 point has no area or energy: posit8_2_l16_float32 was never measured in asap7 and cannot be estimated; "
+        'costs = "measured" synthesizes it'
+    ]
+
+
+def test_cli_sweep_warns_of_points_of_another_version(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hwsim.study.contents.model_version", lambda: "another")
+    _, err = _run(capsys, "sweep", "small.toml")
+    assert err.splitlines()[0] == (
+        "hwsim: 8 points in small.store are of another version of hwsim and will be evaluated again where the study "
+        "asks for them; they stay"
+    )
+
+
+@pytest.mark.parametrize("address", ["banana", "tcp://banana", "http://127.0.0.1:8786", "127.0.0.1:8786"])
+def test_cli_sweep_address_wrong(here: Path, capsys: pytest.CaptureFixture[str], address: str) -> None:
+    assert f"must be tcp://HOST:PORT, or tls:// or ws://, not '{address}'" in _wrong(
+        capsys, "sweep", "small.toml", "--scheduler", address
+    )
 
 
 def test_cli_store_list(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

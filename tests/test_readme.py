@@ -47,7 +47,7 @@ def test_readme_comparison_is_what_the_command_prints(
     result = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600, check=True
     )
-    printed = next(block.body for block in pages.blocks(README) if "plot: hwsim_compare.png" in block.body)
+    printed = next(block.body for block in pages.blocks(README) if "plot: formats.png" in block.body)
     ours, theirs = _tables(result.stdout), _tables(printed)
     assert [len(rows) for rows in ours.values()] == [2] * 8
     assert ours.keys() == theirs.keys()

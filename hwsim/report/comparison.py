@@ -16,6 +16,7 @@ from hwsim.report.rows import Row, is_fitted, is_known, labels, varying
 __all__ = [
     "comparison_lines",
     "comparison_tables",
+    "refusals",
 ]
 
 _OF_UNIT = ("format", "unit", "technology")
@@ -128,6 +129,11 @@ def comparison_lines(rows: Sequence[Row], found: Sequence[Front]) -> Iterator[st
     yield from dict.fromkeys(
         f"{row['unit']} was never measured in {row['technology']}: run without --no-measure" for row in unknown
     )
+    yield from refusals(rows)
+
+
+def refusals(rows: Sequence[Row]) -> Iterator[str]:
+    """Say what is refused and why."""
     for name, row in zip(labels(rows), rows, strict=True):
         if row["refused"]:
             yield f"{name}: left out, {row['refused']}"

@@ -8,7 +8,7 @@ from rich import box
 from rich.table import Table
 
 from hwsim.report.fronts import Front, Objectives, marks
-from hwsim.report.rows import Row, is_fitted, is_known, settings_of, varying, varying_settings
+from hwsim.report.rows import Row, is_fitted, is_known, settings_of, short_names, varying, varying_settings
 from hwsim.study.quantities import Better, quantity
 
 __all__ = ["front_tables"]
@@ -16,23 +16,27 @@ __all__ = ["front_tables"]
 _VALUES = ("accuracy", "output_sqnr_db", "agreement")
 _FIGURES = ("energy_nj", "area_mm2", "lut", "latency_us", "clock_mhz")
 _SHARES = ("accuracy", "float_accuracy", "agreement", "utilisation")
+_FIXED = ("format", "unit", "accelerator")
 _MOST_ROWS = 30
+_OWN = "default"  # a setting that a point leaves to its accelerator
 _NAME_WIDTH = 36
 
 
 def front_tables(found: Sequence[Front], title: str) -> Iterator[Table]:
     """Give a table a network and technology: the members of its fronts, with the fronts' numbers.
 
-    Best in the first objective first; at most thirty rows, which the title says.
+    Best in the first objective first; at most thirty rows, which the title says. Members that differ in settings alone,
+    on which no objective depends, are a row.
     """
     several = len({front.technology for front in found}) > 1
     for place in dict.fromkeys((front.network, front.technology) for front in found):
         own = [front for front in found if (front.network, front.technology) == place]
         members = list({row["key"]: row for front in own for row in front.members}.values())
         if members:
-            more = f", {_MOST_ROWS} of {len(members):,}" if len(members) > _MOST_ROWS else ""
+            groups = _folded(_sorted(members, own[0].objectives), own)
+            more = f", {_MOST_ROWS} of {len(groups):,}" if len(groups) > _MOST_ROWS else ""
             name = f"{title}: {place[0]}" + f" in {place[1]}" * several + more
-            yield _table(_sorted(members, own[0].objectives)[:_MOST_ROWS], own, name)
+            yield _table(groups[:_MOST_ROWS], own, name)
 
 
 def _sorted(members: Sequence[Row], objectives: Objectives) -> list[Row]:
@@ -50,24 +54,63 @@ def _small(value: Any, better: Better) -> float:
     return -float(value) if better == "more" else float(value)
 
 
-def _table(members: Sequence[Row], own: Sequence[Front], title: str) -> Table:
-    """Return a table of members: what tells them apart, their figures, their fronts."""
+def _table(groups: Sequence[Sequence[Row]], own: Sequence[Front], title: str) -> Table:
+    """Return a table of equal members a row: what tells them apart, their figures, their fronts."""
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    names = (*varying(members), *varying_settings(members))
+    members = [row for group in groups for row in group]
+    names, table.caption = _names(members, own[0].rows)
+    table.caption_justify = "left"
     asked = (key for front in own for key in front.objectives)
     value = next((key for key in _VALUES if is_known(members, key)), _VALUES[0])
     keys = [key for key in dict.fromkeys((*asked, value, *_FIGURES)) if is_known(members, key)]
-    for name in names:
-        longest = max(len(_name(row, name)) for row in members)
-        table.add_column(name.rpartition(".")[2], overflow="fold", min_width=min(longest, _NAME_WIDTH))
+    counted = len(members) > len(groups)
+    for name, heading in zip(names, short_names(names), strict=True):
+        longest = max(len(_named(group, name)) for group in groups)
+        table.add_column(heading.replace(".", "\n"), overflow="fold", min_width=min(longest, _NAME_WIDTH))
+    if counted:
+        table.add_column("equal", justify="right")
     for key in keys:
         table.add_column(_heading(key), justify="right", no_wrap=True)
     if len(own) > 1:
         table.add_column("front")
-    for row in members:
-        cells = [*(_name(row, name) for name in names), *(_cell(row, key) for key in keys)]
-        table.add_row(*cells, *[marks(row, own)] * (len(own) > 1))
+    for group in groups:
+        cells = [*(_named(group, name) for name in names), *[str(len(group))] * counted]
+        cells += [_range(group, key) for key in keys]
+        table.add_row(*cells, *[marks(group[0], own)] * (len(own) > 1))
     return table
+
+
+def _names(members: Sequence[Row], rows: Sequence[Row]) -> tuple[list[str], str | None]:
+    """Return what tells members apart of all that varies among the rows, and a line of what is the same in them."""
+    names = [*varying(rows), *varying_settings(rows)]
+    apart = [name for name in names if name == "format" or len({_name(row, name) for row in members}) > 1]
+    same = [f"{name}={_name(members[0], name) or _OWN}" for name in names if name not in apart]
+    return apart, f"the same in all rows: {', '.join(same)}" if same else None
+
+
+def _folded(members: Sequence[Row], own: Sequence[Front]) -> list[list[Row]]:
+    """Return members that differ in their settings alone, and not in any objective, together, in their order."""
+    groups: dict[tuple[Any, ...], list[Row]] = {}
+    for row in members:
+        figures = tuple(row[key] for front in own for key in front.objectives)
+        groups.setdefault((*(row[key] for key in _FIXED), marks(row, own), figures), []).append(row)
+    return list(groups.values())
+
+
+def _named(group: Sequence[Row], key: str) -> str:
+    """Return a name or a setting of equal members: `16 to 64` of numbers, all of a few words."""
+    values = list(dict.fromkeys(_name(row, key) for row in group))
+    numbers = [settings_of(row).get(key) for row in group]
+    if len(values) > 1 and all(isinstance(each, int | float) and not isinstance(each, bool) for each in numbers):
+        return f"{min(numbers)} to {max(numbers)}"
+    return ", ".join(value or _OWN for value in values) if len(values) > 1 else values[0]
+
+
+def _range(group: Sequence[Row], key: str) -> str:
+    """Return a figure of equal members, which may differ where it is no objective."""
+    known = sorted((row for row in group if row[key] is not None), key=lambda row: float(row[key]))
+    cells = list(dict.fromkeys(_cell(row, key) for row in (known[:1] + known[-1:])))
+    return " to ".join(cells)
 
 
 def _name(row: Row, key: str) -> str:

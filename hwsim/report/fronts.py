@@ -177,8 +177,9 @@ def swept_fronts(
     limits: Mapping[str, float] | None = None,
 ) -> list[Front]:
     """Return the fronts of each network in each technology, of the evaluations that are within the limits."""
-    rows = [row_of(each) for each in evaluations]
-    for row, each in zip(rows, evaluations, strict=True):
+    ordered = sorted(evaluations, key=lambda each: (each.point.format, str(each.point.settings), each.key))
+    rows = [row_of(each) for each in ordered]
+    for row, each in zip(rows, ordered, strict=True):
         if not each.refused and not is_within(each, limits or {}):
             row["refused"] = "outside the limits"
     return fronts(rows, chosen, costs=_SWEPT_COSTS)

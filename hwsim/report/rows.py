@@ -16,6 +16,7 @@ __all__ = [
     "labels",
     "row_of",
     "settings_of",
+    "short_names",
     "varying",
     "varying_settings",
 ]
@@ -58,6 +59,19 @@ def varying_settings(rows: Sequence[Row]) -> tuple[str, ...]:
     """Return the settings that differ between rows."""
     settings = dict.fromkeys(key for row in rows for key in settings_of(row))
     return tuple(key for key in settings if len({settings_of(row).get(key) for row in rows}) > 1)
+
+
+def short_names(keys: Sequence[str]) -> list[str]:
+    """Return the last parts of dotted keys, as many of each as tell it apart: `rows`, `weights.kilobytes`."""
+    parts = [key.split(".") for key in keys]
+    return [
+        next(
+            ".".join(own[-count:])
+            for count in range(1, len(own) + 1)
+            if count == len(own) or sum(other[-count:] == own[-count:] for other in parts) == 1
+        )
+        for own in parts
+    ]
 
 
 def labels(rows: Sequence[Row], among: Sequence[Row] | None = None) -> list[str]:
@@ -113,9 +127,4 @@ def _share(row: Row, key: str) -> float:
 
 def _settings(row: Row, keys: Sequence[str]) -> list[str]:
     held = settings_of(row)
-    short = [key.rpartition(".")[2] for key in keys]
-    return [
-        f"{last if short.count(last) == 1 else key}={held[key]}"
-        for key, last in zip(keys, short, strict=True)
-        if key in held
-    ]
+    return [f"{name}={held[key]}" for key, name in zip(keys, short_names(keys), strict=True) if key in held]

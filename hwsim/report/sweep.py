@@ -12,7 +12,7 @@ from rich.table import Table
 from hwsim.report.front_lines import fit_lines, front_lines
 from hwsim.report.fronts import Front
 from hwsim.report.live import duration
-from hwsim.study import Evaluation
+from hwsim.study import DesignPoint, Evaluation
 from hwsim.study.contents import Contents, contents, other_versions
 from hwsim.study.space import Selection
 from hwsim.study.store import Store
@@ -21,6 +21,7 @@ from hwsim.study.sweep import Preview, Swept, generations_of
 from hwsim.study.version import model_version
 
 __all__ = [
+    "found_lines",
     "many_lines",
     "old_lines",
     "preview_lines",
@@ -28,6 +29,8 @@ __all__ = [
     "store_table",
     "swept_dict",
     "swept_lines",
+    "unpriced_lines",
+    "warning_lines",
 ]
 
 _MOST_REASONS = 5
@@ -54,6 +57,7 @@ def preview_lines(study: Study, found: Preview, place: Path) -> Iterator[str]:
     needs = [f"{_counted(found.values, 'network run')} for accuracies"]
     if study.costs == "measured":
         needs.append(f"{_counted(found.prices, 'unit')} to be synthesized")
+    yield from unpriced_lines(found.unpriced)
     assert found.seconds is not None
     yield f"needs {', '.join(needs)}; about {duration(found.seconds)} on {_counted(found.workers, 'worker')}"
 
@@ -67,15 +71,53 @@ def swept_lines(study: Study, swept: Swept, fronts: Sequence[Front], place: Path
         yield f"given up, not in the store: {failure.point}: {failure.text}"
     if len(swept.failures) > _MOST_REASONS:
         yield f"and {len(swept.failures) - _MOST_REASONS:,} others; log.jsonl in the store has all"
-    yield from _refusals(swept.evaluations)
-    yield from many_lines(fronts)
+    yield from found_lines(swept.evaluations, fronts)
     new = len(swept.evaluations) - swept.earlier
     yield f"store: {place}, {_counted(new, 'new point')}, {swept.earlier:,} there before{_others(place)}"
     if report is not None:
         yield f"report: {report}"
+    if all(each.refused for each in swept.evaluations):
+        return
+    if report is not None:
         yield f"next: open it in a browser; hwsim store front {place} --front accuracy,latency_us"
     else:
         yield f"next: hwsim store report {place} -o {place.name.removesuffix('.store')}.html"
+
+
+def found_lines(evaluations: Sequence[Evaluation], fronts: Sequence[Front]) -> Iterator[str]:
+    """Say which points cannot be, what the fronts of the others come to, and which can be on none."""
+    yield from _refusals(evaluations)
+    able = [each for each in evaluations if not each.refused]
+    if able:
+        yield from many_lines(fronts)
+        yield from unpriced_lines(
+            [each.point for each in able if each["cost_source"] is None and each["energy_nj"] is None]
+        )
+
+
+def unpriced_lines(points: Sequence[DesignPoint]) -> Iterator[str]:
+    """Say which units have no price, so that their points are on no front of areas or energies."""
+    for technology in dict.fromkeys(point.technology for point in points):
+        of = [point for point in points if point.technology == technology]
+        units = list(dict.fromkeys(point.unit for point in of))
+        more = f" and {len(units) - _MOST_REASONS} others" * (len(units) > _MOST_REASONS)
+        was = "was" if len(units) == 1 else "were"
+        has = "has" if len(of) == 1 else "have"
+        yield (
+            f"{_counted(len(of), 'point')} {has} no area or energy: {', '.join(units[:_MOST_REASONS])}{more} {was} "
+            f'never measured in {technology} and cannot be estimated; costs = "measured" synthesizes '
+            f"{'it' if len(units) == 1 else 'them'}"
+        )
+
+
+def warning_lines(place: Path) -> Iterator[str]:
+    """Say before a sweep how many points of its store are of other versions."""
+    count = sum(other_versions(Store(place, create=False)).values()) if place.exists() else 0
+    if count:
+        yield (
+            f"{_counted(count, 'point')} in {place} {'is' if count == 1 else 'are'} of another version of hwsim and "
+            "will be evaluated again where the study asks for them; they stay"
+        )
 
 
 def many_lines(fronts: Sequence[Front]) -> Iterator[str]:
@@ -163,7 +205,8 @@ def _refusals(evaluations: Sequence[Evaluation]) -> Iterator[str]:
     """Say how many points cannot be, and why."""
     reasons = Counter(each.refused for each in evaluations if each.refused)
     if reasons:
-        yield f"{_counted(sum(reasons.values()), 'point')} cannot be built or run:"
+        every = "all " * all(each.refused for each in evaluations)
+        yield f"{every}{_counted(sum(reasons.values()), 'point')} cannot be built or run:"
         yield from _reasons(reasons)
 
 

@@ -124,9 +124,12 @@ def client_of(address: str, *, local: bool) -> Iterator[Any]:
     with ExitStack() as stack:
         stack.enter_context(_settings(local))
         stack.enter_context(_silent("distributed", "tornado"))
+        has_keys = module.Security().get_connection_args("client").get("ssl_context") is not None
+        if address.startswith(("tls:", "wss:")) and not has_keys:
+            raise RuntimeError(f"{address!r} needs certificates: set distributed.comm.tls in Dask's configuration")
         try:
             client = module.Client(address, set_as_default=False, timeout=_CONNECT_SECONDS, name="hwsim-sweep")
-        except (OSError, TypeError, ValueError) as error:  # a TypeError: tls:// without certificates
+        except (OSError, ValueError) as error:
             raise RuntimeError(f"no Dask scheduler answers at {address!r}: {_first_line(error)}") from None
         stack.callback(_close, client)
         try:

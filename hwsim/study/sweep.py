@@ -13,6 +13,7 @@ from hwsim.study.cases import Case
 from hwsim.study.checks import check_point
 from hwsim.study.evaluation import Evaluation, evaluate, value_figures, value_key
 from hwsim.study.keying import Keyring
+from hwsim.study.machine import draft
 from hwsim.study.plan import PriceTask
 from hwsim.study.point import DesignPoint
 from hwsim.study.progress import Failure, Progress
@@ -73,6 +74,8 @@ class Preview:
         for it, and units take what their like took. None for a search, whose points are not known.
     selection : Selection or None
         What is left out; None for a search.
+    unpriced : tuple of DesignPoint
+        Those whose unit has no price and will have none: they have no area and no energy.
     """
 
     points: int
@@ -82,12 +85,13 @@ class Preview:
     workers: int
     seconds: float | None
     selection: Selection | None
+    unpriced: tuple[DesignPoint, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as JSON-ready values."""
         return {
             "points": self.points, "in_store": self.there, "values": self.values, "prices": self.prices,
-            "workers": self.workers, "seconds": self.seconds,
+            "workers": self.workers, "seconds": self.seconds, "unpriced": len(self.unpriced),
             "selection": None if self.selection is None else self.selection.as_dict(),
         }  # fmt: skip
 
@@ -200,8 +204,12 @@ def preview(study: Study, cases: Mapping[str, Case], store: str | Path, *, worke
     prices: dict[str, PriceTask] = {}
     missing: dict[str, DesignPoint] = {}
     left: list[DesignPoint] = []
+    unpriced: list[DesignPoint] = []
     for point in selection.points:
         name, price = ring.price(point)
+        is_bare = name and price is None and ring.costs[name] is None
+        if is_bare and not draft(point, cases[point.network]).array.serial_bits:
+            unpriced.append(point)
         if price is not None:
             prices[price.key] = price
         elif ring.keyed(point, name).key in there:
@@ -214,6 +222,7 @@ def preview(study: Study, cases: Mapping[str, Case], store: str | Path, *, worke
     return Preview(
         points=len(selection.points), there=len(selection.points) - len(left), values=len(missing),
         prices=len(prices), workers=workers, seconds=seconds / workers, selection=selection,
+        unpriced=tuple(unpriced),
     )  # fmt: skip
 
 

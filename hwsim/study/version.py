@@ -22,8 +22,8 @@ __all__ = [
 _ROOMS = ("formats", "data", "datapath", "network", "accelerator", "simulation", "operands", "quantization")
 _FILES = ("prices.py", "ranking.py", "result.py", "jobs/inputs.py", "jobs/simulation.py")
 _STUDY = (
-    "cases.py", "checks.py", "evaluation.py", "machine.py", "point.py", "quantities.py", "shares.py", "units.py",
-    "values.py",
+    "cases.py", "checks.py", "codes.py", "evaluation.py", "machine.py", "point.py", "quantities.py", "shares.py",
+    "toml_checks.py", "units.py", "values.py", "version.py",
 )  # fmt: skip
 _COSTS = ("closed_forms", "fitted", "measured", "memory", "technologies")
 _SUFFIXES = (".py", ".csv", ".json", ".toml", ".onnx", ".npz")

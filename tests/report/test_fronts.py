@@ -8,7 +8,7 @@ import pytest
 from hwsim.report.front_lines import front_lines
 from hwsim.report.front_tables import front_tables
 from hwsim.report.fronts import default_fronts, directed, front_keys, fronts, marks, swept_fronts
-from hwsim.report.rows import fit_error, is_fitted, labels, row_of, varying
+from hwsim.report.rows import fit_error, is_fitted, labels, row_of, short_names, varying
 from hwsim.study import DesignPoint, Evaluation
 from hwsim.study.quantities import KEYS
 
@@ -66,12 +66,12 @@ def test_swept_fronts_are_of_a_technology_each_and_within_limits() -> None:
         _evaluation("wide", accuracy=0.99, refused="too wide"),
     ]
     found = swept_fronts(given, [ENERGY])
-    assert [[row["format"] for row in front.members] for front in found] == [["int8", "int4"], ["int8"]]
+    assert [[row["format"] for row in front.members] for front in found] == [["int4", "int8"], ["int8"]]
     assert [table.title for table in front_tables(found, "t")] == ["t: digits in asap7", "t: digits in nangate45"]
     held = found[0].as_dict()
     assert (held["network"], held["technology"]) == ("digits", "asap7")
-    assert held["members"][0]["figures"] == given[0].figures
-    assert {key: held["members"][0][key] for key in given[0].point.as_dict()} == given[0].point.as_dict()
+    assert held["members"][1]["figures"] == given[0].figures
+    assert {key: held["members"][1][key] for key in given[0].point.as_dict()} == given[0].point.as_dict()
     limited = swept_fronts(given, [ENERGY], {"energy_nj": 15.0})
     assert [[row["format"] for row in front.members] for front in limited] == [["int4"], []]
     usual = swept_fronts(given[:1])
@@ -197,9 +197,7 @@ def test_rows_are_named_by_what_tells_them_apart() -> None:
     ]
     assert labels(memories) == ["int4 kilobytes=16", "int4 kilobytes=32"]
     more = _row("int4", settings={"memory.activations.kilobytes": 16, "memory.weights.kilobytes": 32})
-    assert labels([*memories, more])[1] == (
-        "int4 memory.activations.kilobytes=32 memory.weights.kilobytes=16 pipeline=2"
-    )
+    assert labels([*memories, more])[1] == ("int4 activations.kilobytes=32 weights.kilobytes=16 pipeline=2")
 
 
 def test_front_keys() -> None:
@@ -219,3 +217,28 @@ def test_front_keys_wrong(text: str, kind: type[Exception], message: str) -> Non
     with pytest.raises(kind) as caught:
         front_keys(text)
     assert str(caught.value.args[0]).startswith(message)
+
+
+def test_front_tables_tell_all_that_varies() -> None:
+    sizes = [(activations, weights) for activations in (16, 64) for weights in (16, 32)]
+    given = [
+        _evaluation(
+            name, accuracy=accuracy, latency_us=5.0, energy_nj=float(activations * weights),
+            settings={
+                "array.rows": 4, "memory.activations.kilobytes": activations, "memory.weights.kilobytes": weights
+            },
+        )
+        for name, accuracy in (("int8", 0.98), ("int4", 0.97))
+        for activations, weights in sizes
+    ]  # fmt: skip
+    (table,) = front_tables(swept_fronts(given, [directed(("accuracy", "energy_nj"))]), "t")
+    assert [column.header for column in table.columns][:2] == ["format", "accuracy\n%"]
+    assert table.caption == "the same in all rows: memory.activations.kilobytes=16, memory.weights.kilobytes=16"
+    (table,) = front_tables(swept_fronts(given, [directed(("accuracy", "latency_us"))]), "t")
+    cells = {column.header: list(column.cells) for column in table.columns}
+    assert table.row_count == 1
+    assert (cells["format"], cells["equal"]) == (["int8"], ["4"])
+    assert (cells["activations\nkilobytes"], cells["weights\nkilobytes"]) == (["16 to 64"], ["16 to 32"])
+    assert cells["energy\nnJ"] == ["256.0 to 2,048"]
+    assert table.caption is None
+    assert short_names(["array.rows", "a.b.size", "c.b.size"]) == ["rows", "a.b.size", "c.b.size"]

@@ -3,7 +3,7 @@
 
 import os
 import signal
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hwsim.study import tasks
@@ -34,15 +34,16 @@ def measure_values(keyed: Keyed, case: Case, layers: bool, expected: Mapping[str
     return _MEASURE(keyed, case, layers, expected)
 
 
-def _die_of(deadly: str | None, there: Iterable[str]) -> None:
+def _die_of(deadly: str | None, there: Sequence[str | None]) -> None:
     if deadly in there:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":
-    import deadly_tasks  # by its name, so that workers find the tasks
+    from importlib import import_module
 
     from hwsim.cli import main
 
-    tasks.evaluate_batch, tasks.measure_values = deadly_tasks.evaluate_batch, deadly_tasks.measure_values
+    deadly = import_module("deadly_tasks")  # by its name, so that workers find the tasks
+    tasks.evaluate_batch, tasks.measure_values = deadly.evaluate_batch, deadly.measure_values
     main()

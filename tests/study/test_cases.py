@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from numpy.typing import NDArray
 
@@ -105,6 +106,12 @@ def test_case_wrong(images: Arrays, tmp_path: Path) -> None:
         case("", FLOAT, images)
     with pytest.raises(ValueError, match=r"^inputs must be two rising numbers, not \(0, inf\)$"):
         case("x", FLOAT, (0, float("inf")))
+    codes = [onnx.helper.make_tensor_value_info("x", onnx.TensorProto.INT8, [1, 4])]
+    values = [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1, 4])]
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Cast", ["x"], ["y"], to=1)], "cast", codes, values)
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)]), tmp_path / "codes.onnx")
+    with pytest.raises(ValueError, match=r"^random inputs between limits must be floats, and the network takes x int8"):
+        case("x", tmp_path / "codes.onnx", (0, 255))
     with pytest.raises(TypeError, match=r"^inputs must be two numbers, not \[1\]$"):
         case("x", FLOAT, [1])
     with pytest.raises(FileNotFoundError, match="no such model"):

@@ -240,3 +240,32 @@ def test_study_file_missing_wrong(tmp_path: Path) -> None:
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ValueError, match="not a TOML file: it is not text"):
         read_study(tmp_path / "binary.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("array.rows = [4, 0]", "parameters.array.rows[1]: rows must be in 1..4096, not 0"),
+        ("clock_mhz = -250", "parameters.clock_mhz: clock_mhz must be in 1..10000, not -250"),
+        ("array.depth = 65", "parameters.array.depth: depth must be in 2..64, not 65"),
+        ("memory.weights.kilobytes = 0", "parameters.memory.weights.kilobytes: kilobytes must be in 1..1048576, not 0"),
+        ("lanes = 0", "parameters.lanes: lanes must be at least 1, not 0"),
+    ],
+)
+def test_study_file_values_that_can_never_be_wrong(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(f"{tmp_path / 'study.toml'}: {message}")):
+        _read(tmp_path, f"[parameters]\nformat = 'int8'\n{text}\n")
+
+
+def test_study_file_values_that_others_allow(tmp_path: Path) -> None:
+    text = "array.depth = [1, 2]\narray.serial_bits = 7\nmemory.weights.banks = 7\narray.dataflow = 'cube'"
+    assert len(_read(tmp_path, f"[parameters]\nformat = 'int8'\n{text}\n").space) == 2
+
+
+def test_study_file_network_of_no_study_wrong(tmp_path: Path) -> None:
+    model = tmp_path / "r8.onnx"
+    model.write_bytes(b"")
+    file = _file(tmp_path, "[parameters]\nformat = 'int8'\n[networks.resnet8]\noptional = true\n")
+    with pytest.raises(ValueError, match=r"the study has no network 'foo'; it has digits, resnet8$"):
+        read_study(file, {"foo": model})
+    assert list(read_study(file, {"resnet8": model}).networks) == ["resnet8"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sweeps by real worker processes that go wrong: deadly points, two clients at once, a stop, measured prices resumed."""
+"""Sweeps by real worker processes: deadly points, two clients at once, a stop, measured prices resumed."""
 
 import json
 import os
@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
+import hwsim
+from hwsim.study.store import Store
+
 pytest.importorskip("distributed")
 psutil = pytest.importorskip("psutil")
 pq = pytest.importorskip("pyarrow.parquet")
-
-import hwsim
-from hwsim.study.store import Store
 
 _PLACES = (str(Path(hwsim.__file__).parents[1]), str(Path(__file__).parent))
 _HWSIM = ("-c", "from hwsim.cli import main; main()")
@@ -108,7 +108,7 @@ def test_sweep_measures_a_price_once(tmp_path: Path) -> None:
     assert (found["points"], found["failed"], found["refused"]) == (2, [], 0)
     store = Store(tmp_path / "store")
     (cost,) = store.costs().values()
-    assert (cost.unit, cost.technology, cost.is_fitted) == ("ternary_l1_int17", "asap7", False)
+    assert (cost.unit, cost.technology, cost.is_fitted) == ("ternary_l1_int14_to_float32", "asap7", False)
     assert {each.figures["unit_area_um2"] for each in store.evaluations()} == {cost.area_um2}
     before = {path: path.read_bytes() for path in (tmp_path / "store").rglob("*.parquet")}
     assert ended(started(tmp_path, _MEASURED, HWSIM_CACHE=second))["earlier"] == 2

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The digest of what decides a result."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,18 @@ def test_model_digest_sees_what_decides_a_result_and_nothing_else() -> None:
     assert not {each for each in seen if each.startswith(("hwsim/report/", "hwsim/cli", "tests/"))}
     assert not {each for each in seen if "__pycache__" in each}
     assert not {"hwsim/study/store.py", "hwsim/study/runner.py", "hwsim/study/comparison.py"} & seen
+
+
+def test_model_digest_sees_every_module_of_studies_that_an_evaluation_uses() -> None:
+    folder = Path(version.__file__).parent
+    todo, used = {"evaluation"}, set[str]()
+    while todo:
+        name = todo.pop()
+        used.add(name)
+        text = (folder / f"{name}.py").read_text(encoding="utf-8")
+        todo |= set(re.findall(r"from hwsim\.study\.(\w+) import", text)) - used
+    assert len(used) >= 10
+    assert {f"hwsim/study/{name}.py" for name in used} <= {label for label, _ in version._files()}
 
 
 def test_model_digest_changes_with_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

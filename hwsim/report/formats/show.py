@@ -138,7 +138,7 @@ def _ranking(task: Task, model: str, progress: Callable[[str], None]) -> Shown:
     if task.per_tensor:
         parts.append(tensors_table(rows))
     parts.append(
-        "scalar formats: a float32 scale an output channel, that of its largest magnitude times the best power of two"
+        "scalar formats: a float32 scale an output channel, of its largest magnitude at the top code (posits: at useed)"
     )
     parts.append("block formats: blocks along K; bits without the scales of channels and tensors")
     if not task.names:

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Write the page: its program, style, data and the plotting library in one file."""
 
+import base64
+import gzip
 import html
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -47,7 +50,8 @@ def write_page(
     next_steps : sequence of (str, str), optional
         What one may want to know next, and the command that answers it; without them, what follows from the points.
     fronts : sequence of (str, str), optional
-        What the two pictures set against what at first, as ("accuracy", "area_mm2"); those of the terminal unless given.
+        What the two pictures set against what at first, as ("accuracy", "area_mm2"); unless given, those of
+        `hwsim.report.fronts.default_fronts` for each network.
     models : mapping of str to str, optional
         The ONNX files of networks by name, for commands.
 
@@ -90,7 +94,7 @@ def page_text(
     parts = {
         "theme": _part("program/theme.js"),
         "program": _program(),
-        "plotly": get_plotlyjs() if can_draw else "",
+        "plotly": _library() if can_draw else "",
         "style": "\n".join(_part(f"style/{name}.css") for name in _STYLES),
         "title": html.escape(comparison["title"]),
         "version": html.escape(comparison["version"]),
@@ -104,6 +108,13 @@ def _program() -> str:
     """Return the modules as one strict function, whose result draws the pictures once the library is there."""
     modules = "\n".join(_part(f"program/{name}.js") for name in MODULES)
     return f'const hwsimPage = (() => {{\n"use strict";\n{modules}\nreturn begin;\n}})();'
+
+
+@lru_cache(maxsize=1)
+def _library() -> str:
+    """Return the element that holds plotly.js, compressed: half a page, and its text is unpacked beside other work."""
+    packed = base64.b64encode(gzip.compress(get_plotlyjs().encode(), mtime=0)).decode()
+    return f'<script type="application/gzip" id="plotly">{packed}</script>'
 
 
 def _part(name: str) -> str:

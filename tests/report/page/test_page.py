@@ -55,14 +55,66 @@ def _show_all(page: Any) -> None:
         page.locator("#more button").last.click()
 
 
-def test_page_front_is_that_of_the_study(page: Any, data: dict[str, Any]) -> None:
+def _numbers(found: list[dict[str, Any]], value: str) -> list[str]:
+    """Return the numbers of the fronts of points, each network and technology for itself."""
+    groups = [(each["point"]["network"], each["point"]["technology"]) for each in found]
+    numbers = [""] * len(found)
+    for number, cost in (("1", "array_area_mm2"), ("2", "energy_nj")):
+        for group in set(groups):
+            at = [place for place, own in enumerate(groups) if own == group]
+            on = pareto([found[place]["figures"] for place in at], {value: "more", cost: "less"})
+            for place, is_on in zip(at, on, strict=True):
+                numbers[place] = f"{numbers[place]} {number}".strip() if is_on else numbers[place]
+    return numbers
+
+
+def test_page_fronts_are_those_of_the_study(page: Any, data: dict[str, Any]) -> None:
     found = _kept(data)
-    on = pareto([each["figures"] for each in found], {"accuracy": "more", "area_mm2": "less"})
-    expected = sorted(each["point"]["format"] for each, is_on in zip(found, on, strict=True) if is_on)
+    numbers = _numbers(found, "accuracy")
+    expected = sorted(
+        (each["point"]["format"], number) for each, number in zip(found, numbers, strict=True) if number
+    )  # fmt: skip
     page.locator("input[name=show][value=front]").check(force=True)
-    assert len(expected) >= 3
-    assert sorted(_names(page)) == expected
-    assert set(_column(page, "front")) == {"front"}
+    assert {each["point"]["technology"] for each in found} == {"asap7", "nangate45"}
+    assert {number for _, number in expected} >= {"1", "2"}
+    assert sorted(zip(_names(page), _column(page, "front"), strict=True)) == expected
+    assert page.locator("#head [data-key=front]").get_attribute("title") == (
+        "1: accuracy against array area; 2: accuracy against energy"
+    )
+    glance = page.locator("#glance .answer-title").all_inner_texts()
+    assert [title.split(", ")[-1] for title in glance] == ["asap7"] * 3 + ["nangate45"] * 3
+    page.locator("[data-key=technology]").click()
+    page.locator("[data-key=technology]").click()
+    page.locator("#rows input").first.check()
+    assert "On the front of nangate45" in page.locator("#details").inner_text()
+    assert "asap7" not in page.locator("#details .card").first.inner_text()
+
+
+def test_page_shows_one_network_at_first(open_page: Open, comparison: Callable[..., dict[str, Any]]) -> None:
+    data = comparison(60, refused=0)
+    for at, each in enumerate(data["evaluations"]):
+        if at % 2:
+            each["point"]["network"] = "unlabelled"
+            each["figures"] |= {"accuracy": None, "float_accuracy": None, "images": 16}
+    page = open_page(data)
+    own = [[each for each in _kept(data) if each["point"]["network"] == name] for name in ("digits", "unlabelled")]
+    assert "digits 360 · unlabelled 16" in page.locator("#facts").inner_text()
+    assert page.locator("#shown").inner_text() == "30 of 60 points"
+    assert sorted(_names(page)) == sorted(each["point"]["format"] for each in own[0])
+    assert page.locator("#axis-y").input_value() == "accuracy"
+    page.locator("#network").select_option("unlabelled")
+    assert [page.locator(f"#axis-{part}").input_value() for part in ("y", "x", "y2", "x2")] == [
+        "output_sqnr_db", "array_area_mm2", "output_sqnr_db", "energy_nj"
+    ]  # fmt: skip
+    shown = dict(zip(page.locator("#rows tr").evaluate_all("rows => rows.map(row => row.dataset.point)"),
+                     _column(page, "front"), strict=True))  # fmt: skip
+    numbers = _numbers(_kept(data), "output_sqnr_db")
+    assert shown == {str(at): numbers[at] for at in range(1, 60, 2)}
+    other = open_page(page.file, page.evaluate("location.hash"))
+    assert other.locator("#network").input_value() == "unlabelled"
+    other.locator("#network").select_option("")
+    assert other.locator("#shown").inner_text() == "60 points"
+    assert other.locator("#axis-y").input_value() == "output_sqnr_db"  # what both networks have
 
 
 def test_page_sorts_by_a_click_and_by_a_key(page: Any, data: dict[str, Any]) -> None:

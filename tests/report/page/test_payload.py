@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the page holds: small, exact to the digits it shows, and nothing that ends its script element."""
 
+import base64
+import gzip
 import json
 import re
 import shlex
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from plotly.offline import get_plotlyjs
 from typer.main import get_command
 
+from hwsim.accelerator import toml_text
 from hwsim.cli import app
 from hwsim.report.page import write_page
 from hwsim.report.page.payload import DIGITS, as_text, family, payload
@@ -86,7 +91,11 @@ def test_payload_family(unit: str, expected: str) -> None:
 def test_page_text_holds_all_and_asks_for_nothing(comparison: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
     file = write_page(comparison(5), tmp_path / "page.html", next_steps=[("Why?", "hwsim units 'a b'")])
     text = file.read_text(encoding="utf-8")
-    assert "{{" not in text.replace("{{text:", "")[: text.index("plotly.js v")]
+    packed = re.search(r'<script type="application/gzip" id="plotly">([A-Za-z0-9+/=]+)</script>', text)
+    assert packed is not None
+    assert gzip.decompress(base64.b64decode(packed[1])).decode() == get_plotlyjs()
+    assert "{{" not in text
+    assert len(text) < 2_500_000
     assert not re.search(r"<(script|link|img|iframe)[^>]+(src|href)=\"(?!data:)", text)
     assert "default-src 'unsafe-inline'" in text
     assert "hwsim units 'a b'" in text
@@ -113,8 +122,64 @@ def test_page_steps_are_commands_of_today(comparison: Callable[..., dict[str, An
         program, name, *words = shlex.split(text)
         assert program == "hwsim"
         options = {option for each in commands.commands[name].params for option in [*each.opts, *each.secondary_opts]}
+        options.add("--help")
         assert {word for word in words if word.startswith("-")} <= options, text
-    assert len(steps) == 7
+    built = steps[1][1].split("--pipeline ")[1].split()[0]
+    assert [text for _, text in steps[2:]] == [
+        f"hwsim verilog {shlex.split(steps[0][1])[2]} --pipeline {built} -o {shlex.split(steps[0][1])[2]}",
+        "hwsim simulate --accelerator mxfp4_4x4 --explain",
+        "hwsim allocate --budget energy=70%",
+        "hwsim compare --help",
+        "hwsim sweep examples/sweep_arrays.toml --report sweep.html",
+    ]
+    assert (_FOLDER.parents[2] / "examples" / "sweep_arrays.toml").is_file()
+
+
+def test_page_steps_of_other_networks(comparison: Callable[..., dict[str, Any]]) -> None:
+    data = comparison(1)
+    data["evaluations"][0]["point"]["network"] = "mine"
+    assert not any("simulate" in text or "allocate" in text for _, text in next_steps(data))
+    said = {text: question for question, text in next_steps(data, {"mine": "my model.onnx"})}
+    question = said["hwsim simulate 'my model.onnx' --cycles-only --accelerator mxfp4_4x4 --explain"]
+    assert "with its own unit mxfp4_l16_float32" in question
+
+
+def test_page_commands_build_the_unit_that_was_priced(comparison: Callable[..., dict[str, Any]]) -> None:
+    data = comparison(30)
+    points = [each["point"] for each in data["evaluations"][:30]]
+    points[0]["settings"]["pipeline"] = 5
+    points[1]["settings"]["array.serial_bits"] = 2
+    points[2]["accelerator"] = "a_file_of_mine"
+    points[3]["accelerator"] = "mxfp4_4x4x4_cube"
+    given = {name: tomllib.loads(toml_text(name)[0])["pipeline"] for name in ("mxfp4_4x4", "int8_16x16")}
+    expected = [5, None, None, None, *(given[point["accelerator"]] for point in points[4:])]
+    assert _decoded(payload(data, [])["ranks"]) == expected
+    assert set(given.values()) == {2, 3}
+
+
+@pytest.mark.parametrize(
+    ("absent", "expected"),
+    [
+        pytest.param((), [("accuracy", "array_area_mm2"), ("accuracy", "energy_nj")], id="labels"),
+        pytest.param(("accuracy",), [("output_sqnr_db", "array_area_mm2"), ("output_sqnr_db", "energy_nj")], id="none"),
+        pytest.param(("array_area_mm2", "energy_nj"), [("accuracy", "lut"), ("accuracy", "latency_us")], id="FPGA"),
+    ],
+)
+def test_payload_fronts_are_the_terminals(
+    absent: tuple[str, ...], expected: list[tuple[str, str]], comparison: Callable[..., dict[str, Any]]
+) -> None:
+    data = comparison(4)
+    for each in data["evaluations"]:
+        each["figures"] |= dict.fromkeys(absent)
+    fronts = payload(data, [])["fronts"]
+    assert {name: list(pairs) for name, pairs in fronts.items()} == {"digits": expected, "": expected}
+    assert payload(data, [], [("accuracy", "area_mm2")])["fronts"]["digits"] == [("accuracy", "area_mm2")]
+
+
+def test_page_text_without_a_picture_is_small(comparison: Callable[..., dict[str, Any]]) -> None:
+    text = page_text(comparison(0, refused=3))
+    assert 'id="plotly"' not in text
+    assert len(text) < 150_000
 
 
 def test_write_page_arguments_wrong(comparison: Callable[..., dict[str, Any]], tmp_path: Path) -> None:

@@ -3,7 +3,14 @@
 const MARGIN = { l: 62, r: 14, t: 34, b: 52 };
 const ROOM = 0.07; // of an axis, beyond its first and last point
 
-const styleOf = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const settledStyles = new Map(); // by theme and name, for asking has the browser style the page anew
+
+/** A colour of the theme. */
+function styleOf(name) {
+  const key = theme() + name;
+  if (!settledStyles.has(key)) settledStyles.set(key, getComputedStyle(document.documentElement).getPropertyValue(name).trim());
+  return settledStyles.get(key);
+}
 
 /** Text as Plotly shows it letter by letter. */
 const safe = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");

@@ -48,6 +48,12 @@ function marks(points, keys, size, opacity) {
   const colours = points.map(colouring(state.colour));
   const symbol = symbols(state.symbol);
   const ground = styleOf("--surface");
+  const line = points.some(isFitted)
+    ? {
+      width: points.map((point) => (isFitted(point) ? 1.5 : 0.5)),
+      color: points.map((point, at) => (isFitted(point) ? colours[at] : ground)),
+    }
+    : { width: 0.5, color: ground };
   return {
     ...scattered(points, keys),
     customdata: points,
@@ -57,10 +63,7 @@ function marks(points, keys, size, opacity) {
       opacity,
       color: colours,
       symbol: points.map((point) => symbol(point) + (isFitted(point) ? "-open" : "")),
-      line: {
-        width: points.map((point) => (isFitted(point) ? 1.5 : 0.5)),
-        color: points.map((point, at) => (isFitted(point) ? colours[at] : ground)),
-      },
+      line,
     },
   };
 }

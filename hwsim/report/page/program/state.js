@@ -16,7 +16,7 @@ function ratioOfExtremes(key) {
 }
 
 /** Quantities that span more than a decade, which a logarithmic axis shows better. */
-const spansDecades = (key) => ratioOfExtremes(key) > 10;
+const WIDE = measurable.map((each) => each.key).filter((key) => ratioOfExtremes(key) > 10);
 
 /** What the pictures set against what at first: the fronts that a terminal shows, of a network or, for "", of all. */
 function axesOf(network) {
@@ -46,7 +46,7 @@ const defaults = () => ({
   ranges: {}, // key -> [smallest, largest], either null
   show: "all", // "front" or "selected"
   ...axesOf(firstNetwork),
-  log: new Set(measurable.map((each) => each.key).filter(spansDecades)),
+  log: new Set(WIDE),
   colour: "family",
   symbol: varying.includes("accelerator") ? "accelerator" : varying.includes("technology") ? "technology" : "",
   sort: `-${axesOf(firstNetwork).y}`,
