@@ -196,6 +196,7 @@ def test_cli_inputs_wrong(capsys: pytest.CaptureFixture[str], tmp_path: Path) ->
     model = str(digits_model_path(quantized=True))
     assert "--inputs FILE.npz, or --random COUNT" in _wrong(capsys, "simulate", model)
     assert "no file" in _wrong(capsys, "simulate", model, "--inputs", str(tmp_path / "none.npz"))
+    assert _wrong(capsys, "simulate", model, "--inputs", model) == f"{model}: not a .npz file, or a damaged one"
     broken = tmp_path / "broken.npz"
     broken.write_text("x")
     assert "broken.npz: not a .npz file" in _wrong(capsys, "simulate", model, "--inputs", str(broken))

@@ -145,7 +145,10 @@ def test_cli_compare_crosses_technologies_and_units(capsys: pytest.CaptureFixtur
     ("arguments", "message"),
     [
         (("mxpf4",), "did you mean mxfp4"),
-        (("mxfp4", "--lanes", "5"), "block of 32"),
+        (("mxfp4", "--lanes", "5"), "mxfp4: lanes must divide a's block of 32"),
+        (("int88",), "int88: bits must be in 1..64, not 88; did you mean int8, uint8, mxint8?"),
+        (("e8m0",), "unknown format or unit 'e8m0': did you mean ue8m0?"),
+        (("int8", "--report", "."), "the report's file must end in .html, not '.'"),
         (("int1",), "a compared format must hold values of both signs, and int1 holds -1..0"),
         (("uint8",), "a compared format must hold values of both signs, and uint8 holds 0..255"),
         (("float8_e8m0fnu",), "both signs"),

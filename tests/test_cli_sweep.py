@@ -261,8 +261,10 @@ def test_cli_sweep_names_units_without_a_price(here: Path, capsys: pytest.Captur
     point = DesignPoint.of("posit8_2")
     known = {**dict.fromkeys(KEYS), "accuracy": 0.9}
     assert list(found_lines([Evaluation(point=point, key="1", figures=known)], [])) == [
-        "1 point has no area or energy: posit8_2_l16_float32 was never measured in asap7 and cannot be estimated; "
-        'costs = "measured" synthesizes it'
+        (
+            "1 point has no area or energy: posit8_2_l16_float32 was never measured in asap7 and cannot be estimated; "
+            'costs = "measured" synthesizes it'
+        )
     ]
 
 

@@ -100,8 +100,9 @@ def _folded(members: Sequence[Row], own: Sequence[Front]) -> list[list[Row]]:
 def _named(group: Sequence[Row], key: str) -> str:
     """Return a name or a setting of equal members: `16 to 64` of numbers, all of a few words."""
     values = list(dict.fromkeys(_name(row, key) for row in group))
-    numbers = [settings_of(row).get(key) for row in group]
-    if len(values) > 1 and all(isinstance(each, int | float) and not isinstance(each, bool) for each in numbers):
+    settings = [settings_of(row).get(key) for row in group]
+    numbers = [each for each in settings if isinstance(each, int | float) and not isinstance(each, bool)]
+    if len(values) > 1 and len(numbers) == len(settings):
         return f"{min(numbers)} to {max(numbers)}"
     return ", ".join(value or _OWN for value in values) if len(values) > 1 else values[0]
 

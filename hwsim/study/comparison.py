@@ -14,7 +14,7 @@ from hwsim.study.checks import check_point
 from hwsim.study.clocks import check_clock, clocked
 from hwsim.study.codes import has_codes
 from hwsim.study.evaluation import Evaluation, evaluate, refusal, value_figures, value_key
-from hwsim.study.front import pareto
+from hwsim.study.front import PLACE, pareto
 from hwsim.study.machine import draft, resolve_cost
 from hwsim.study.point import DEFAULT_ACCELERATOR, DesignPoint
 from hwsim.study.pricing import PIPELINE
@@ -75,7 +75,7 @@ class Comparison(Sequence[Evaluation]):
         return [_row(each, others) for each, others in zip(self.evaluations, self.beside, strict=True)]
 
     def front(self, x: str, y: str) -> list[Evaluation]:
-        """Return the evaluations on the Pareto front of two figures, by rising `x`.
+        """Return the evaluations on the Pareto front of two figures, by rising `x`: of each network in each technology.
 
         Raises
         ------
@@ -90,7 +90,7 @@ class Comparison(Sequence[Evaluation]):
             if better is None:
                 raise ValueError(f"a front must be of figures that are better one way, and {key} is not")
             objectives[key] = better
-        is_on = pareto(self.evaluations, objectives)
+        is_on = pareto(self.rows, objectives, apart=PLACE)
         chosen = [each for each, on in zip(self.evaluations, is_on, strict=True) if on]
         return sorted(chosen, key=lambda each: float(each[x]))
 

@@ -8,8 +8,12 @@ from typing import Any, Protocol
 from hwsim.study.quantities import Better
 
 __all__ = [
+    "PLACE",
     "pareto",
 ]
+
+PLACE = ("network", "technology")
+"""What areas, energies and accuracies do not compare across."""
 
 
 class Row(Protocol):
@@ -19,7 +23,7 @@ class Row(Protocol):
         """Return a figure; None where it is not known."""
 
 
-def pareto(rows: Sequence[Row], objectives: Mapping[str, Better]) -> list[bool]:
+def pareto(rows: Sequence[Row], objectives: Mapping[str, Better], *, apart: Sequence[str] = ()) -> list[bool]:
     """Tell which rows are on the front.
 
     Parameters
@@ -27,6 +31,8 @@ def pareto(rows: Sequence[Row], objectives: Mapping[str, Better]) -> list[bool]:
     rows : sequence of mappings or evaluations
     objectives : mapping of str to "more" or "less"
         Which way each figure is better; at least one.
+    apart : sequence of str
+        Keys, such as those of `PLACE`: rows that differ in one are not compared, and have fronts of their own.
 
     Returns
     -------
@@ -45,13 +51,6 @@ def pareto(rows: Sequence[Row], objectives: Mapping[str, Better]) -> list[bool]:
     >>> rows = [{"area": 1, "accuracy": 0.8}, {"area": 2, "accuracy": 0.9}, {"area": 3, "accuracy": 0.9}]
     >>> pareto(rows, {"area": "less", "accuracy": "more"})
     [True, True, False]
-
-    Examples
-    --------
-    >>> rows = [{"accuracy": 0.97, "energy_nj": 9.0}, {"accuracy": 0.98, "energy_nj": 12.0},
-    ...         {"accuracy": 0.96, "energy_nj": 10.0}]
-    >>> pareto(rows, {"accuracy": "more", "energy_nj": "less"})
-    [True, True, False]
     """
     if not objectives:
         raise ValueError("objectives must be at least one figure with its direction, not none")
@@ -59,14 +58,23 @@ def pareto(rows: Sequence[Row], objectives: Mapping[str, Better]) -> list[bool]:
         if better not in ("more", "less"):
             raise ValueError(f"objectives[{key!r}] must be more or less, not {better!r}")
     found = [False] * len(rows)
-    known = sorted((point, index) for index, row in enumerate(rows) if (point := _point(row, objectives)) is not None)
+    places: dict[tuple[Any, ...], list[int]] = {}
+    for index, row in enumerate(rows):
+        places.setdefault(tuple(row[key] for key in apart), []).append(index)
+    for place in places.values():
+        _mark(rows, objectives, place, found)
+    return found
+
+
+def _mark(rows: Sequence[Row], objectives: Mapping[str, Better], place: Sequence[int], found: list[bool]) -> None:
+    """Mark the rows of one place that are on its front."""
+    known = sorted((point, index) for index in place if (point := _point(rows[index], objectives)) is not None)
     front: list[tuple[float, ...]] = []
     for point, index in known:  # what dominates a point comes before it, and on the front itself
         if not any(_dominates(other, point) for other in front):
             found[index] = True
             if not front or front[-1] != point:
                 front.append(point)
-    return found
 
 
 def _point(row: Row, objectives: Mapping[str, Better]) -> tuple[float, ...] | None:

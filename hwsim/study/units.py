@@ -48,7 +48,8 @@ def resolved(name: str, lanes: int = 16, accumulator: str | None = None) -> DotP
             why = why.removeprefix(f"unknown {known} {name!r}: ")
         raise KeyError(f"unknown format or unit {name!r}: {why}") from None
     except ValueError as error:
-        raise ValueError(f"{name}: {error}{_close(name)}") from None
+        said = str(error)
+        raise ValueError(f"{said if name in said else f'{name}: {said}'}{_close(name)}") from None
 
 
 def _unit(name: str, lanes: int, accumulator: str | None) -> DotProductUnit:

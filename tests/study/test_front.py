@@ -68,3 +68,14 @@ def test_pareto_wrong() -> None:
         pareto([], {"x": "best"})  # type: ignore[dict-item]
     with pytest.raises(KeyError, match="y"):
         pareto([{"x": 1}], {"y": "less"})
+
+
+def test_pareto_of_places_apart() -> None:
+    rows = [
+        {"area": 1, "accuracy": 0.9, "technology": "small"},
+        {"area": 9, "accuracy": 0.8, "technology": "large"},
+        {"area": 2, "accuracy": 0.8, "technology": "small"},
+    ]
+    objectives: dict[str, Better] = {"area": "less", "accuracy": "more"}
+    assert pareto(rows, objectives) == [True, False, False]
+    assert pareto(rows, objectives, apart=("technology",)) == [True, True, False]

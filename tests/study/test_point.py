@@ -78,7 +78,7 @@ def test_point_names_wrong() -> None:
         DesignPoint.of(8)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"^lanes must be an int, not 4.0$"):
         DesignPoint.of("int8", lanes=4.0)  # type: ignore[arg-type]
-    with pytest.raises(KeyError, match=r"unknown unit 'mxpf4'.*mxfp4"):
+    with pytest.raises(KeyError, match=r"unknown format or unit 'mxpf4'.*mxfp4"):
         DesignPoint.of("mxpf4")
     with pytest.raises(
         ValueError, match=r"^accumulator must be left out with the unit 'int8_l4', whose register is its own$"

@@ -31,7 +31,7 @@ _FRONTS = {"energy": "energy_nj", "area": "area_mm2", "latency": "latency_us"}
 
 def designs_table(designs: Designs) -> str:
     """Return HTML: a row a design, what varies and what is known of any; and the refused ones with their reason."""
-    from hwsim.study.front import pareto
+    from hwsim.study.front import PLACE, pareto
 
     evaluations = evaluations_of(designs)
     rows = [row for row in rows_of(designs) if not row["refused"]]
@@ -45,7 +45,7 @@ def designs_table(designs: Designs) -> str:
     marks: list[list[str]] = [[] for _ in rows]
     for name, key in _FRONTS.items():
         if "accuracy" in known and key in known:
-            for mark, is_on in zip(marks, pareto(rows, {"accuracy": "more", key: "less"}), strict=True):
+            for mark, is_on in zip(marks, pareto(rows, {"accuracy": "more", key: "less"}, apart=PLACE), strict=True):
                 mark.extend([name] if is_on else [])
     headings = [*varied, *(_heading(key) for key in known), "best accuracy for its"]
     cells = [

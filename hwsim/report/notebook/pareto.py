@@ -18,7 +18,7 @@ _LOG_FROM = 50  # of the largest over the smallest, a logarithmic axis
 
 
 def pareto_figure(comparison: Designs, x: str = "energy_nj", y: str = "accuracy", *, colour: str = "format") -> Any:
-    """Draw a point a design, and the Pareto front as a line.
+    """Draw a point a design, and the Pareto front of each network in each technology as a line.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def pareto_figure(comparison: Designs, x: str = "energy_nj", y: str = "accuracy"
     """
     from plotly import graph_objects as go
 
-    from hwsim.study.front import pareto
+    from hwsim.study.front import PLACE, pareto
 
     sides = {x: _side(x), y: _side(y)}
     evaluations = evaluations_of(comparison)
@@ -53,17 +53,20 @@ def pareto_figure(comparison: Designs, x: str = "energy_nj", y: str = "accuracy"
     if not known:
         raise ValueError(f"none of {len(every)} designs has both {x} and {y}")
     rows, names = [every[at] for at in known], labels([evaluations[at] for at in known])
-    on_front = pareto(rows, sides)
+    on_front = pareto(rows, sides, apart=PLACE)
     figure = go.Figure()
-    front = sorted((row[x], row[y]) for row, is_on in zip(rows, on_front, strict=True) if is_on)
-    figure.add_scatter(
-        x=[each for each, _ in front],
-        y=[each for _, each in front],
-        mode="lines",
-        line={"shape": "hv" if sides[x] == "less" else "vh", "color": "gray", "dash": "dot"},
-        name="Pareto front",
-        hoverinfo="skip",
-    )
+    members = [row for row, is_on in zip(rows, on_front, strict=True) if is_on]
+    places = list(dict.fromkeys(tuple(row[key] for key in PLACE) for row in members))
+    for place in places:
+        front = sorted((row[x], row[y]) for row in members if tuple(row[key] for key in PLACE) == place)
+        figure.add_scatter(
+            x=[each for each, _ in front],
+            y=[each for _, each in front],
+            mode="lines",
+            line={"shape": "hv" if sides[x] == "less" else "vh", "color": "gray", "dash": "dot"},
+            name="Pareto front" if len(places) == 1 else f"front of {_plain(' in '.join(place))}",
+            hoverinfo="skip",
+        )
     hover = [_hover(row, name, is_on) for row, name, is_on in zip(rows, names, on_front, strict=True)]
     symbols = ["diamond" if is_on else "circle" for is_on in on_front]
     if colour in KEYS:

@@ -22,7 +22,7 @@ def test_opening_a_thousand_points(thousand: Any) -> None:
     assert [name for name, _ in marks] == ["hwsim-readable", "hwsim-ready"]
     assert marks[1][1] < LATEST_MS
     assert thousand.locator("#shown").inner_text() == "1,000 points"
-    assert thousand.locator("#picture-1").get_attribute("aria-label").startswith("1,000 points: accuracy against area.")
+    assert thousand.locator("#picture-1").get_attribute("aria-label").startswith("1,000 points: accuracy against array area.")
     assert thousand.locator("#picture-1 path.point").count() >= THOUSAND
     assert thousand.locator("#rows tr").count() == 50
     thousand.get_by_role("button", name="Show all").click()
