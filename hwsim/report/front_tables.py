@@ -26,7 +26,7 @@ def front_tables(found: Sequence[Front], title: str) -> Iterator[Table]:
     """Give a table a network and technology: the members of its fronts, with the fronts' numbers.
 
     Best in the first objective first; at most thirty rows, which the title says. Members that differ in settings alone,
-    on which no objective depends, are a row.
+    and in no objective of the fronts that they are on, are a row; what else differs of them is given as a range.
     """
     several = len({front.technology for front in found}) > 1
     for place in dict.fromkeys((front.network, front.technology) for front in found):
@@ -89,11 +89,12 @@ def _names(members: Sequence[Row], rows: Sequence[Row]) -> tuple[list[str], str 
 
 
 def _folded(members: Sequence[Row], own: Sequence[Front]) -> list[list[Row]]:
-    """Return members that differ in their settings alone, and not in any objective, together, in their order."""
+    """Return members that differ in their settings alone, and in no objective of their fronts, together, in order."""
     groups: dict[tuple[Any, ...], list[Row]] = {}
     for row in members:
-        figures = tuple(row[key] for front in own for key in front.objectives)
-        groups.setdefault((*(row[key] for key in _FIXED), marks(row, own), figures), []).append(row)
+        at = marks(row, own)
+        figures = tuple(row[key] for front in own if str(front.number) in at.split() for key in front.objectives)
+        groups.setdefault((*(row[key] for key in _FIXED), at, figures), []).append(row)
     return list(groups.values())
 
 

@@ -174,7 +174,7 @@ def machine_figures(
     """
     spec = machine(point, case, cost)
     if network is case.network:
-        check_codes(network, spec.element)
+        check_codes(case, spec.element)
     result = simulate(network, spec, values="none", cost=cost)
     prices = check_prices(spec, cost=cost)
     areas, notes = _areas(spec, prices)

@@ -196,7 +196,7 @@ def test_comparison_measures_what_nobody_did(few: Case, tmp_path: Path, monkeypa
 def test_compare_wrong(few: Case) -> None:
     with pytest.raises(ValueError, match=r"^formats or units must name at least one, not none$"):
         compare([], case=few)
-    with pytest.raises(KeyError, match="unknown unit 'mxpf4'"):
+    with pytest.raises(KeyError, match="unknown format or unit 'mxpf4'"):
         compare(["mxpf4"], case=few)
     with pytest.raises(LookupError, match="technology 'asap' is unknown"):
         compare(["int8"], technologies=["asap"], case=few)

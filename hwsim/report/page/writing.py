@@ -23,8 +23,8 @@ __all__ = [
 ]
 
 MODULES = (
-    "elements", "data", "words", "front", "state", "link", "palette", "legend", "axes", "picture", "labels", "hover",
-    "filters", "table", "csv", "details", "breakdown", "layers", "lists", "main",
+    "elements", "library", "data", "words", "front", "state", "link", "palette", "legend", "axes", "picture", "labels",
+    "hover", "filters", "table", "csv", "details", "breakdown", "layers", "lists", "main",
 )  # fmt: skip
 """The modules of the program, each after those it reads as it is loaded."""
 _STYLES = ("base", "parts", "details")

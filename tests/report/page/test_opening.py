@@ -22,7 +22,11 @@ def test_opening_a_thousand_points(thousand: Any) -> None:
     assert [name for name, _ in marks] == ["hwsim-readable", "hwsim-ready"]
     assert marks[1][1] < LATEST_MS
     assert thousand.locator("#shown").inner_text() == "1,000 points"
-    assert thousand.locator("#picture-1").get_attribute("aria-label").startswith("1,000 points: accuracy against array area.")
+    assert (
+        thousand.locator("#picture-1")
+        .get_attribute("aria-label")
+        .startswith("1,000 points: accuracy against array area.")
+    )
     assert thousand.locator("#picture-1 path.point").count() >= THOUSAND
     assert thousand.locator("#rows tr").count() == 50
     thousand.get_by_role("button", name="Show all").click()
@@ -53,7 +57,7 @@ def test_opening_is_accessible(open_page: Open, comparison: Callable[..., dict[s
 
 
 def test_opening_names_are_text(open_page: Open, comparison: Callable[..., dict[str, Any]]) -> None:
-    bad = """</script><script>window.broken = 1</script><img src=x onerror="window.broken = 1">'"&amp;"""
+    bad = """</script><script>window.broken = 1</script><img src=x onerror="window.broken = 1">'"&amp;""" + "x" * 200
     data = comparison(40, title=bad)
     data["notes"] = [bad]
     for each in data["evaluations"]:
@@ -74,6 +78,9 @@ def test_opening_names_are_text(open_page: Open, comparison: Callable[..., dict[
     for place in ("#notes", "#facts", "#details", "#refused-rows", "#loss-map", "#cost-map"):
         assert bad in page.locator(place).inner_text(), place
     assert page.locator("img").count() == 0
+    page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
+    page.wait_for_function(f"document.querySelector('#picture-1').clientWidth < {PHONE[0]}")
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE[0]
 
 
 @pytest.mark.parametrize(

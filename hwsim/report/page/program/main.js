@@ -99,7 +99,7 @@ if (empty) {
 }
 performance.mark("hwsim-readable");
 
-/** The pictures; called at the end of the page, where the plotting library is. */
+/** The pictures; called at the end of the page. */
 async function begin() {
   if (!empty) {
     await readLibrary();
@@ -107,17 +107,6 @@ async function begin() {
   }
   document.documentElement.dataset.ready = "";
   performance.mark("hwsim-ready");
-}
-
-/** Unpack the plotting library and run it. */
-async function readLibrary() {
-  const packed = atob(byId("plotly").textContent);
-  const bytes = new Uint8Array(packed.length);
-  for (let at = 0; at < packed.length; at += 1) bytes[at] = packed.charCodeAt(at);
-  const text = await new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).blob();
-  const url = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
-  await new Promise((done, failed) => document.head.append(make("script", { src: url, on: { load: done, error: failed } })));
-  URL.revokeObjectURL(url);
 }
 
 function beginPictures() {

@@ -80,7 +80,7 @@ const scattered = (points, { x, y }) => ({
 /** The fronts as steps, one trace with gaps, and beside each its network and technology where there are several. */
 function frontLines(fronts, { x, y }) {
   const lessX = direction(x.key) < 0;
-  const steps = fronts.flatMap((front) => [...frontSteps(front, x, y), { x: null, y: null, text: "" }]);
+  const steps = fronts.flatMap((front) => [...frontSteps(front, x, y, fronts.length > 1 ? groupName(front[0]) : ""), { x: null, y: null, text: "" }]);
   return {
     type: "scatter",
     mode: "lines+text",
@@ -95,11 +95,11 @@ function frontLines(fronts, { x, y }) {
 }
 
 /** The corners of a front: what is reached at least, out to the picture's edges. */
-function frontSteps(front, x, y) {
+function frontSteps(front, x, y, group) {
   const corners = front.map((point) => ({ x: value(x.key, point), y: value(y.key, point), text: "" }));
   const worst = { x: endOf(x, direction(x.key) < 0), y: endOf(y, direction(y.key) < 0) };
   const [first, last] = [corners[0], corners.at(-1)];
-  const name = safe(groupName(front[0]));
+  const name = safe(group);
   return direction(x.key) < 0
     ? [{ x: first.x, y: worst.y, text: "" }, ...corners, { x: worst.x, y: last.y, text: name }]
     : [{ x: worst.x, y: first.y, text: name }, ...corners, { x: last.x, y: worst.y, text: "" }];
