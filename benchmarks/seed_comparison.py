@@ -27,9 +27,9 @@ from hwsim.report.papers.recorded import Recorded
 from hwsim.report.papers.studied import Studied
 from hwsim.report.papers.study_tables import study_tables
 from hwsim.study import Case, Evaluation, case, model_version, run
-from hwsim.study.progress import Progress
-from hwsim.study.study_file import Study, read_study
-from hwsim.study.sweep import comparison_dict
+from hwsim.sweeps.progress import Progress
+from hwsim.sweeps.study_file import Study, read_study
+from hwsim.sweeps.sweep import comparison_dict
 
 __all__ = [
     "main",

@@ -7,7 +7,7 @@ Every case starts from an empty store. A third into the sweep one process gets S
 again where its client ended. Printed a case: points stored when the killing was over and at the end, how many of those
 stored were evaluated again (by the keys that the clients were told of), networks run again, whether the Parquet files
 at the end are the very bytes of an undisturbed sweep's, and processes of a client that still run 5 s after its end.
-`local` uses the workers that `hwsim.study.runner` starts, `address` a ``dask scheduler`` and a ``dask worker``, which
+`local` uses the workers that `hwsim.sweeps.runner` starts, `address` a ``dask scheduler`` and a ``dask worker``, which
 are processes of their own on loopback.
 """
 
@@ -27,11 +27,11 @@ from pathlib import Path
 import psutil
 
 from hwsim.study.cases import digits
-from hwsim.study.parts import KINDS, Kind
 from hwsim.study.point import DesignPoint
-from hwsim.study.progress import Progress
-from hwsim.study.runner import run
-from hwsim.study.store import Store
+from hwsim.sweeps.parts import KINDS, Kind
+from hwsim.sweeps.progress import Progress
+from hwsim.sweeps.runner import run
+from hwsim.sweeps.store import Store
 
 __all__ = [
     "Report",
@@ -189,7 +189,7 @@ def killed(folder: Path, victim: str, count: int, reference: Path, *, by_address
         if victim == "worker":
             with_words(nanny or process, "spawn_main").kill()
         elif victim == "scheduler":
-            (scheduler or with_words(process, "hwsim.study.cluster")).kill()
+            (scheduler or with_words(process, "hwsim.sweeps.cluster")).kill()
         else:
             process.kill()
         before = set() if victim != "worker" else first.stored()

@@ -22,11 +22,11 @@ from pathlib import Path
 from statistics import median
 
 from hwsim.study.cases import digits
-from hwsim.study.cluster import client_of, local_scheduler
 from hwsim.study.evaluation import evaluate, value_figures, value_key
 from hwsim.study.point import DesignPoint
-from hwsim.study.progress import Progress
-from hwsim.study.runner import Runner
+from hwsim.sweeps.cluster import client_of, local_scheduler
+from hwsim.sweeps.progress import Progress
+from hwsim.sweeps.runner import Runner
 
 __all__ = [
     "main",

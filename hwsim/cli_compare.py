@@ -137,9 +137,11 @@ def compare_command(
     title = _title(found, case, lanes)
     written = {} if plot is None else {"plot": str(comparison_plot(rows, plot, title))}
     if report is not None:
+        from hwsim.report.fronts import pairs
         from hwsim.report.page import write_page
 
-        written["report"] = str(write_page(found.as_dict(), report))
+        models = {} if model is None else {case.name: str(model)}
+        written["report"] = str(write_page(found.as_dict(), report, fronts=pairs(fronts), models=models))
     if as_json:
         said = [each.of_rows(rows) for each in fronts]
         print(json.dumps({"rows": rows, "lanes": lanes, "fronts": said, "notes": found.notes, **written}))

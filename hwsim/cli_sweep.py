@@ -12,8 +12,8 @@ from rich.console import Console
 from hwsim.terminal import JSON, console, print_lines, progress
 
 if TYPE_CHECKING:
-    from hwsim.study.study_file import Study
-    from hwsim.study.sweep import Preview, Swept
+    from hwsim.sweeps.study_file import Study
+    from hwsim.sweeps.sweep import Preview, Swept
 
 __all__ = [
     "store",
@@ -78,10 +78,10 @@ def sweep_command(
     from hwsim.report.live import watching
     from hwsim.report.plots import check_file
     from hwsim.report.sweep import warning_lines
-    from hwsim.study.runner import Runner
-    from hwsim.study.study_file import read_study
-    from hwsim.study.sweep import StoppedError, generations_of, preview
-    from hwsim.study.sweep import sweep as run_study
+    from hwsim.sweeps.runner import Runner
+    from hwsim.sweeps.study_file import read_study
+    from hwsim.sweeps.sweep import StoppedError, generations_of, preview
+    from hwsim.sweeps.sweep import sweep as run_study
 
     if report is not None:
         check_file(report, (".html",), "report")
@@ -118,7 +118,7 @@ def list_command(
 ) -> None:
     """List what stores hold: points by network and version, network runs, measured prices."""
     from hwsim.report.sweep import store_figures, store_table
-    from hwsim.study.store import Store
+    from hwsim.sweeps.store import Store
 
     found = [store_figures(Store(each, create=False)) for each in stores or sorted(Path().glob("*.store"))]
     if as_json:
@@ -140,7 +140,7 @@ def merge_command(
     as_json: JSON = False,
 ) -> None:
     """Put the points of several stores into one; the same point in two of them must be the same in both."""
-    from hwsim.study.store import merge
+    from hwsim.sweeps.store import merge
 
     added = merge(stores, into)
     if as_json:
@@ -165,7 +165,7 @@ def export_command(
     """Write the points of a store for other programs; DuckDB, pandas and polars read a store itself, too."""
     from hwsim.report.plots import check_file
     from hwsim.report.sweep import old_lines
-    from hwsim.study.contents import EXPORTS, export, opened
+    from hwsim.sweeps.contents import EXPORTS, export, opened
 
     check_file(output, EXPORTS, "output")
     held = opened(folder, every=every)
@@ -193,8 +193,8 @@ def report_command(
     from hwsim.report.page import write_page
     from hwsim.report.plots import check_file
     from hwsim.report.sweep import old_lines
-    from hwsim.study.contents import opened
-    from hwsim.study.sweep import comparison_dict
+    from hwsim.sweeps.contents import opened
+    from hwsim.sweeps.sweep import comparison_dict
 
     check_file(output, (".html",), "output")
     held = opened(folder, every=every)
@@ -229,8 +229,8 @@ def front_command(
     from hwsim.report.front_tables import front_tables
     from hwsim.report.fronts import directed, front_keys, swept_fronts
     from hwsim.report.sweep import found_lines, old_lines
-    from hwsim.study.contents import opened
-    from hwsim.study.study_sections import limits
+    from hwsim.sweeps.contents import opened
+    from hwsim.sweeps.study_sections import limits
 
     objectives = [directed(front_keys(text)) for text in front or ()]
     bounds = limits(dict(_limit(text) for text in limit or ()), "--limit")
@@ -280,15 +280,15 @@ def _print_swept(study: "Study", swept: "Swept", place: Path, report: Path | Non
     from hwsim.report.front_tables import front_tables
     from hwsim.report.fronts import swept_fronts
     from hwsim.report.sweep import swept_dict, swept_lines
-    from hwsim.study.sweep import comparison_dict
+    from hwsim.sweeps.sweep import comparison_dict
 
+    found = swept_fronts(swept.evaluations, study.asked, study.limits)
     if report is not None:
+        from hwsim.report.fronts import pairs
         from hwsim.report.page import write_page
 
-        write_page(
-            comparison_dict(swept.evaluations, study.name, [study.description] * bool(study.description)), report
-        )
-    found = swept_fronts(swept.evaluations, study.asked, study.limits)
+        shown = comparison_dict(swept.evaluations, study.name, [study.description] * bool(study.description))
+        write_page(shown, report, fronts=pairs(found))
     if as_json:
         print(json.dumps(swept_dict(study, swept, found, place, report)))
         return

@@ -22,11 +22,11 @@ from hwsim.cli import main
 from hwsim.report.live import Watch, duration
 from hwsim.report.sweep import found_lines
 from hwsim.study import DesignPoint, Evaluation
-from hwsim.study.progress import Failure, Progress
 from hwsim.study.quantities import KEYS
-from hwsim.study.runner import Result, Runner
-from hwsim.study.search import Generation
-from hwsim.study.store import Store
+from hwsim.sweeps.progress import Failure, Progress
+from hwsim.sweeps.runner import Result, Runner
+from hwsim.sweeps.search import Generation
+from hwsim.sweeps.store import Store
 
 _PARAMETERS = """
 layers = false
@@ -271,7 +271,7 @@ def test_cli_sweep_names_units_without_a_price(here: Path, capsys: pytest.Captur
 def test_cli_sweep_warns_of_points_of_another_version(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hwsim.study.contents.model_version", lambda: "another")
+    monkeypatch.setattr("hwsim.sweeps.contents.model_version", lambda: "another")
     _, err = _run(capsys, "sweep", "small.toml")
     assert err.splitlines()[0] == (
         "hwsim: 8 points in small.store are of another version of hwsim and will be evaluated again where the study "
@@ -344,7 +344,7 @@ def test_cli_store_front(here: Path, capsys: pytest.CaptureFixture[str]) -> None
 def test_cli_store_leaves_other_versions_out(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hwsim.study.contents.model_version", lambda: "another")
+    monkeypatch.setattr("hwsim.sweeps.contents.model_version", lambda: "another")
     message = _wrong(capsys, "store", "front", "small.store")
     assert "has no point: 8 are of other versions of hwsim, which --all takes too" in message
     out, _ = _run(capsys, "store", "front", "small.store", "--all")

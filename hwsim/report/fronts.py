@@ -10,7 +10,7 @@ from hwsim.report.rows import Row, fit_error, is_fitted, is_known, row_of
 from hwsim.study.evaluation import Evaluation
 from hwsim.study.front import pareto
 from hwsim.study.quantities import KEYS, Better, quantity
-from hwsim.study.search import is_within
+from hwsim.sweeps.search import is_within
 
 __all__ = [
     "Front",
@@ -20,6 +20,7 @@ __all__ = [
     "front_keys",
     "fronts",
     "marks",
+    "pairs",
     "swept_fronts",
 ]
 
@@ -183,6 +184,14 @@ def swept_fronts(
         if not each.refused and not is_within(each, limits or {}):
             row["refused"] = "outside the limits"
     return fronts(rows, chosen, costs=_SWEPT_COSTS)
+
+
+def pairs(found: Sequence[Front]) -> list[tuple[str, str]] | None:
+    """Return what the fronts set against what, each once; None where one is not of two figures, or there is none."""
+    keys = list(dict.fromkeys(tuple(each.objectives) for each in found))
+    if not keys or any(len(each) != 2 for each in keys):
+        return None
+    return [(each[0], each[1]) for each in keys]
 
 
 def marks(row: Row, found: Sequence[Front]) -> str:

@@ -10,8 +10,8 @@ from rich.console import Console
 
 from hwsim.report.fronts import Objectives, swept_fronts
 from hwsim.study.evaluation import Evaluation
-from hwsim.study.progress import Progress
-from hwsim.study.search import Generation
+from hwsim.sweeps.progress import Progress
+from hwsim.sweeps.search import Generation
 
 __all__ = [
     "Watch",

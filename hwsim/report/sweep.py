@@ -13,12 +13,12 @@ from hwsim.report.front_lines import fit_lines, front_lines
 from hwsim.report.fronts import Front
 from hwsim.report.live import duration
 from hwsim.study import DesignPoint, Evaluation
-from hwsim.study.contents import Contents, contents, other_versions
-from hwsim.study.space import Selection
-from hwsim.study.store import Store
-from hwsim.study.study_file import Study
-from hwsim.study.sweep import Preview, Swept, generations_of
 from hwsim.study.version import model_version
+from hwsim.sweeps.contents import Contents, contents, other_versions
+from hwsim.sweeps.space import Selection
+from hwsim.sweeps.store import Store
+from hwsim.sweeps.study_file import Study
+from hwsim.sweeps.sweep import Preview, Swept, generations_of
 
 __all__ = [
     "found_lines",

@@ -16,9 +16,9 @@ from hwsim.study.quantities import QUANTITIES, Quantity, quantity
 from hwsim.study.version import model_digest, model_version
 
 if TYPE_CHECKING:
-    from hwsim.study.runner import Result, Runner, run
-    from hwsim.study.store import Store, merge
-    from hwsim.study.study_file import Study, read_study
+    from hwsim.sweeps.runner import Result, Runner, run
+    from hwsim.sweeps.store import Store, merge
+    from hwsim.sweeps.study_file import Study, read_study
 
 __all__ = [
     "DEFAULT_ACCELERATOR",
@@ -71,7 +71,7 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     """Import what sweeps are made of when it is asked for, so that nothing else waits for it."""
     if name in _HOMES:
-        return getattr(import_module(f"hwsim.study.{_HOMES[name]}"), name)
+        return getattr(import_module(f"hwsim.sweeps.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'hwsim.study' has no attribute {name!r}")
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 import hwsim
-from hwsim.study import DesignPoint, digits, keying, model_digest, model_version, version
+from hwsim.study import DesignPoint, digits, model_digest, model_version, version
+from hwsim.sweeps import keying
 
 
 def test_model_digest_sees_what_decides_a_result_and_nothing_else() -> None:
@@ -22,7 +23,7 @@ def test_model_digest_sees_what_decides_a_result_and_nothing_else() -> None:
         assert each in seen, each
     assert not {each for each in seen if each.startswith(("hwsim/report/", "hwsim/cli", "tests/"))}
     assert not {each for each in seen if "__pycache__" in each}
-    assert not {"hwsim/study/store.py", "hwsim/study/runner.py", "hwsim/study/comparison.py"} & seen
+    assert not {"hwsim/sweeps/store.py", "hwsim/sweeps/runner.py", "hwsim/study/comparison.py"} & seen
 
 
 def test_model_digest_sees_every_module_of_studies_that_an_evaluation_uses() -> None:

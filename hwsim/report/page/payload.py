@@ -13,6 +13,7 @@ from hwsim.report.page.beside import GROUP, merged
 from hwsim.report.page.built import ranks
 from hwsim.report.rows import is_known
 from hwsim.report.units.drawing import datapath_svg
+from hwsim.study.quantities import QUANTITIES
 
 __all__ = [
     "DIGITS",
@@ -24,30 +25,30 @@ __all__ = [
 DIGITS = 6  # significant digits of a figure: two more than are shown, so that what is equal on the page is equal
 _PART_DIGITS = 4  # of layers and stages
 _SHORTEST_ID = 8
-_SHARES = frozenset({"accuracy", "float_accuracy", "agreement", "cost_error", "utilisation"})  # shown as percentages
+_SHARES = frozenset(
+    {
+        "accuracy", "float_accuracy", "agreement", "constant_agreement", "cost_error", "utilisation",
+        "energy_memory_share", "area_memory_share", "dram_float32_share",
+    }
+)  # fmt: skip
+"""Shown as percentages."""
 _FIELDS = ("network", "format", "unit", "accelerator", "technology")
 _LAYER_FIGURES = ("cycles", "energy_nj", "sqnr_db", "sqnr_alone_db")
 _GROUPS = {
-    "Accuracy": ("accuracy", "float_accuracy", "agreement", "output_sqnr_db", "weight_qsnr_db", "images"),
+    "Accuracy": ("accuracy", "float_accuracy", "agreement", "constant_agreement", "output_sqnr_db", "weight_qsnr_db", "images"),
     "Unit": (
         "bits_per_element", "unit_area_um2", "unit_delay_ps", "energy_pj_per_mac", "lut", "ff", "dsp", "fmax_mhz",
         "cost_fitted", "cost_error", "cost_source",
     ),
-    "Array": ("units", "macs_per_cycle", "clock_mhz", "array_area_mm2", "area_mm2", "utilisation"),
+    "Array": ("units", "macs_per_cycle", "clock_mhz", "array_area_mm2", "area_mm2", "area_memory_share", "utilisation"),
     "Speed": ("cycles", "latency_us", "inferences_per_s", "inferences_per_s_per_mm2"),
     "Energy": (
         "energy_nj", "energy_units_nj", "energy_registers_nj", "energy_sram_nj", "energy_dram_nj", "energy_wires_nj",
-        "energy_leakage_nj", "inferences_per_j", "power_mw",
+        "energy_leakage_nj", "energy_memory_share", "inferences_per_j", "power_mw",
     ),
-    "Memory traffic": ("sram_kbit", "dram_kbit"),
+    "Memory traffic": ("sram_kbit", "dram_kbit", "dram_float32_share"),
 }  # fmt: skip
-_OF_UNIT_COST = frozenset(
-    {
-        "unit_area_um2", "unit_delay_ps", "energy_pj_per_mac", "lut", "ff", "dsp", "fmax_mhz", "array_area_mm2",
-        "area_mm2", "energy_nj", "energy_units_nj", "energy_leakage_nj", "inferences_per_s_per_mm2",
-        "inferences_per_j", "power_mw",
-    }
-)  # fmt: skip
+_PRICED = frozenset(each.key for each in QUANTITIES if each.prices)
 _UNITS = {"um2": "µm²", "mm2": "mm²", "us": "µs", "uW": "µW", "1/s/mm2": "1/(s·mm²)"}
 
 
@@ -123,7 +124,7 @@ def _quantity(given: Mapping[str, Any]) -> dict[str, Any]:
     group = next((name for name, keys in _GROUPS.items() if key in keys), other)
     unit = "%" if key in _SHARES else _UNITS.get(given["unit"], given["unit"])
     label = given["label"].replace("mm2", "mm²")
-    return {**given, "label": label, "unit": unit, "group": group, "priced": key in _OF_UNIT_COST}
+    return {**given, "label": label, "unit": unit, "group": group, "priced": key in _PRICED}
 
 
 def _place(quantity: Mapping[str, Any]) -> int:

@@ -10,7 +10,7 @@ from hwsim import accelerator, data
 from hwsim.report.papers.catalog import shipped
 from hwsim.report.papers.studied import KEPT, WIDTHS, Studied
 from hwsim.study import case, digits, evaluate
-from hwsim.study.study_file import Study, read_study
+from hwsim.sweeps.study_file import Study, read_study
 
 
 @pytest.fixture(scope="module")

@@ -11,14 +11,14 @@ import pytest
 pytest.importorskip("distributed")
 pytest.importorskip("pyarrow")
 
-from hwsim.study import tasks
-from hwsim.study.cluster import check_workers
 from hwsim.study.evaluation import Evaluation
-from hwsim.study.execution import Execution, LostError
-from hwsim.study.plan import Plan
 from hwsim.study.point import DesignPoint
-from hwsim.study.store import Store
-from hwsim.study.tasks import Batch, Keyed, MismatchError
+from hwsim.sweeps import tasks
+from hwsim.sweeps.cluster import check_workers
+from hwsim.sweeps.execution import Execution, LostError
+from hwsim.sweeps.plan import Plan
+from hwsim.sweeps.store import Store
+from hwsim.sweeps.tasks import Batch, Keyed, MismatchError
 
 
 class KilledWorker(Exception):  # noqa: N818

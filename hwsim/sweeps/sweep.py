@@ -12,18 +12,18 @@ from typing import Any
 from hwsim.study.cases import Case
 from hwsim.study.checks import check_point
 from hwsim.study.evaluation import Evaluation, evaluate, value_figures, value_key
-from hwsim.study.keying import Keyring
 from hwsim.study.machine import draft
-from hwsim.study.plan import PriceTask
 from hwsim.study.point import DesignPoint
-from hwsim.study.progress import Failure, Progress
 from hwsim.study.quantities import QUANTITIES
-from hwsim.study.runner import Runner
-from hwsim.study.search import Generation
-from hwsim.study.space import Selection
-from hwsim.study.store import Store
-from hwsim.study.study_file import Study
 from hwsim.study.version import model_version
+from hwsim.sweeps.keying import Keyring
+from hwsim.sweeps.plan import PriceTask
+from hwsim.sweeps.progress import Failure, Progress
+from hwsim.sweeps.runner import Runner
+from hwsim.sweeps.search import Generation
+from hwsim.sweeps.space import Selection
+from hwsim.sweeps.store import Store
+from hwsim.sweeps.study_file import Study
 
 __all__ = [
     "Preview",
@@ -120,8 +120,8 @@ def sweep(
     StoppedError
         If it is interrupted.
     LookupError, ModuleNotFoundError, RuntimeError, TypeError, ValueError
-        As `Study.selection`, `Runner.run` and `hwsim.study.search.search`; before any work where a point's names do not
-        go together.
+        As `Study.selection`, `Runner.run` and `hwsim.sweeps.search.search`; before any work where a point's names do
+        not go together.
     """
     try:
         return _search(study, runner, progress, told) if study.is_search else _all(study, runner, progress)

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 from cost_models import Cost
 from hwsim.study.point import DesignPoint
-from hwsim.study.tasks import Batch, Keyed
+from hwsim.sweeps.tasks import Batch, Keyed
 
 __all__ = [
     "Plan",

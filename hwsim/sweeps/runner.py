@@ -11,16 +11,16 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from cost_models import Cost
-from hwsim.study import tasks
 from hwsim.study.cases import Case
-from hwsim.study.cluster import check_address, check_workers, client_of, distributed, local_scheduler
 from hwsim.study.evaluation import Evaluation
-from hwsim.study.execution import Execution, LostError
-from hwsim.study.keying import Keyring
-from hwsim.study.plan import Plan
 from hwsim.study.point import DesignPoint
-from hwsim.study.progress import Failure, Progress
-from hwsim.study.store import Store
+from hwsim.sweeps import tasks
+from hwsim.sweeps.cluster import check_address, check_workers, client_of, distributed, local_scheduler
+from hwsim.sweeps.execution import Execution, LostError
+from hwsim.sweeps.keying import Keyring
+from hwsim.sweeps.plan import Plan
+from hwsim.sweeps.progress import Failure, Progress
+from hwsim.sweeps.store import Store
 
 __all__ = [
     "Failure",

@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("distributed")
 
-from hwsim.study.cluster import check_address, client_of, local_scheduler
+from hwsim.sweeps.cluster import check_address, client_of, local_scheduler
 
 
 @pytest.mark.parametrize("address", ["tcp://10.0.0.1:8786", "tls://host.example:1", "ws://[::1]:80", "wss://h:65535"])

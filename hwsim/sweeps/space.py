@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import prod
 
-from hwsim.study.genetic import indices_of, shuffled
 from hwsim.study.point import DEFAULT_ACCELERATOR, DesignPoint, Setting
+from hwsim.sweeps.genetic import indices_of, shuffled
 
 __all__ = [
     "DEFAULT",

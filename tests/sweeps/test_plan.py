@@ -3,9 +3,9 @@ import pytest
 
 pytest.importorskip("distributed")
 
-from hwsim.study.plan import Plan, PriceTask, Task
 from hwsim.study.point import DesignPoint
-from hwsim.study.tasks import Keyed
+from hwsim.sweeps.plan import Plan, PriceTask, Task
+from hwsim.sweeps.tasks import Keyed
 
 
 def keyed(number: int, value_key: str = "v", network: str = "digits") -> Keyed:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from hwsim.study.evaluation import Evaluation
-from hwsim.study.parts import POINT_COLUMNS, arrow
 from hwsim.study.quantities import KEYS
-from hwsim.study.store import Store
 from hwsim.study.version import model_version
+from hwsim.sweeps.parts import POINT_COLUMNS, arrow
+from hwsim.sweeps.store import Store
 
 __all__ = [
     "EXPORTS",

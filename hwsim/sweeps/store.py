@@ -12,9 +12,9 @@ from typing import Any
 from cost_models import Cost
 from cost_models.cost import Point
 from hwsim.study.evaluation import Evaluation
-from hwsim.study.parts import KINDS, POINT_COLUMNS, Kind, arrow, read_part, remove_leftovers, table_of, write_part
 from hwsim.study.quantities import KEYS, QUANTITIES
 from hwsim.study.version import model_version
+from hwsim.sweeps.parts import KINDS, POINT_COLUMNS, Kind, arrow, read_part, remove_leftovers, table_of, write_part
 
 __all__ = [
     "Store",

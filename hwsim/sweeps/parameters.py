@@ -16,9 +16,9 @@ from hwsim.accelerator import keys as accelerator_keys
 from hwsim.datapath import named
 from hwsim.quantization import Recipe
 from hwsim.study.point import FASTEST, Setting
-from hwsim.study.space import DEFAULT, NAMED
 from hwsim.study.toml_checks import check_name
 from hwsim.study.units import resolved
+from hwsim.sweeps.space import DEFAULT, NAMED
 
 __all__ = [
     "Machines",

@@ -16,19 +16,19 @@ pytest.importorskip("psutil")
 
 import psutil
 
-from hwsim.study import cluster
 from hwsim.study.cases import Case, digits
 from hwsim.study.evaluation import evaluate, value_figures, value_key
 from hwsim.study.point import DesignPoint
-from hwsim.study.runner import Progress, Runner, run
-from hwsim.study.store import Store
+from hwsim.sweeps import cluster
+from hwsim.sweeps.runner import Progress, Runner, run
+from hwsim.sweeps.store import Store
 
 # Without a guard of __main__: workers are not to run it again.
 SCRIPT = """
 import sys
 from hwsim.study.cases import digits
 from hwsim.study.point import DesignPoint
-from hwsim.study.runner import run
+from hwsim.sweeps.runner import run
 
 points = [
     DesignPoint.of(name, settings={"array.rows": rows, "array.columns": columns})
@@ -97,7 +97,9 @@ def test_run_scheduler_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(cluster, "_CONNECT_SECONDS", 0.5)
     with pytest.raises(RuntimeError, match=r"no Dask scheduler answers at 'tcp://127\.0\.0\.1:9': Timed out"):
         run(POINTS[:1], [digits()], tmp_path / "store", scheduler="tcp://127.0.0.1:9")
-    with pytest.raises(RuntimeError, match="no Dask scheduler answers at 'nowhere://x': unknown address scheme"):
+    with pytest.raises(
+        ValueError, match="scheduler's address must be tcp://HOST:PORT, or tls:// or ws://, not 'nowhere"
+    ):
         run(POINTS[:1], [digits()], tmp_path / "store", scheduler="nowhere://x")
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import hwsim
-from hwsim.study.store import Store
+from hwsim.sweeps.store import Store
 
 pytest.importorskip("distributed")
 psutil = pytest.importorskip("psutil")

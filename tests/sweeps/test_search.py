@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from hwsim.study import DesignPoint, Evaluation
-from hwsim.study.genetic import Nsga2, Outcome
 from hwsim.study.quantities import KEYS
-from hwsim.study.search import Generation, front_of
-from hwsim.study.study_file import Study, read_study
+from hwsim.sweeps.genetic import Nsga2, Outcome
+from hwsim.sweeps.search import Generation, front_of
+from hwsim.sweeps.study_file import Study, read_study
 
 # ZDT1 (Zitzler, Deb, Thiele, Evolutionary Computation 8(2), 2000) on a grid of 8 x 8 x 8 x 8: its front is where all
 # but the first variable are 0, f2 = 1 - sqrt(f1).

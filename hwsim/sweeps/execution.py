@@ -10,13 +10,13 @@ from typing import Any
 from uuid import uuid4
 
 from cost_models import Cost
-from hwsim.study import tasks
 from hwsim.study.cases import Case
 from hwsim.study.evaluation import Evaluation
-from hwsim.study.plan import Plan, Task
-from hwsim.study.progress import Failure
-from hwsim.study.store import Store
-from hwsim.study.tasks import MismatchError
+from hwsim.sweeps import tasks
+from hwsim.sweeps.plan import Plan, Task
+from hwsim.sweeps.progress import Failure
+from hwsim.sweeps.store import Store
+from hwsim.sweeps.tasks import MismatchError
 
 __all__ = [
     "Execution",
@@ -47,7 +47,7 @@ class Execution:
     cases : mapping of str to Case
     store : Store
     expected : mapping of str to str
-        `hwsim.study.tasks.fingerprint` of the client.
+        `hwsim.sweeps.tasks.fingerprint` of the client.
     layers : bool
         Whether layers are compared too.
     workers : int

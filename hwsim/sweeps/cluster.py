@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Workers of a sweep: processes of this machine that end with their client, or a Dask cluster by its address.
 
-``python -m hwsim.study.cluster COUNT`` is the process in which the local scheduler lives, with its workers as children.
+``python -m hwsim.sweeps.cluster COUNT`` is the process in which the local scheduler lives, its workers as children.
 It is a process of its own so that a sweep may be started from anything that runs Python (a script without a
 ``__main__`` guard, a notebook, ``python -c``), and so that it can see the client's end: its standard input closes then,
 whatever the client died of.
@@ -150,7 +150,7 @@ def check_workers(client: Any, expected: Mapping[str, str]) -> int:
     RuntimeError
         If one has no hwsim, or another version of it, of Python, numpy or numba; with its address.
     """
-    from hwsim.study.tasks import fingerprint
+    from hwsim.sweeps.tasks import fingerprint
 
     answers = client.run(fingerprint, on_error="return")
     for address, answer in sorted(answers.items()):

@@ -10,12 +10,13 @@ from typing import Any, Literal
 
 from hwsim.study.cases import Case, case, digits
 from hwsim.study.evaluation import Evaluation
-from hwsim.study.parameters import Names, parameters, preset_machines
 from hwsim.study.point import DesignPoint, Setting
 from hwsim.study.quantities import Better
-from hwsim.study.search import Generation, search
-from hwsim.study.space import Grid, Selection, Space
-from hwsim.study.study_sections import (
+from hwsim.study.toml_checks import check_keys, flag_of, one_of, table_of, tables_of, text_of, whole
+from hwsim.sweeps.parameters import Names, parameters, preset_machines
+from hwsim.sweeps.search import Generation, search
+from hwsim.sweeps.space import Grid, Selection, Space
+from hwsim.sweeps.study_sections import (
     BUILT_IN,
     NetworkFiles,
     check_given,
@@ -25,7 +26,6 @@ from hwsim.study.study_sections import (
     networks,
     objectives,
 )
-from hwsim.study.toml_checks import check_keys, flag_of, one_of, table_of, tables_of, text_of, whole
 
 __all__ = [
     "COSTS",
@@ -100,7 +100,7 @@ class Study:
         run: Callable[[Sequence[DesignPoint]], Sequence[Evaluation]],
         told: Callable[[Generation], None] = lambda generation: None,
     ) -> list[Generation]:
-        """Search for the front, generation by generation (`hwsim.study.search.search`)."""
+        """Search for the front, generation by generation (`hwsim.sweeps.search.search`)."""
         return search(self, run, told)
 
     def cases(self) -> dict[str, Case]:

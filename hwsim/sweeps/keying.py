@@ -10,10 +10,10 @@ from hwsim.study.cases import Case
 from hwsim.study.checks import check_point
 from hwsim.study.evaluation import point_key, value_key
 from hwsim.study.machine import draft, needs_price, resolve_cost
-from hwsim.study.plan import PriceTask
 from hwsim.study.point import DesignPoint
-from hwsim.study.tasks import Keyed
 from hwsim.study.version import price_digest
+from hwsim.sweeps.plan import PriceTask
+from hwsim.sweeps.tasks import Keyed
 
 __all__ = [
     "Keyring",

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from hwsim.study.evaluation import Evaluation
 from hwsim.study.front import pareto
-from hwsim.study.genetic import Nsga2, Outcome
 from hwsim.study.point import DesignPoint
 from hwsim.study.quantities import QUANTITIES, Better
-from hwsim.study.space import point_of
+from hwsim.sweeps.genetic import Nsga2, Outcome
+from hwsim.sweeps.space import point_of
 
 if TYPE_CHECKING:
-    from hwsim.study.study_file import Study
+    from hwsim.sweeps.study_file import Study
 
 __all__ = [
     "Generation",

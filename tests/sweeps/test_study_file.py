@@ -8,7 +8,7 @@ import pytest
 
 from hwsim import accelerator, data
 from hwsim.study import DesignPoint
-from hwsim.study.study_file import Study, read_study
+from hwsim.sweeps.study_file import Study, read_study
 
 _CHECKOUT = Path(__file__).parents[2]
 _STUDY = """

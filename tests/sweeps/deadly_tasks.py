@@ -6,10 +6,10 @@ import signal
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hwsim.study import tasks
 from hwsim.study.cases import Case
 from hwsim.study.evaluation import Evaluation
-from hwsim.study.tasks import Batch, Keyed
+from hwsim.sweeps import tasks
+from hwsim.sweeps.tasks import Batch, Keyed
 
 __all__ = [
     "evaluate_batch",

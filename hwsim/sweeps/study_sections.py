@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from hwsim import accelerator as accelerators
-from hwsim.study.parameters import Machines, flattened
 from hwsim.study.point import Setting
 from hwsim.study.quantities import QUANTITIES, Better
-from hwsim.study.space import Grid, is_one_of
 from hwsim.study.toml_checks import (
     check_keys,
     check_name,
@@ -23,6 +21,8 @@ from hwsim.study.toml_checks import (
     unknown,
     whole,
 )
+from hwsim.sweeps.parameters import Machines, flattened
+from hwsim.sweeps.space import Grid, is_one_of
 
 __all__ = [
     "BUILT_IN",

@@ -6,9 +6,9 @@ from math import prod
 import pytest
 
 from hwsim.study import DesignPoint
-from hwsim.study.genetic import shuffled
 from hwsim.study.point import Setting
-from hwsim.study.space import DEFAULT, Grid, Space, point_of
+from hwsim.sweeps.genetic import shuffled
+from hwsim.sweeps.space import DEFAULT, Grid, Space, point_of
 
 _PARAMETERS: dict[str, tuple[Setting, ...]] = {
     "format": ("int8", "mxfp4"), "lanes": (8, 16), "accelerator": ("mxfp4_4x4", "int8_16x16"),

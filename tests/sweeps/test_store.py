@@ -13,10 +13,10 @@ import pytest
 from cost_models import Cost
 from cost_models.cost import Point
 from hwsim.study.evaluation import Evaluation
-from hwsim.study.parts import write_part
 from hwsim.study.point import DesignPoint
 from hwsim.study.quantities import KEYS, QUANTITIES
-from hwsim.study.store import Store, merge
+from hwsim.sweeps.parts import write_part
+from hwsim.sweeps.store import Store, merge
 
 pa = pytest.importorskip("pyarrow")
 
