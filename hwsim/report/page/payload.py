@@ -35,7 +35,9 @@ _SHARES = frozenset(
 _FIELDS = ("network", "format", "unit", "accelerator", "technology")
 _LAYER_FIGURES = ("cycles", "energy_nj", "sqnr_db", "sqnr_alone_db")
 _GROUPS = {
-    "Accuracy": ("accuracy", "float_accuracy", "agreement", "constant_agreement", "output_sqnr_db", "weight_qsnr_db", "images"),
+    "Accuracy": (
+        "accuracy", "float_accuracy", "agreement", "constant_agreement", "output_sqnr_db", "weight_qsnr_db", "images",
+    ),
     "Unit": (
         "bits_per_element", "unit_area_um2", "unit_delay_ps", "energy_pj_per_mac", "lut", "ff", "dsp", "fmax_mhz",
         "cost_fitted", "cost_error", "cost_source",
