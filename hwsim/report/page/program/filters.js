@@ -87,7 +87,7 @@ function rangeFacet() {
   const choice = chooser("range-of", "Figure", groups, key, (chosen) => { key = chosen; show(); });
   const made = popover("bounds", "facet-bounds", choice, make("div", { class: "bounds" },
     make("label", { for: "range-from" }, "from ", from), make("label", { for: "range-to" }, "to ", to)));
-  made.addEventListener("toggle", show);
+  made.addEventListener("toggle", () => { if (document.activeElement?.tagName !== "INPUT") show(); }); // it comes late: not over what is typed
   return made;
 }
 
