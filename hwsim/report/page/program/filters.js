@@ -6,7 +6,8 @@ function drawFilters() {
     .filter((key) => varying.includes(key));
   fill(byId("facets"), facets.map(facet), rangeFacet());
   const text = byId("text");
-  text.addEventListener("input", settled(() => change({ text: text.value }), 120));
+  const apply = settled(() => change({ text: state.text }), 120);
+  text.addEventListener("input", () => { state.text = text.value; apply(); }); // at once, for what is drawn meanwhile
   for (const radio of document.querySelectorAll("input[name=show]")) {
     radio.addEventListener("change", () => change({ show: radio.value }));
   }
@@ -78,16 +79,18 @@ function rangeFacet() {
     from.placeholder = significant(numbers.reduce((a, b) => Math.min(a, b), Infinity), 4);
     to.placeholder = significant(numbers.reduce((a, b) => Math.max(a, b), -Infinity), 4);
   };
-  const apply = settled(() => {
+  const redraw = settled(() => change({ ranges: state.ranges }), 200);
+  const apply = () => {
     const bounds = [from, to].map((input) => (input.value === "" ? null : Number(input.value)));
-    change({ ranges: withPart(state.ranges, key, bounds.every((each) => each === null) ? null : bounds) });
-  }, 200);
+    state.ranges = withPart(state.ranges, key, bounds.every((each) => each === null) ? null : bounds);
+    redraw();
+  };
   from.addEventListener("input", apply);
   to.addEventListener("input", apply);
   const choice = chooser("range-of", "Figure", groups, key, (chosen) => { key = chosen; show(); });
   const made = popover("bounds", "facet-bounds", choice, make("div", { class: "bounds" },
     make("label", { for: "range-from" }, "from ", from), make("label", { for: "range-to" }, "to ", to)));
-  made.addEventListener("toggle", () => { if (document.activeElement?.tagName !== "INPUT") show(); }); // it comes late: not over what is typed
+  made.addEventListener("toggle", show);
   return made;
 }
 
